@@ -1,0 +1,250 @@
+//! Frames as lists of borrowed memory, and the one place where such memory is read.
+//!
+//! `unsafe` lives here because a segment may lie in memory that another process writes at the same time
+//! (guest memory, a memif region). Rust references to such memory would be unsound, so a [`Seg`] keeps a raw
+//! pointer and only ever copies out of it; what a racing writer can do is garble the copy, never its bounds.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+/// One piece of a frame, in memory that somebody else may write while we read it.
+///
+/// The bytes can only be copied out. Two copies of the same bytes may differ: judge the copy, send the copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Seg<'a> {
+    ptr: NonNull<u8>,
+    len: usize,
+    life: PhantomData<&'a [u8]>,
+}
+
+// SAFETY: a `Seg` gives nothing but copies out of memory that stays mapped for 'a (contract of `from_raw`, or
+// the borrow in `from_slice`); which thread makes the copy does not matter.
+unsafe impl Send for Seg<'_> {}
+
+impl<'a> Seg<'a> {
+    /// A segment over private memory.
+    #[must_use]
+    pub fn from_slice(bytes: &'a [u8]) -> Self {
+        Self { ptr: NonNull::from(bytes).cast(), len: bytes.len(), life: PhantomData }
+    }
+
+    /// A segment over memory that may be shared with another process.
+    ///
+    /// # Safety
+    /// `len` octets from `ptr` stay mapped and readable for `'a`. They may change at any time.
+    #[must_use]
+    pub unsafe fn from_raw(ptr: NonNull<u8>, len: usize) -> Self {
+        Self { ptr, len, life: PhantomData }
+    }
+
+    /// Octets in this segment.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// No octet in this segment.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where it begins. Reading through it is the caller's `unsafe`.
+    #[must_use]
+    pub fn as_ptr(&self) -> *const u8 {
+        self.ptr.as_ptr()
+    }
+
+    /// The segment without its first `n` octets; empty when there are no more than `n`.
+    #[must_use]
+    pub fn skip(self, n: usize) -> Self {
+        let n = n.min(self.len);
+        // SAFETY: n <= len, so the result is inside or one past the end of the same mapping.
+        let ptr = unsafe { self.ptr.add(n) };
+        Self { ptr, len: self.len - n, life: PhantomData }
+    }
+
+    /// Copies as many octets as both have; says how many.
+    pub fn copy_to(&self, dst: &mut [u8]) -> usize {
+        let n = self.len.min(dst.len());
+        // SAFETY: n octets are readable at ptr for 'a (contract of the constructors) and writable in dst;
+        // dst is a unique borrow of private memory, so the two cannot overlap.
+        unsafe { self.ptr.as_ptr().copy_to_nonoverlapping(dst.as_mut_ptr(), n) };
+        n
+    }
+}
+
+/// A list of segments: the bytes of a frame, or what is left of them after its head.
+#[derive(Clone, Copy, Debug)]
+pub struct Gather<'a> {
+    first: Seg<'a>,
+    more: &'a [Seg<'a>],
+    len: usize,
+}
+
+impl<'a> Gather<'a> {
+    /// No bytes at all.
+    pub const EMPTY: Gather<'static> =
+        Gather { first: Seg { ptr: NonNull::dangling(), len: 0, life: PhantomData }, more: &[], len: 0 };
+
+    /// One segment, the usual case.
+    #[must_use]
+    pub fn one(first: Seg<'a>) -> Self {
+        Self { first, more: &[], len: first.len }
+    }
+
+    /// Several segments in order.
+    #[must_use]
+    pub fn chain(first: Seg<'a>, more: &'a [Seg<'a>]) -> Self {
+        let len = more.iter().fold(first.len, |sum, seg| sum.saturating_add(seg.len));
+        Self { first, more, len }
+    }
+
+    /// Octets in all segments together.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// No octets.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The segments in order, empty ones included.
+    pub fn segs(&self) -> impl Iterator<Item = Seg<'a>> + use<'a> {
+        core::iter::once(self.first).chain(self.more.iter().copied())
+    }
+
+    /// The same bytes without the first `n`; empty when there are no more than `n`.
+    #[must_use]
+    pub fn skip(mut self, n: usize) -> Self {
+        let mut left = n.min(self.len);
+        self.len -= left;
+        while left > self.first.len {
+            left -= self.first.len;
+            let Some((next, rest)) = self.more.split_first() else { break };
+            self.first = *next;
+            self.more = rest;
+        }
+        self.first = self.first.skip(left);
+        self
+    }
+
+    /// Copies from the beginning as many octets as both have; says how many.
+    #[inline]
+    pub fn copy_to(&self, dst: &mut [u8]) -> usize {
+        let mut done = self.first.copy_to(dst);
+        if self.more.is_empty() {
+            return done;
+        }
+        for seg in self.more {
+            done += seg.copy_to(&mut dst[done..]);
+        }
+        done
+    }
+
+    /// A private copy of everything. For tests and for what leaves the fast path.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.len];
+        let n = self.copy_to(&mut bytes);
+        bytes.truncate(n);
+        bytes
+    }
+}
+
+/// A received frame, from its destination address to the end of its payload, without FCS. Borrowed from the
+/// queue that lent it.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Its bytes.
+    pub data: Gather<'a>,
+}
+
+impl Frame<'_> {
+    /// Octets of the frame.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// A frame without octets.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+}
+
+/// A frame to be sent: a private, judged `head`, then a borrowed rest.
+#[derive(Clone, Copy, Debug)]
+pub struct OutFrame<'a> {
+    /// The first octets, in memory of our own.
+    pub head: &'a [u8],
+    /// Everything behind the head.
+    pub body: Gather<'a>,
+}
+
+impl<'a> OutFrame<'a> {
+    /// A frame that is wholly in memory of our own.
+    #[must_use]
+    pub fn private(bytes: &'a [u8]) -> Self {
+        Self { head: bytes, body: Gather::EMPTY }
+    }
+
+    /// Octets of the frame.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    /// A frame without octets.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The segments in order: the head, then those of the body.
+    pub fn segs(&self) -> impl Iterator<Item = Seg<'a>> + use<'a> {
+        core::iter::once(Seg::from_slice(self.head)).chain(self.body.segs())
+    }
+
+    /// Copies the whole frame as far as `dst` reaches; says how many octets.
+    pub fn copy_to(&self, dst: &mut [u8]) -> usize {
+        let n = self.head.len().min(dst.len());
+        dst[..n].copy_from_slice(&self.head[..n]);
+        n + self.body.copy_to(&mut dst[n..])
+    }
+
+    /// A private copy of everything.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = self.head.to_vec();
+        bytes.extend(self.body.to_vec());
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn skip_and_copy_agree_with_a_flat_slice(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 1..6), n in 0usize..60, cap in 0usize..60) {
+            let flat: Vec<u8> = parts.concat();
+            let segs: Vec<Seg<'_>> = parts.iter().map(|p| Seg::from_slice(p)).collect();
+            let gather = Gather::chain(segs[0], &segs[1..]).skip(n);
+            let want = &flat[n.min(flat.len())..];
+            prop_assert_eq!(gather.len(), want.len());
+            prop_assert_eq!(gather.to_vec(), want);
+            let mut short = vec![0xa5; cap];
+            let done = gather.copy_to(&mut short);
+            prop_assert_eq!(done, cap.min(want.len()));
+            prop_assert_eq!(&short[..done], &want[..done]);
+            prop_assert!(short[done..].iter().all(|b| *b == 0xa5));
+        }
+    }
+}

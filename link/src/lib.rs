@@ -1,0 +1,26 @@
+//! Movers of frames. This crate delivers, pushes back, loses and captures frames; it never reads one.
+//!
+//! A **port** is a place where frames come in and go out: a memif, a network interface, a tap, one end of an
+//! in-memory pair, a virtio ring. Its two directions are separate objects, so that a worker can hold frames
+//! borrowed from one direction while it sends them out of the other one of the *same* port (hairpin):
+//!
+//! - [`RxQueue`] lends bursts of frames: [`recv`](RxQueue::recv), then [`release`](RxQueue::release).
+//! - [`TxQueue`] takes bursts of frames: [`send`](TxQueue::send), then [`kick`](TxQueue::kick) once a turn.
+//!
+//! A [`Frame`] that was received is a list of [`Seg`]s: places in memory which their owner (a guest, a link
+//! peer) may rewrite at any moment. Whoever decides about a frame copies its head out once, judges that copy,
+//! and sends that copy: an [`OutFrame`] is a private `head` followed by what remains of the borrowed segments.
+//!
+//! Faults and captures are ports around ports: [`fault`], [`capture`].
+//!
+//! Nothing here reads a clock: `now` comes in as [`Nanos`].
+
+pub mod frame;
+pub mod port;
+pub mod queue;
+pub mod sources;
+
+pub use frame::{Frame, Gather, OutFrame, Seg};
+pub use port::{Monitor, Port, PortCounter, PortState};
+pub use queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
+pub use sources::{SourceId, Sources};

@@ -1,0 +1,47 @@
+//! A port as its owner sees it: queues for the workers, a monitor for everyone else.
+
+use crate::queue::{RxQueue, TxQueue};
+use std::sync::Arc;
+
+/// Both directions of a port and what is known about it.
+pub struct Port {
+    /// Receiving queues; as many as the device has.
+    pub rx: Vec<Box<dyn RxQueue>>,
+    /// Sending queues; as many as the device has.
+    pub tx: Vec<Box<dyn TxQueue>>,
+    /// State and counters, readable from any thread.
+    pub monitor: Arc<dyn Monitor>,
+}
+
+/// What anybody may ask a port at any time, from any thread.
+pub trait Monitor: Send + Sync {
+    /// Up, or down and why.
+    fn state(&self) -> PortState;
+
+    /// Name, value and one-line help of everything counted inside the device, drops included. Names are
+    /// stable; an absent one is 0.
+    fn counters(&self) -> Vec<PortCounter>;
+}
+
+/// One counter of a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortCounter {
+    /// Snake case, unique within the device: `rx_bad_descriptor`.
+    pub name: &'static str,
+    /// Monotonic over the life of the process.
+    pub value: u64,
+    /// What it counts.
+    pub help: &'static str,
+}
+
+/// Whether frames can pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortState {
+    /// Frames pass.
+    Up,
+    /// No frames pass; the cause is a short phrase for people: `no peer`, `bad descriptor index`.
+    Down {
+        /// Why.
+        cause: String,
+    },
+}

@@ -1,0 +1,116 @@
+//! Which receiving queues a worker looks at: busy ones are polled, quiet ones are armed and cost nothing.
+
+use crate::queue::RxQueue;
+
+/// Empty visits in a row after which a queue is armed.
+pub const EMPTY_VISITS: u8 = 16;
+
+/// A queue's place in [`Sources`]; also the token of its event.
+pub type SourceId = usize;
+
+struct Slot {
+    queue: Box<dyn RxQueue>,
+    empty: u8,
+    polled: bool,
+}
+
+/// The receiving queues of one worker.
+///
+/// ```text
+///            16 empty visits, arm() says nothing waits
+///   polled ------------------------------------------> armed
+///      ^                                                 |
+///      +------------------- wake(id) --------------------+
+/// ```
+#[derive(Default)]
+pub struct Sources {
+    slots: Vec<Option<Slot>>,
+    polled: Vec<SourceId>,
+    first: usize,
+}
+
+impl Sources {
+    /// Adds a queue, polled at first.
+    pub fn add(&mut self, queue: Box<dyn RxQueue>) -> SourceId {
+        let slot = Slot { queue, empty: 0, polled: true };
+        let id = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        if id == self.slots.len() {
+            self.slots.push(None);
+        }
+        self.slots[id] = Some(slot);
+        self.polled.push(id);
+        id
+    }
+
+    /// Takes a queue out.
+    pub fn remove(&mut self, id: SourceId) -> Option<Box<dyn RxQueue>> {
+        let slot = self.slots.get_mut(id)?.take()?;
+        self.polled.retain(|polled| *polled != id);
+        Some(slot.queue)
+    }
+
+    /// The queue, to receive from.
+    pub fn queue(&mut self, id: SourceId) -> Option<&mut (dyn RxQueue + '_)> {
+        Some(self.slots.get_mut(id)?.as_mut()?.queue.as_mut())
+    }
+
+    /// Its event fired, or somebody knows that it has frames: polled from now on.
+    pub fn wake(&mut self, id: SourceId) {
+        if let Some(Some(slot)) = self.slots.get_mut(id)
+            && !slot.polled
+        {
+            slot.queue.disarm();
+            slot.polled = true;
+            slot.empty = 0;
+            self.polled.push(id);
+        }
+    }
+
+    /// Wakes every queue. For worlds without events.
+    pub fn wake_all(&mut self) {
+        for id in 0..self.slots.len() {
+            self.wake(id);
+        }
+    }
+
+    /// The polled queues in the order of this round; a different one is first each time, so that none starves.
+    pub fn round(&mut self, order: &mut Vec<SourceId>) {
+        order.clear();
+        if self.polled.is_empty() {
+            return;
+        }
+        self.first = (self.first + 1) % self.polled.len();
+        order.extend_from_slice(&self.polled[self.first..]);
+        order.extend_from_slice(&self.polled[..self.first]);
+    }
+
+    /// After a visit that lent `lent` frames: arms the queue once it was empty often enough. A visit that left
+    /// frames behind because their way was full counts as one with frames.
+    pub fn visited(&mut self, id: SourceId, lent: usize) {
+        let Some(Some(slot)) = self.slots.get_mut(id) else { return };
+        if lent > 0 {
+            slot.empty = 0;
+            return;
+        }
+        slot.empty = slot.empty.saturating_add(1);
+        if slot.empty >= EMPTY_VISITS && slot.polled {
+            if slot.queue.arm() {
+                slot.polled = false;
+                self.polled.retain(|polled| *polled != id);
+            } else {
+                slot.empty = 0;
+            }
+        }
+    }
+
+    /// Every queue is armed: the worker may sleep until an event or the earliest deadline.
+    #[must_use]
+    pub fn all_armed(&self) -> bool {
+        self.polled.is_empty()
+    }
+
+    /// Every queue there is.
+    pub fn iter(&self) -> impl Iterator<Item = (SourceId, &dyn RxQueue)> {
+        self.slots.iter().enumerate().filter_map(|(id, slot)| Some((id, slot.as_ref()?.queue.as_ref())))
+    }
+}

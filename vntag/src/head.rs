@@ -1,0 +1,79 @@
+//! The private copy of a frame's first octets, in which tags come and go.
+
+use crate::ethernet::ADDRESSES;
+
+/// Octets of a frame that are copied and judged.
+pub const HEAD_MAX: usize = 128;
+/// Room in front of them for tags to be inserted (VNTag or E-TAG, and a priority tag).
+pub const HEADROOM: usize = 16;
+
+/// The first octets of a frame, up to [`HEAD_MAX`], with headroom in front.
+///
+/// Tags sit directly after the addresses, so inserting or removing one moves the 12 octets of the addresses
+/// and nothing else.
+#[derive(Clone, Debug)]
+pub struct Head {
+    buf: [u8; HEADROOM + HEAD_MAX],
+    start: usize,
+    end: usize,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { buf: [0; HEADROOM + HEAD_MAX], start: HEADROOM, end: HEADROOM }
+    }
+}
+
+impl Head {
+    /// Takes over a new frame: `fill` copies its first octets in and says how many it copied.
+    #[inline]
+    pub fn load(&mut self, fill: impl FnOnce(&mut [u8]) -> usize) -> usize {
+        self.start = HEADROOM;
+        let taken = fill(&mut self.buf[HEADROOM..]).min(HEAD_MAX);
+        self.end = HEADROOM + taken;
+        taken
+    }
+
+    /// The octets as they are now.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.buf.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The octets, to be changed in place.
+    #[inline]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.buf.get_mut(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Puts `tag` directly after the addresses. `false`, and nothing changed, where the head has no addresses
+    /// or the headroom is used up.
+    #[inline]
+    #[must_use]
+    pub fn insert(&mut self, tag: &[u8]) -> bool {
+        if self.end - self.start < ADDRESSES || tag.len() > self.start {
+            return false;
+        }
+        let from = self.start;
+        let to = from - tag.len();
+        self.buf.copy_within(from..from + ADDRESSES, to);
+        self.buf[to + ADDRESSES..from + ADDRESSES].copy_from_slice(tag);
+        self.start = to;
+        true
+    }
+
+    /// Takes `len` octets out directly after the addresses. `false`, and nothing changed, where there are not
+    /// so many.
+    #[inline]
+    #[must_use]
+    pub fn remove(&mut self, len: usize) -> bool {
+        if self.end - self.start < ADDRESSES + len {
+            return false;
+        }
+        let from = self.start;
+        self.buf.copy_within(from..from + ADDRESSES, from + len);
+        self.start = from + len;
+        true
+    }
+}
