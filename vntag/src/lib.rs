@@ -20,10 +20,12 @@ pub mod ethernet;
 pub mod head;
 pub mod legal;
 pub mod tag;
+pub mod untagged;
 pub mod vlan;
 
 pub use etag::Etag;
 pub use head::Head;
 pub use legal::{DownTag, Fault, ListId, NivTag, Target, UpTag, VifId};
 pub use tag::Vntag;
+pub use untagged::Untagged;
 pub use vlan::VlanTag;
