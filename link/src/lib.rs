@@ -15,11 +15,15 @@
 //!
 //! Nothing here reads a clock: `now` comes in as [`Nanos`].
 
+mod counter;
+pub mod error;
 pub mod frame;
+pub mod pair;
 pub mod port;
 pub mod queue;
 pub mod sources;
 
+pub use error::OpenError;
 pub use frame::{Frame, Gather, OutFrame, Seg};
 pub use port::{Monitor, Port, PortCounter, PortState};
 pub use queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
