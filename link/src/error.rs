@@ -15,13 +15,13 @@ pub struct OpenError {
 impl OpenError {
     /// `device` as the user wrote it, `problem` as a sentence for people.
     #[must_use]
-    pub fn new(device: impl ToString, problem: impl Into<String>) -> Self {
+    pub fn new(device: &(impl ToString + ?Sized), problem: impl Into<String>) -> Self {
         Self { device: device.to_string(), problem: problem.into(), cause: None }
     }
 
     /// A step that the system refused: the error's text is put behind `step`.
     #[must_use]
-    pub fn io(device: impl ToString, step: impl AsRef<str>, cause: io::Error) -> Self {
+    pub fn io(device: &(impl ToString + ?Sized), step: impl AsRef<str>, cause: io::Error) -> Self {
         Self {
             device: device.to_string(),
             problem: format!("{}: {cause}", step.as_ref()),

@@ -12,6 +12,7 @@
 //! let mut burst = RxBurst::new();
 //! b.rx[0].recv(0, 64, &mut burst);
 //! assert_eq!(burst[0].data.to_vec(), [1, 2, 3]);
+//! drop(burst);
 //! b.rx[0].release(1);
 //! ```
 
@@ -68,7 +69,8 @@ impl Config {
 fn wire(config: Config, mut event: impl FnMut() -> Option<OwnedFd>) -> (Port, Port, Cable) {
     let up = Arc::new(AtomicBool::new(true));
     let counters = [Arc::new(Counters::default()), Arc::new(Counters::default())];
-    let mut ends: [(Vec<Box<dyn RxQueue>>, Vec<Box<dyn TxQueue>>); 2] = Default::default();
+    let mut rx: [Vec<Box<dyn RxQueue>>; 2] = Default::default();
+    let mut tx: [Vec<Box<dyn TxQueue>>; 2] = Default::default();
     let mut lanes = Vec::new();
     for _ in 0..config.queues.max(1) {
         for from in 0..2 {
@@ -86,18 +88,17 @@ fn wire(config: Config, mut event: impl FnMut() -> Option<OwnedFd>) -> (Port, Po
                 event: event(),
                 max_frame: config.max_frame,
             });
-            ends[from].1.push(Box::new(PairTx { lane: Arc::clone(&lane) }));
-            ends[to].0.push(Box::new(PairRx { lane: Arc::clone(&lane), held: VecDeque::new(), cut: 0 }));
+            tx[from].push(Box::new(PairTx { lane: Arc::clone(&lane) }));
+            rx[to].push(Box::new(PairRx { lane: Arc::clone(&lane), held: VecDeque::new(), cut: 0 }));
             lanes.push(lane);
         }
     }
-    let [a, b] = ends;
-    let port = |(rx, tx), own: usize| Port {
-        rx,
-        tx,
-        monitor: Arc::new(PairMonitor { up: Arc::clone(&up), counters: Arc::clone(&counters[own]) }),
-    };
-    (port(a, 0), port(b, 1), Cable { up: Arc::clone(&up), lanes: lanes.into() })
+    let [rx_a, rx_b] = rx;
+    let [tx_a, tx_b] = tx;
+    let monitor = |end: usize| PairMonitor { up: Arc::clone(&up), counters: Arc::clone(&counters[end]) };
+    let a = Port { rx: rx_a, tx: tx_a, monitor: Arc::new(monitor(0)) };
+    let b = Port { rx: rx_b, tx: tx_b, monitor: Arc::new(monitor(1)) };
+    (a, b, Cable { up: Arc::clone(&up), lanes: lanes.into() })
 }
 
 /// The cable of a pair, to be pulled out and put back. Clones are handles of the same cable.
