@@ -1,1 +1,5 @@
-//! See `docs/architecture.md`.
+//! The interface virtualizer: vNICs for guests and containers, VNTag frames on the link, no switching.
+//!
+//! See `docs/architecture.md` for how the parts fit.
+
+pub mod engine;

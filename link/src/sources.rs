@@ -1,6 +1,6 @@
 //! Which receiving queues a worker looks at: busy ones are polled, quiet ones are armed and cost nothing.
 
-use crate::queue::RxQueue;
+use crate::queue::{Nanos, RxQueue};
 
 /// Empty visits in a row after which a queue is armed.
 pub const EMPTY_VISITS: u8 = 16;
@@ -103,10 +103,17 @@ impl Sources {
         }
     }
 
-    /// Every queue is armed: the worker may sleep until an event or the earliest deadline.
+    /// How many queues are polled; 0: every queue is armed, and the worker may sleep until an event or the
+    /// earliest [`deadline`](Self::deadline).
     #[must_use]
-    pub fn all_armed(&self) -> bool {
-        self.polled.is_empty()
+    pub fn polled(&self) -> usize {
+        self.polled.len()
+    }
+
+    /// The earliest moment at which a queue has something without any event.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Nanos> {
+        self.iter().filter_map(|(_, queue)| queue.deadline()).min()
     }
 
     /// Every queue there is.

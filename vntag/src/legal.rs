@@ -125,6 +125,9 @@ pub trait NivTag: Copy {
     /// The first [`Fault`] in table order.
     fn parse_down(bytes: &[u8], at: usize) -> Result<DownTag, Fault>;
 
+    /// A downward tag names a source without being looped: harmless, the source means nothing then (I17).
+    fn has_stray_source(bytes: &[u8], at: usize) -> bool;
+
     /// Writes an upward tag; `out` has [`LEN`](Self::LEN) octets.
     fn emit_up(tag: UpTag, out: &mut [u8]);
 
@@ -201,6 +204,11 @@ impl NivTag for Vntag {
             Target::Channel(dst)
         };
         Ok(DownTag { target, looped })
+    }
+
+    #[inline]
+    fn has_stray_source(bytes: &[u8], at: usize) -> bool {
+        word_at(bytes, at).is_ok_and(|tag| !tag.l() && tag.src_vif() != 0)
     }
 
     #[inline]

@@ -1,0 +1,22 @@
+//! The interface virtualizer itself: stamping on the way up, delivery on the way down, and no decision about a
+//! destination in between.
+//!
+//! ```text
+//!  host port --recv--> up::judge --tag inserted--> link --> (the switch)
+//!  host port <--send-- VIF, list members <-- down::judge <--recv-- link
+//! ```
+//!
+//! Functions of (state, input, now): no clock, thread, socket or log. One file per stage; [`Datapath`] strings
+//! them together for one worker.
+
+pub mod down;
+pub mod drops;
+pub mod stats;
+pub mod up;
+pub mod vif;
+pub mod worker;
+
+pub use drops::{DropCounters, DropReason};
+pub use stats::{Balance, LinkStats, Stats, VnicStats};
+pub use vif::{Lists, VifParams, VlanMode};
+pub use worker::{Datapath, LinkSetup, VnicSetup};

@@ -1,0 +1,131 @@
+//! What the adapter knows of its VIFs: parameters, the table from VIF to vNIC, and the lists.
+
+use vntag::{ListId, VifId, VlanTag};
+
+/// How a VIF treats 802.1Q tags toward its host (the values are those of the VIF_PARAMS TLV).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VlanMode {
+    /// The default VLAN is stripped, other VLANs are delivered tagged.
+    Trunk = 0,
+    /// The default VLAN is stripped, other VLANs are dropped.
+    #[default]
+    Access = 1,
+    /// Everything is delivered tagged.
+    NativeTagged = 2,
+}
+
+/// The parameters of one VIF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VifParams {
+    /// Treatment of 802.1Q tags toward the host.
+    pub vlan_mode: VlanMode,
+    /// The VLAN that is stripped toward the host.
+    pub default_vlan: u16,
+    /// Priority of frames that the host sends without a tag, 0 to 7.
+    pub default_cos: u8,
+    /// Bit n: frames of priority n may be sent.
+    pub allowed_priorities: u8,
+    /// Largest payload behind the Ethernet header, in octets.
+    pub mtu: u16,
+}
+
+impl Default for VifParams {
+    fn default() -> Self {
+        Self {
+            vlan_mode: VlanMode::Access,
+            default_vlan: 1,
+            default_cos: 0,
+            allowed_priorities: 0xff,
+            mtu: 1500,
+        }
+    }
+}
+
+/// What becomes of a frame's 802.1Q tag on its way to the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostTag {
+    /// Delivered as it came.
+    Keep,
+    /// Taken off.
+    Strip,
+    /// Not this VIF's VLAN: the frame is dropped (I24).
+    Refuse,
+}
+
+impl VifParams {
+    /// Judges the 802.1Q tag of a downward frame for this VIF. A foreign peer may leave the tag out.
+    #[must_use]
+    pub fn host_tag(&self, tag: Option<VlanTag>) -> HostTag {
+        let Some(tag) = tag else { return HostTag::Keep };
+        match (self.vlan_mode, tag.vid()) {
+            (VlanMode::NativeTagged, _) => HostTag::Keep,
+            (_, vid) if vid == 0 || vid == self.default_vlan => HostTag::Strip,
+            (VlanMode::Trunk, _) => HostTag::Keep,
+            (VlanMode::Access, _) => HostTag::Refuse,
+        }
+    }
+}
+
+/// Index of a vNIC in the worker's table.
+pub type VnicIndex = u32;
+
+/// From VIF to vNIC, for one link.
+#[derive(Clone, Debug)]
+pub struct VifTable(Box<[Option<VnicIndex>; 4096]>);
+
+impl Default for VifTable {
+    fn default() -> Self {
+        Self(Box::new([None; 4096]))
+    }
+}
+
+impl VifTable {
+    /// Assigns a VIF; the vNIC that had it before, if any.
+    pub fn set(&mut self, vif: VifId, vnic: VnicIndex) -> Option<VnicIndex> {
+        self.0[usize::from(vif.get())].replace(vnic)
+    }
+
+    /// The vNIC behind a VIF id as it came from the wire.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, vif: u32) -> Option<VnicIndex> {
+        self.0.get(vif as usize).copied().flatten()
+    }
+}
+
+/// The VIF lists of one link.
+#[derive(Clone, Debug, Default)]
+pub struct Lists {
+    // Index of the members in `sets`, plus one; empty until the first list is set.
+    index: Vec<u16>,
+    sets: Vec<Box<[VifId]>>,
+}
+
+impl Lists {
+    /// Sets the members of a list.
+    pub fn set(&mut self, list: ListId, members: &[VifId]) {
+        if self.index.is_empty() {
+            self.index = vec![0; usize::from(ListId::MAX) + 1];
+        }
+        self.sets.push(members.into());
+        // At most 0x3FFF different lists exist and lists are set once, so the count fits 16 bits.
+        self.index[usize::from(list.get())] = u16::try_from(self.sets.len()).unwrap_or(0);
+    }
+
+    /// The members of a list id as it came from the wire.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, list: u32) -> Option<&[VifId]> {
+        let place = usize::from(*self.index.get(list as usize)?).checked_sub(1)?;
+        self.sets.get(place).map(AsRef::as_ref)
+    }
+
+    /// Every list with its members, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &[VifId])> {
+        (0u16..).zip(&self.index).filter_map(|(id, place)| {
+            let place = usize::from(*place).checked_sub(1)?;
+            Some((id, self.sets.get(place)?.as_ref()))
+        })
+    }
+}
