@@ -1,4 +1,7 @@
 //! What every daemon of this project needs beside frames.
 
+pub mod clock;
 pub mod counter;
+pub mod mailbox;
+pub mod stop;
 pub mod worker;

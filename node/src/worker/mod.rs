@@ -7,6 +7,22 @@
 //!        |       v                                |
 //!        +--- epoll, until an event or `next` <---+
 //! ```
+//!
+//! [`Worker`] is what moves frames and knows nothing of threads, descriptors' readiness or clocks; [`run`] is
+//! the loop on a real thread; a virtual world calls [`Worker::turn`] itself.
+//!
+//! **Level-triggered.** A lost edge is a hang that nobody can explain, a repeated level is a microsecond: a
+//! notification that came while its ring was polled is reported once more when the worker wants to sleep, the
+//! ring is looked at again, and [`disarming`](Worker::ready) it consumes the notification. It also lets packet
+//! sockets and taps, which are readable as long as a frame waits, be armed without a system call.
+//!
+//! **No tick.** An idle worker without a deadline waits without a timeout: it uses no CPU at all.
+
+mod run;
+mod spin;
+mod watch;
+
+pub use run::{LOOK, Options, run, spawn};
 
 use std::os::fd::BorrowedFd;
 
@@ -26,11 +42,11 @@ pub trait Worker {
     /// Moves what waits, 512 frames at the most, and tells the peers that asked to be told. Never blocks.
     fn turn(&mut self, now: u64) -> Turn;
 
-    /// The event with this token fired.
+    /// The event with this token fired. It goes on being reported until its descriptor is no longer readable.
     fn ready(&mut self, token: u64);
 
     /// Which descriptors to watch and their tokens. Asked again after a turn in which
-    /// [`events_changed`](Self::events_changed) said so.
+    /// [`events_changed`](Self::events_changed) said so. One descriptor may have several tokens.
     fn events(&self) -> Vec<(BorrowedFd<'_>, u64)>;
 
     /// The set of descriptors changed since this was last called.

@@ -1,0 +1,126 @@
+//! The loop on a real thread.
+
+use super::spin::Spin;
+use super::watch::{Look, Watch};
+use super::{Turn, Worker};
+use crate::clock;
+use crate::stop::Stop;
+use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
+use std::io;
+use std::num::NonZeroU64;
+use std::thread::JoinHandle;
+
+/// How often a busy worker looks at its events, in nanoseconds. It bounds how long a newly busy source waits
+/// beside a busy one, and what looking costs: about half a microsecond in twenty.
+pub const LOOK: u64 = 20_000;
+
+/// The kernel may be late with a deadline by this many nanoseconds (the default, 50 us, is a burst at 10 Gbit/s).
+const TIMER_SLACK: NonZeroU64 = NonZeroU64::new(1_000).unwrap();
+
+/// How a worker's thread behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The CPU to stay on.
+    pub cpu: Option<usize>,
+    /// How long to look for events before sleeping, in nanoseconds, while a moving average says that this pays.
+    /// 0: sleep at once.
+    pub spin: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { cpu: None, spin: 20_000 }
+    }
+}
+
+/// Runs the worker on this thread until `stop` is requested.
+///
+/// # Errors
+/// The kernel refuses the CPU or an epoll descriptor. Nothing that a guest or a peer does ends the loop.
+pub fn run<W: Worker + ?Sized>(worker: &mut W, options: &Options, stop: &Stop) -> io::Result<()> {
+    if let Some(cpu) = options.cpu {
+        pin(cpu)?;
+    }
+    // Refused only by a kernel that has no such setting; deadlines are then kept less exactly.
+    let _ = set_current_timer_slack(Some(TIMER_SLACK));
+
+    let _ = worker.events_changed();
+    let mut watch = Watch::new(worker, stop)?;
+    let mut spin = Spin::new(options.spin);
+    let mut now = clock::monotonic();
+    let mut looked = now;
+    loop {
+        let turn = worker.turn(now);
+        if worker.events_changed() {
+            watch = Watch::new(worker, stop)?;
+        }
+        now = clock::monotonic();
+        let look = if turn.idle {
+            let look = sleep(worker, &watch, &mut spin, turn, now)?;
+            now = clock::monotonic();
+            looked = now;
+            look
+        } else if now.saturating_sub(looked) >= LOOK {
+            looked = now;
+            watch.look(worker, Some(0))?
+        } else {
+            continue;
+        };
+        if look == Look::Stop {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits for an event or the turn's deadline, perhaps looking actively for a moment first.
+fn sleep<W: Worker + ?Sized>(
+    worker: &mut W,
+    watch: &Watch,
+    spin: &mut Spin,
+    turn: Turn,
+    since: u64,
+) -> io::Result<Look> {
+    let allowance = spin.allowance();
+    let until = since.saturating_add(allowance).min(turn.next.unwrap_or(u64::MAX));
+    let mut now = since;
+    while allowance > 0 && now < until {
+        let look = watch.look(worker, Some(0))?;
+        now = clock::monotonic();
+        if look != Look::Quiet {
+            spin.observe(now - since, false);
+            return Ok(look);
+        }
+    }
+    let look = watch.look(worker, turn.next.map(|next| next.saturating_sub(now)))?;
+    // A deadline is no answer from a peer and says nothing about spinning.
+    if look != Look::Quiet {
+        spin.observe(clock::monotonic().saturating_sub(since), allowance > 0);
+    }
+    Ok(look)
+}
+
+/// Keeps this thread on one CPU.
+fn pin(cpu: usize) -> io::Result<()> {
+    let refused = |why: String| io::Error::new(io::ErrorKind::InvalidInput, format!("cpu {cpu}: {why}"));
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(refused(format!("numbers go up to {}", CpuSet::MAX_CPU - 1)));
+    }
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, &set).map_err(|error| refused(format!("this process cannot run there: {error}")))
+}
+
+/// Runs the worker on a thread of its own and gives it back when it was stopped.
+///
+/// # Errors
+/// No thread can be started. What [`run`] refuses is the thread's result.
+pub fn spawn<W: Worker + Send + 'static>(
+    name: &str,
+    mut worker: W,
+    options: Options,
+    stop: Stop,
+) -> io::Result<JoinHandle<io::Result<W>>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || run(&mut worker, &options, &stop).map(|()| worker))
+}

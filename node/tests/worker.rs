@@ -1,0 +1,215 @@
+//! The worker loop on real threads and descriptors.
+
+use niv_node::mailbox::{Mailbox, mailbox};
+use niv_node::stop::Stop;
+use niv_node::worker::{LOOK, Options, Turn, Worker, run, spawn};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::time::{ClockId, clock_gettime};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+const MAILBOX: u64 = 1;
+const DOOR: u64 = 2;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the tests ask of the toy.
+#[derive(Debug)]
+enum Ask {
+    /// Watch this descriptor as well.
+    Watch(OwnedFd),
+    /// Be busy until the mailbox has something again.
+    Busy,
+    /// Nothing; only its ticket matters.
+    Nothing,
+}
+
+/// A worker with no frames: a mailbox, perhaps one more descriptor, and a diary.
+struct Toy {
+    mailbox: Mailbox<Ask>,
+    door: Option<OwnedFd>,
+    changed: bool,
+    busy: bool,
+    turns: u64,
+    opened: u64,
+    report: std::sync::mpsc::Sender<u64>,
+}
+
+impl Worker for Toy {
+    fn turn(&mut self, _now: u64) -> Turn {
+        self.turns += 1;
+        let (door, busy) = (&mut self.door, &mut self.busy);
+        let mut watch = false;
+        self.mailbox.drain(|ask| match ask {
+            Ask::Watch(descriptor) => {
+                *door = Some(descriptor);
+                watch = true;
+            }
+            Ask::Busy => *busy = true,
+            Ask::Nothing => *busy = false,
+        });
+        self.changed |= watch;
+        Turn { moved: 0, idle: !self.busy, next: None }
+    }
+
+    fn ready(&mut self, token: u64) {
+        if token == DOOR
+            && let Some(door) = &self.door
+        {
+            rustix::io::read(door, &mut [0u8; 8]).expect("it was readable");
+            self.opened += 1;
+            self.report.send(self.opened).expect("the test listens");
+        }
+    }
+
+    fn events(&self) -> Vec<(BorrowedFd<'_>, u64)> {
+        let mut events = vec![(self.mailbox.event(), MAILBOX)];
+        events.extend(self.door.as_ref().map(|door| (door.as_fd(), DOOR)));
+        events
+    }
+
+    fn events_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+}
+
+fn event() -> OwnedFd {
+    eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("eventfd")
+}
+
+#[test]
+fn wakes_by_mailbox_and_by_a_descriptor_added_later_and_stops() {
+    let stop = Stop::new().expect("eventfd");
+    let (sender, mailbox) = mailbox(8).expect("eventfd");
+    let (report, reports) = std::sync::mpsc::channel();
+    let toy = Toy { mailbox, door: None, changed: false, busy: false, turns: 0, opened: 0, report };
+    let thread = spawn("toy", toy, Options::default(), stop.clone()).expect("thread");
+
+    let bell = event();
+    let ticket = sender.post(Ask::Watch(bell.try_clone().expect("dup"))).expect("room");
+    assert!(sender.wait(ticket, PATIENCE));
+    for times in 1..=3 {
+        rustix::io::write(&bell, &1u64.to_ne_bytes()).expect("rings");
+        assert_eq!(reports.recv_timeout(PATIENCE), Ok(times));
+    }
+
+    // A busy worker hears of events too, without being idle once.
+    let busy = sender.post(Ask::Busy).expect("room");
+    assert!(sender.wait(busy, PATIENCE));
+    rustix::io::write(&bell, &1u64.to_ne_bytes()).expect("rings");
+    assert_eq!(reports.recv_timeout(PATIENCE), Ok(4));
+    let calm = sender.post(Ask::Nothing).expect("room");
+    assert!(sender.wait(calm, PATIENCE));
+
+    assert!(!thread.is_finished());
+    stop.request();
+    let toy = thread.join().expect("no panic").expect("no error");
+    assert!(stop.is_requested());
+    assert_eq!(toy.opened, 4);
+    // Far fewer turns outside the busy stretch than a ticking loop would have made.
+    assert!(toy.turns >= 6);
+}
+
+#[test]
+fn a_busy_worker_stops() {
+    let stop = Stop::new().expect("eventfd");
+    let (sender, mailbox) = mailbox(8).expect("eventfd");
+    let (report, _reports) = std::sync::mpsc::channel();
+    let toy = Toy { mailbox, door: None, changed: false, busy: true, turns: 0, opened: 0, report };
+    let thread = spawn("toy", toy, Options::default(), stop.clone()).expect("thread");
+    stop.request();
+    thread.join().expect("no panic").expect("no error");
+    drop(sender);
+}
+
+/// Idle until a deadline, then asks to stop.
+struct Sleeper {
+    until: Option<u64>,
+    stop: Stop,
+    turns: u64,
+    woke: u64,
+}
+
+impl Worker for Sleeper {
+    fn turn(&mut self, now: u64) -> Turn {
+        self.turns += 1;
+        let until = *self.until.get_or_insert(now + 200_000_000);
+        if now >= until {
+            self.woke = now - until;
+            self.stop.request();
+        }
+        Turn { moved: 0, idle: true, next: Some(until) }
+    }
+
+    fn ready(&mut self, _token: u64) {}
+
+    fn events(&self) -> Vec<(BorrowedFd<'_>, u64)> {
+        Vec::new()
+    }
+
+    fn events_changed(&mut self) -> bool {
+        false
+    }
+}
+
+fn cpu_time_of_this_thread() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("not negative")
+}
+
+#[test]
+fn an_idle_worker_uses_no_cpu_and_keeps_its_deadline() {
+    let stop = Stop::new().expect("eventfd");
+    let mut sleeper = Sleeper { until: None, stop: stop.clone(), turns: 0, woke: 0 };
+    let before = cpu_time_of_this_thread();
+    run(&mut sleeper, &Options::default(), &stop).expect("runs");
+    let used = cpu_time_of_this_thread() - before;
+    // One turn before the 200 ms of silence, one at the deadline, none between; a turn more where the kernel wakes
+    // a little early.
+    assert!(sleeper.turns <= 4, "{} turns", sleeper.turns);
+    assert!(used < Duration::from_millis(5), "{used:?} of CPU while idle");
+}
+
+#[test]
+fn nothing_that_a_peer_passes_ends_the_loop() {
+    /// Watches a plain file, which epoll refuses, beside one good descriptor under two tokens.
+    struct Odd {
+        file: OwnedFd,
+        good: OwnedFd,
+        seen: Vec<u64>,
+        stop: Stop,
+    }
+    impl Worker for Odd {
+        fn turn(&mut self, _now: u64) -> Turn {
+            if self.seen.len() == 2 {
+                self.stop.request();
+            }
+            Turn { moved: 0, idle: true, next: None }
+        }
+        fn ready(&mut self, token: u64) {
+            self.seen.push(token);
+            let _ = rustix::io::read(&self.good, &mut [0u8; 8]);
+        }
+        fn events(&self) -> Vec<(BorrowedFd<'_>, u64)> {
+            vec![(self.good.as_fd(), 7), (self.file.as_fd(), 8), (self.good.as_fd(), 9)]
+        }
+        fn events_changed(&mut self) -> bool {
+            false
+        }
+    }
+    let stop = Stop::new().expect("eventfd");
+    let good = event();
+    rustix::io::write(&good, &1u64.to_ne_bytes()).expect("rings");
+    let file = tempfile::tempfile().expect("a file").into();
+    let mut odd = Odd { file, good, seen: Vec::new(), stop: stop.clone() };
+    run(&mut odd, &Options::default(), &stop).expect("runs");
+    assert_eq!(odd.seen, [7, 9]);
+}
+
+#[test]
+fn a_cpu_that_does_not_exist_is_named() {
+    let stop = Stop::new().expect("eventfd");
+    stop.request();
+    let mut sleeper = Sleeper { until: None, stop: stop.clone(), turns: 0, woke: 0 };
+    let error =
+        run(&mut sleeper, &Options { cpu: Some(100_000), spin: LOOK }, &stop).expect_err("no such CPU");
+    assert!(error.to_string().contains("cpu 100000"), "{error}");
+}
