@@ -1,0 +1,3 @@
+//! The lab's library: worlds, virtual drivers and models for the tests of this project.
+
+pub mod world;

@@ -1,0 +1,121 @@
+//! An adapter without rim: the real data path between cables.
+
+use super::{End, Machine, run_worker};
+use link::pair::{Cable, Config};
+use niv_adapter::engine::{Balance, Datapath, DropReason, LinkSetup, Lists, Stats, VifParams, VnicSetup};
+use std::sync::Arc;
+use vntag::{ListId, VifId, Vntag};
+
+/// A vNIC of a virtual adapter.
+#[derive(Clone, Copy, Debug)]
+pub struct VnicSpec {
+    /// Index of its link.
+    pub link: usize,
+    /// Its VIF.
+    pub vif: u16,
+    /// The VIF's parameters.
+    pub params: VifParams,
+}
+
+/// What a virtual adapter is made of.
+#[derive(Clone, Debug, Default)]
+pub struct AdapterSpec {
+    /// How many links.
+    pub links: usize,
+    /// The vNICs.
+    pub vnics: Vec<VnicSpec>,
+    /// Lists: link, id, members.
+    pub lists: Vec<(usize, u16, Vec<u16>)>,
+    /// Frames that a guest's ring and a link hold; 0 means 1,024.
+    pub depth: usize,
+    /// The longest frame that links take; 0 means 65,535.
+    pub link_max_frame: usize,
+    /// The longest frame that guests take; 0 means 65,535.
+    pub guest_max_frame: usize,
+}
+
+/// The real engine of the adapter between cables.
+pub struct VirtualAdapter {
+    worker: Datapath<Vntag>,
+    stats: Arc<Stats>,
+    /// The guests, in the order of the vNICs.
+    pub guests: Vec<End>,
+    /// The cable of each guest, to be unplugged.
+    pub guest_cables: Vec<Cable>,
+    /// The cable of each link.
+    pub link_cables: Vec<Cable>,
+}
+
+impl VirtualAdapter {
+    /// Builds an adapter; the far ends of its links come beside it.
+    ///
+    /// # Panics
+    /// When the specification names a VIF or list id that cannot be assigned.
+    #[must_use]
+    pub fn new(spec: &AdapterSpec) -> (Self, Vec<End>) {
+        let or = |value: usize, default| if value == 0 { default } else { value };
+        let capacity = or(spec.depth, 1024);
+        let pair = |max_frame| {
+            let max_frame = or(max_frame, 65_535);
+            let config = Config { capacity, max_frame, ..Config::default() };
+            config.open().expect("a pair without events needs nothing")
+        };
+        let vif = |id: &u16| VifId::new(*id).expect("an assignable VIF");
+        let (mut links, mut far, mut link_cables) = (Vec::new(), Vec::new(), Vec::new());
+        for index in 0..spec.links {
+            let (near, away, cable) = pair(spec.link_max_frame);
+            let mut lists = Lists::default();
+            for (_, id, members) in spec.lists.iter().filter(|(link, ..)| *link == index) {
+                let members: Vec<VifId> = members.iter().map(vif).collect();
+                lists.set(ListId::new(*id).expect("an assignable list"), &members);
+            }
+            let tx = near.tx.into_iter().next().expect("a pair has a queue");
+            links.push(LinkSetup { rx: near.rx, tx, lists });
+            far.push(End::new(away));
+            link_cables.push(cable);
+        }
+        let (mut vnics, mut guests, mut guest_cables) = (Vec::new(), Vec::new(), Vec::new());
+        for vnic in &spec.vnics {
+            let (near, away, cable) = pair(spec.guest_max_frame);
+            vnics.push(VnicSetup {
+                rx: near.rx,
+                tx: near.tx,
+                link: vnic.link,
+                vif: vif(&vnic.vif),
+                params: vnic.params,
+            });
+            guests.push(End::new(away));
+            guest_cables.push(cable);
+        }
+        let worker = Datapath::new(links, vnics);
+        let stats = worker.stats();
+        (Self { worker, stats, guests, guest_cables, link_cables }, far)
+    }
+
+    /// Received and replicated against sent and dropped.
+    #[must_use]
+    pub fn balance(&self) -> Balance {
+        self.stats.balance()
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The drop reasons that have counted anything, with their counts.
+    #[must_use]
+    pub fn drops(&self) -> Vec<(DropReason, u64)> {
+        self.stats.drops().into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+impl Machine for VirtualAdapter {
+    fn run(&mut self, now: u64) -> usize {
+        self.worker.wake_all();
+        let moved = run_worker(&mut self.worker, now);
+        assert!(self.balance().holds(), "{:?}", self.balance());
+        moved
+    }
+}
