@@ -68,7 +68,7 @@ impl Head {
     #[inline]
     #[must_use]
     pub fn remove(&mut self, len: usize) -> bool {
-        if self.end - self.start < ADDRESSES + len {
+        if ADDRESSES.checked_add(len).is_none_or(|needed| self.end - self.start < needed) {
             return false;
         }
         let from = self.start;
