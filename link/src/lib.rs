@@ -16,14 +16,18 @@
 //! Nothing here reads a clock: `now` comes in as [`Nanos`].
 
 mod counter;
+pub mod device;
 pub mod error;
+pub mod fault;
 pub mod frame;
 pub mod pair;
 pub mod port;
 pub mod queue;
 pub mod sources;
 
+pub use device::{Device, InterfaceName, MemifDevice, Role};
 pub use error::OpenError;
+pub use fault::FaultPlan;
 pub use frame::{Frame, Gather, OutFrame, Seg};
 pub use port::{Monitor, Port, PortCounter, PortState};
 pub use queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
