@@ -1,3 +1,4 @@
 //! The lab's library: worlds, virtual drivers and models for the tests of this project.
 
+pub mod model;
 pub mod world;

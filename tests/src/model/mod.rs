@@ -1,0 +1,21 @@
+//! The engines once more, as naive as possible: written from the conformance tables, line by line, over plain
+//! lists, without a table, a cache or a line of the code under test. A frame is a `Vec<u8>`, a drop is the name
+//! of a line (`"I12"`).
+
+pub mod adapter;
+pub mod gen_frames;
+mod octets;
+
+pub use octets::Octets;
+
+/// The name of a line of the conformance tables, or of a drop that has no line.
+pub type Line = &'static str;
+
+/// How many random worlds a property is tried in: 10,000 in release builds and under CI, fewer in a quick run;
+/// `NIV_WORLDS` overrides it.
+#[must_use]
+pub fn worlds() -> u32 {
+    let thorough = !cfg!(debug_assertions) || std::env::var_os("CI").is_some();
+    let asked = std::env::var("NIV_WORLDS").ok().and_then(|worlds| worlds.parse().ok());
+    asked.unwrap_or(if thorough { 10_000 } else { 1_000 })
+}
