@@ -1,0 +1,108 @@
+//! The values of a line that was understood.
+
+use super::error::Refusal;
+use core::ops::RangeInclusive;
+
+/// The value of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Of [`Kind::Number`](super::Kind::Number).
+    Number(u64),
+    /// Of [`Kind::Ranges`](super::Kind::Ranges): in order, apart from each other.
+    Ranges(Vec<RangeInclusive<u64>>),
+    /// Of [`Kind::Mac`](super::Kind::Mac).
+    Mac([u8; 6]),
+    /// Of the other kinds.
+    Text(String),
+}
+
+/// What a command's function gets: its parameters by name, its keywords, and whether `no` came first.
+///
+/// A parameter that every form of the command's syntax has is read with [`number`](Self::number) and its like,
+/// which have a harmless default where the name is unknown; an optional one with [`get`](Self::get).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Args {
+    pub(super) negated: bool,
+    pub(super) keywords: Vec<&'static str>,
+    pub(super) values: Vec<(&'static str, Value, usize)>,
+}
+
+impl Args {
+    /// The line began with `no`.
+    #[must_use]
+    pub fn negated(&self) -> bool {
+        self.negated
+    }
+
+    /// The line has this keyword (in full, however it was typed).
+    #[must_use]
+    pub fn has(&self, keyword: &str) -> bool {
+        self.keywords.contains(&keyword)
+    }
+
+    /// The value of a parameter, if the line has it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.iter().find(|(known, ..)| *known == name).map(|(_, value, _)| value)
+    }
+
+    /// A number, if the line has it.
+    #[must_use]
+    pub fn get_number(&self, name: &str) -> Option<u64> {
+        match self.get(name) {
+            Some(Value::Number(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// A text, if the line has it.
+    #[must_use]
+    pub fn get_text(&self, name: &str) -> Option<&str> {
+        match self.get(name) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A MAC address, if the line has it.
+    #[must_use]
+    pub fn get_mac(&self, name: &str) -> Option<[u8; 6]> {
+        match self.get(name) {
+            Some(Value::Mac(mac)) => Some(*mac),
+            _ => None,
+        }
+    }
+
+    /// A number; 0 where there is none of that name.
+    #[must_use]
+    pub fn number(&self, name: &str) -> u64 {
+        self.get_number(name).unwrap_or(0)
+    }
+
+    /// A text; empty where there is none of that name.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.get_text(name).unwrap_or("")
+    }
+
+    /// A list of spans, in order and apart from each other; empty where there is none of that name.
+    #[must_use]
+    pub fn ranges(&self, name: &str) -> &[RangeInclusive<u64>] {
+        match self.get(name) {
+            Some(Value::Ranges(spans)) => spans,
+            _ => &[],
+        }
+    }
+
+    /// Every number of a list, in order. It is as long as the parameter's limits allow.
+    pub fn each(&self, name: &str) -> impl Iterator<Item = u64> + '_ {
+        self.ranges(name).iter().cloned().flatten()
+    }
+
+    /// Refuses the line because of this parameter: the error's marker points at it.
+    #[must_use]
+    pub fn refuse(&self, name: &str, message: impl Into<String>) -> Refusal {
+        let column = self.values.iter().find(|(known, ..)| *known == name).map(|(_, _, column)| *column);
+        Refusal { message: message.into(), column }
+    }
+}

@@ -1,0 +1,88 @@
+//! What can be wrong with a line.
+
+use core::fmt::{self, Display};
+use serde::{Deserialize, Serialize};
+
+/// Why a command was not done, said by its function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub(super) message: String,
+    pub(super) column: Option<usize>,
+}
+
+impl Refusal {
+    /// The whole line is refused. To point at one parameter use [`Args::refuse`](super::Args::refuse).
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), column: None }
+    }
+}
+
+impl<T: Into<String>> From<T> for Refusal {
+    fn from(message: T) -> Self {
+        Self::new(message)
+    }
+}
+
+/// The kind of a [`CommandError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorKind {
+    /// No command has this word or value here.
+    Invalid,
+    /// A shortened word fits several keywords.
+    Ambiguous,
+    /// Something must follow.
+    Incomplete,
+    /// Understood, but it cannot be done.
+    Refused,
+}
+
+/// A line that was not accepted, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub struct CommandError {
+    /// What is wrong.
+    pub kind: ErrorKind,
+    /// The line's number from 1, where the text had several.
+    pub line: Option<usize>,
+    /// The character in the line, from 1.
+    pub column: usize,
+    /// The line.
+    pub text: String,
+    /// What is wrong, in words.
+    pub message: String,
+}
+
+impl CommandError {
+    pub(super) fn new(kind: ErrorKind, text: &str, column: usize, message: impl Into<String>) -> Self {
+        // Shown on terminals: a tab would move the marker, a control character the cursor.
+        let clean = |c: char| {
+            if c == '\t' {
+                ' '
+            } else if c.is_control() {
+                '?'
+            } else {
+                c
+            }
+        };
+        let text = text.trim_end().chars().take(super::input::LONGEST).map(clean).collect();
+        Self { kind, line: None, column, text, message: message.into() }
+    }
+
+    pub(super) fn at_line(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+}
+
+impl Display for CommandError {
+    /// The line, a caret under the place, the reason; before them the position where there are several lines.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            writeln!(f, "line {line}, column {}:", self.column)?;
+        }
+        writeln!(f, "{}", self.text)?;
+        writeln!(f, "{:>1$}", '^', self.column)?;
+        write!(f, "% {}", self.message)
+    }
+}
