@@ -15,12 +15,15 @@
 //!
 //! Nothing here reads a clock: `now` comes in as [`Nanos`].
 
+pub mod capture;
 mod counter;
 pub mod device;
 pub mod error;
 pub mod fault;
 pub mod frame;
+pub mod open;
 pub mod pair;
+mod pcap;
 pub mod port;
 pub mod queue;
 pub mod sources;
@@ -29,6 +32,7 @@ pub use device::{Device, InterfaceName, MemifDevice, Role};
 pub use error::OpenError;
 pub use fault::FaultPlan;
 pub use frame::{Frame, Gather, OutFrame, Seg};
+pub use open::{Defaults, Options, open, open_with};
 pub use port::{Monitor, Port, PortCounter, PortState};
 pub use queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
 pub use sources::{SourceId, Sources};
