@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod command;
+pub mod config;
 pub mod counter;
 pub mod mailbox;
 pub mod output;

@@ -1,0 +1,104 @@
+//! The `[node]` section, the same for every daemon.
+
+use super::{ConfigError, File, Spanned};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Workers that a daemon may have.
+const MOST_WORKERS: usize = 64;
+
+/// `[node]` as it is written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSection {
+    /// The node's name; letters, digits, `.`, `_` and `-`.
+    pub name: Option<Spanned<String>>,
+    /// Where state is kept.
+    pub state_dir: Option<PathBuf>,
+    /// The socket of the admin API.
+    pub api: Option<PathBuf>,
+    /// Threads that move frames.
+    pub workers: Option<Spanned<usize>>,
+    /// The CPU of each worker; with fewer CPUs than workers they are shared in turn.
+    pub cpus: Option<Spanned<Vec<usize>>>,
+    /// A file of configuration lines that is run at start.
+    pub startup: Option<PathBuf>,
+}
+
+/// `[node]` with its defaults filled in. Relative paths are relative to the working directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// The node's name.
+    pub name: String,
+    /// Where state is kept.
+    pub state_dir: PathBuf,
+    /// The socket of the admin API.
+    pub api: PathBuf,
+    /// Threads that move frames, at least one.
+    pub workers: usize,
+    /// CPUs to stay on; empty for none in particular.
+    pub cpus: Vec<usize>,
+    /// Configuration lines to run at start.
+    pub startup: Option<PathBuf>,
+}
+
+impl Node {
+    /// A daemon without a file: everything under `./niv-run/`, where a first try needs no rights.
+    #[must_use]
+    pub fn without_file(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            state_dir: Path::new("niv-run").join(name),
+            api: Path::new("niv-run").join(format!("{name}.sock")),
+            workers: 1,
+            cpus: Vec::new(),
+            startup: None,
+        }
+    }
+
+    /// The section of a file, with the system's folders for what it does not say.
+    ///
+    /// # Errors
+    /// A value that cannot be: its key and line are named.
+    pub fn from_file(file: &File, section: &NodeSection, default_name: &str) -> Result<Self, ConfigError> {
+        let name = match &section.name {
+            Some(name) => {
+                let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+                let text = name.get_ref();
+                if text.is_empty() || text.len() > 64 || text.starts_with('.') || !text.chars().all(fits) {
+                    return Err(file
+                        .error(name, "up to 64 letters, digits, `_`, `-` and (not first) `.` are allowed"));
+                }
+                text.as_str()
+            }
+            None => default_name,
+        };
+        let workers = match &section.workers {
+            Some(workers) if !(1..=MOST_WORKERS).contains(workers.get_ref()) => {
+                return Err(file.error(workers, format!("1 to {MOST_WORKERS} are allowed")));
+            }
+            Some(workers) => *workers.get_ref(),
+            None => 1,
+        };
+        let cpus = section.cpus.as_ref().map_or_else(Vec::new, |cpus| cpus.get_ref().clone());
+        if let Some(at) = &section.cpus
+            && cpus.iter().any(|cpu| *cpu >= rustix::thread::CpuSet::MAX_CPU)
+        {
+            return Err(file.error(at, "there is no such CPU"));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            state_dir: section.state_dir.clone().unwrap_or_else(|| Path::new("/var/lib/niv").join(name)),
+            api: section.api.clone().unwrap_or_else(|| Path::new("/run/niv").join(format!("{name}.sock"))),
+            workers,
+            cpus,
+            startup: section.startup.clone(),
+        })
+    }
+
+    /// The CPU of worker `index`.
+    #[must_use]
+    pub fn cpu(&self, index: usize) -> Option<usize> {
+        self.cpus.get(index.checked_rem(self.cpus.len())?).copied()
+    }
+}
