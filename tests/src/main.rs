@@ -1,3 +1,11 @@
-//! `cargo lab`.
+//! `cargo lab`: the one command that sets up, shows, tests and measures the whole project.
+//!
+//! `cargo lab demo` is the place to start; `cargo lab help` lists the rest.
 
-fn main() {}
+mod lab;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lab::cli::main()
+}

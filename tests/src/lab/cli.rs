@@ -1,0 +1,83 @@
+//! The subcommands and their help.
+
+use super::{check, cleanup, demo, inside, up};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The lab of the network-interface-virtualization emulator: real guests, a real adapter, a real switch.
+#[derive(Parser)]
+#[command(name = "cargo lab", bin_name = "cargo lab", version, disable_help_subcommand = false)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Show the main job: real guests talk through adapter and switch, every fact with its number.
+    ///
+    /// Installs what is missing, builds, starts one switch, two adapters and four QEMU guests, proves the
+    /// traffic between them, leaves the capture in target/lab/link0.pcapng and stops everything.
+    Demo,
+    /// Run everything that proves the project; the last line is `N passed, N failed`.
+    Test,
+    /// Start the lab of the demo and leave it running until Ctrl-C.
+    Up {
+        /// Return when it is up; `cargo lab down` ends it.
+        #[arg(short, long)]
+        detach: bool,
+    },
+    /// Show the processes of the running lab.
+    Status,
+    /// Connect to a guest's console; Ctrl-] leaves it.
+    Console {
+        /// The guest: vm1, vm2, vm3 or vm4.
+        vm: String,
+    },
+    /// Run a command in a guest and return its exit code.
+    Exec {
+        /// The guest: vm1, vm2, vm3 or vm4.
+        vm: String,
+        /// The command, for the guest's shell.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// End the running lab.
+    Down,
+    /// Runs inside the guests.
+    #[command(hide = true)]
+    Inside {
+        #[command(subcommand)]
+        what: inside::Inside,
+    },
+}
+
+/// The whole program. Exit codes: 0 done, 1 the thing asked for failed, 2 the request was wrong.
+pub(crate) fn main() -> ExitCode {
+    let done = run(Cli::parse().what);
+    cleanup::let_interrupt_finish();
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            super::say::line("");
+            eprintln!("{} {error:#}", super::say::red("cargo lab:"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(what: What) -> Result<ExitCode> {
+    match what {
+        What::Demo => demo::run()?,
+        What::Test if !check::run()? => return Ok(ExitCode::FAILURE),
+        What::Test => {}
+        What::Up { detach } => up::up(detach)?,
+        What::Status => up::status()?,
+        What::Console { vm } => up::console(&vm)?,
+        What::Exec { vm, command } => return Ok(ExitCode::from(up::exec(&vm, &command)?)),
+        What::Down => up::down()?,
+        What::Inside { what } => inside::run(&what)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,164 @@
+//! `cargo lab demo`: real guests through a real adapter and a real switch, each fact with its number.
+
+use super::guest::Machine;
+use super::running::{self, Lab};
+use super::topology::{CAPTURE, VMS};
+use super::{cleanup, facts, packages, paths, say, wire};
+use anyhow::{Context, Result, bail};
+use std::time::{Duration, Instant};
+
+/// How soon after its start the switch must serve again.
+const BACK: Duration = Duration::from_secs(2);
+
+/// Shows all of it. An error names the fact that does not hold.
+pub(crate) fn run() -> Result<()> {
+    paths::enter()?;
+    let _lock = cleanup::take()?;
+    say::heading("Four guests, two adapters, one switch, and VNTag on every link");
+    picture();
+    packages::ensure(&[packages::GUESTS, packages::CAPTURE])?;
+    running::need_root()?;
+    running::build()?;
+    let machine = Machine::prepare()?;
+    let started = Instant::now();
+    let mut lab = Lab::start(&machine)?;
+    let mut nr = 0;
+    let token = format!("hello-{:08x}", std::process::id());
+    let shown = live(&mut lab, &mut nr, &token);
+    if let Err(error) = shown {
+        bail!("fact {} does not hold: {error:#}\n{}", nr + 1, lab.tails());
+    }
+    // Everything ends here, so that the capture is whole.
+    drop(lab);
+    captured(&mut nr, &token).with_context(|| format!("fact {} does not hold", nr + 1))?;
+    say::line("");
+    say::line(&format!(
+        "  {} All {nr} facts hold. Shown in {} after build and downloads.",
+        say::green("✓"),
+        say::seconds(started.elapsed())
+    ));
+    say::heading("Next");
+    say::line(
+        "  cargo lab up -d && cargo lab exec vm1 ping -c 3 10.10.0.4   the same lab, left running for you",
+    );
+    say::line(&format!(
+        "  tshark -n -r {} -V -c 4 | less            the wire, decoded by a stranger",
+        paths::shown(CAPTURE)
+    ));
+    say::line(
+        "  cargo lab test                                              everything that proves the project",
+    );
+    Ok(())
+}
+
+/// The lab, for somebody who sees it for the first time.
+pub(crate) fn picture() {
+    for line in [
+        "    vm1 ─┐",
+        "    vm2 ─┼─ adapter0 ═══ link0 ═══╗",
+        "    vm3 ─┘                        vis0 ─── tap ─── host in a network namespace",
+        "    vm4 ─── adapter1 ═══ link1 ═══╝",
+        "            ═══ memif carrying VNTag frames: the adapters stamp, only the switch decides",
+    ] {
+        say::line(&say::dim(line));
+    }
+    say::line("");
+}
+
+fn live(lab: &mut Lab, nr: &mut u32, token: &str) -> Result<()> {
+    say::heading("What they do");
+    let (table, directions) = facts::everybody_pings(lab)?;
+    facts::fact(
+        nr,
+        &format!("{directions} of {directions} directions answer pings, 3 of 3 each; best round trips:"),
+    );
+    for line in table {
+        say::line(&format!("       {line}"));
+    }
+
+    let rate = facts::iperf3(lab, 0, 1)?;
+    facts::fact(
+        nr,
+        &format!(
+            "iperf3 {} → {}, both on adapter0 (hairpin at the switch): {rate:.0} Mbit/s",
+            VMS[0].name, VMS[1].name
+        ),
+    );
+    let rate = facts::iperf3(lab, 0, 3)?;
+    facts::fact(
+        nr,
+        &format!("iperf3 {} → {}, from adapter0 to adapter1: {rate:.0} Mbit/s", VMS[0].name, VMS[3].name),
+    );
+
+    let copies = facts::broadcast(lab, token)?;
+    if copies != [0, 1, 1, 1] {
+        bail!("copies of one broadcast from {}: {copies:?}, due are [0, 1, 1, 1]", VMS[0].name);
+    }
+    let each: Vec<_> = VMS.iter().zip(&copies).map(|(vm, count)| format!("{} {count}", vm.name)).collect();
+    facts::fact(
+        nr,
+        &format!("a broadcast from {} arrives once everywhere else: {}", VMS[0].name, each.join(", ")),
+    );
+
+    let outage = facts::outage(lab)?;
+    let (answered, asked) = outage.answered;
+    if answered != 0 {
+        bail!(
+            "without the switch {answered} of {asked} pings between {} and {} were answered",
+            VMS[0].name,
+            VMS[1].name
+        );
+    }
+    facts::fact(
+        nr,
+        &format!(
+            "switch stopped: {answered} of {asked} pings answered between {} and {}, both on adapter0",
+            VMS[0].name, VMS[1].name
+        ),
+    );
+    if outage.back > BACK {
+        bail!("the switch was back only after {}", say::seconds(outage.back));
+    }
+    facts::fact(
+        nr,
+        &format!(
+            "switch started: first answer after {:.2} s; no guest, no adapter restarted",
+            outage.back.as_secs_f64()
+        ),
+    );
+    let (_, directions) = facts::everybody_pings(lab)?;
+    facts::fact(nr, &format!("and again {directions} of {directions} directions answer"));
+    Ok(())
+}
+
+fn captured(nr: &mut u32, token: &str) -> Result<()> {
+    say::heading(&format!("What was on link0 ({})", paths::shown(CAPTURE)));
+    let frames = wire::read()?;
+    let (up, down): (Vec<_>, Vec<_>) = frames.iter().partition(|frame| !frame.tag.d());
+    let ping = wire::hairpinned_ping(&frames)?;
+    facts::fact(nr, &format!("one ping from {} to {}, as it went over the link:", VMS[0].name, VMS[1].name));
+    wire::show_ping(&ping);
+    let read = wire::by_tshark(&ping)?;
+    facts::fact(nr, "tshark reads the same tags:");
+    for line in read {
+        say::line(&format!("       {line}"));
+    }
+    let copy = wire::broadcast(&frames, token)?;
+    facts::fact(
+        nr,
+        &format!(
+            "the broadcast went up once and came down as exactly one copy for {} guests: {copy}",
+            members()
+        ),
+    );
+    say::line(&say::dim(&format!(
+        "       {} tagged frames up and {} down in the capture",
+        up.len(),
+        down.len()
+    )));
+    Ok(())
+}
+
+fn members() -> usize {
+    VMS.iter().filter(|vm| vm.adapter == 0).count() - 1
+}

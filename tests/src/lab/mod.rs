@@ -1,0 +1,36 @@
+//! The lab: real QEMU guests, real processes, one supervisor that owns them all.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`cli`] | the subcommands and their help |
+//! | [`paths`] | where things are; everything generated lives under `target/lab/` |
+//! | [`say`] | what a person sees |
+//! | [`packages`] | Debian packages: what is missing, and getting it |
+//! | [`kernel`], [`image`] | the guest's kernel and its initial RAM disk |
+//! | [`agent`], [`inside`] | running commands in a guest: the near and the far end |
+//! | [`process`] | children that never outlive the lab, with a log each |
+//! | [`cleanup`] | what a killed run leaves behind, and Ctrl-C |
+//! | [`guest`] | one QEMU process |
+//! | [`topology`] | who is in the lab: adapters, switch, guests, addresses, their configuration files |
+//! | [`running`] | the lab running: start in order, stop in order |
+//! | [`facts`], [`wire`] | what is shown of it: reachability and throughput, and what the capture holds |
+//! | [`demo`], [`up`], [`check`] | the subcommands themselves |
+
+pub(crate) mod agent;
+pub(crate) mod check;
+pub(crate) mod cleanup;
+pub(crate) mod cli;
+pub(crate) mod demo;
+pub(crate) mod facts;
+pub(crate) mod guest;
+pub(crate) mod image;
+pub(crate) mod inside;
+pub(crate) mod kernel;
+pub(crate) mod packages;
+pub(crate) mod paths;
+pub(crate) mod process;
+pub(crate) mod running;
+pub(crate) mod say;
+pub(crate) mod topology;
+pub(crate) mod up;
+pub(crate) mod wire;

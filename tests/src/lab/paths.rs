@@ -1,0 +1,50 @@
+//! Where things are.
+//!
+//! The lab works inside `target/lab/` of the repository: [`enter`] makes that the current folder, and every
+//! path here is relative to it. That keeps Unix socket paths far below their limit of 108 octets however deep
+//! the clone lies, and keeps the configuration files readable.
+
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+
+/// Things worth keeping between runs: kernel, image, unpacked packages.
+pub(crate) const CACHE: &str = "cache";
+/// Sockets, pid files, the lock; emptied at each start.
+pub(crate) const RUN: &str = "run";
+/// One log per process.
+pub(crate) const LOG: &str = "log";
+
+/// The repository.
+pub(crate) fn repository() -> PathBuf {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    manifest.parent().map_or_else(|| manifest.clone(), Path::to_path_buf)
+}
+
+/// Cargo's target folder, where the built programs are.
+pub(crate) fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => repository().join(dir),
+        None => repository().join("target"),
+    }
+}
+
+/// A built program of this workspace.
+pub(crate) fn program(name: &str) -> PathBuf {
+    target().join("release").join(name)
+}
+
+/// Makes `target/lab` the current folder, with its subfolders.
+pub(crate) fn enter() -> Result<()> {
+    let lab = repository().join("target").join("lab");
+    for dir in [CACHE, RUN, LOG] {
+        let dir = lab.join(dir);
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    }
+    std::env::set_current_dir(&lab).with_context(|| format!("cannot enter {}", lab.display()))
+}
+
+/// How a path under the lab reads from the repository: what a person can copy.
+pub(crate) fn shown(path: impl AsRef<Path>) -> String {
+    format!("target/lab/{}", path.as_ref().display())
+}
