@@ -3,3 +3,4 @@
 //! See `docs/architecture.md` for how the parts fit.
 
 pub mod engine;
+pub mod vhost;

@@ -1,0 +1,338 @@
+//! Split virtqueues: what a guest offers as [`RxQueue`](link::RxQueue), what it can take as
+//! [`TxQueue`](link::TxQueue).
+//!
+//! ```text
+//!   control thread                                  worker
+//!   RingSlot::start / stop / set_call               VringRx::recv .. release      VringTx::send
+//!              \                                      /                             /
+//!               +---- Mutex<Option<Ring>> in a RingSlot: one lock per burst -------+
+//! ```
+//!
+//! A [`RingSlot`] lives as long as the vNIC; the `Ring` in it comes and goes with the guest. A worker holds
+//! the slot's lock from `recv` to `release`, so control stops a ring (memory change, disable, disconnect) at a
+//! moment when no frame of it is borrowed, and then knows its base.
+//!
+//! Descriptors are completed in the order in which they were made available. The used index is published once
+//! per burst. A hostile or broken guest costs itself frames, each counted as a [`Fault`]; an index that jumps
+//! leaves nothing to trust and stops that one ring until it is set up again.
+
+mod chain;
+mod event;
+mod fault;
+mod layout;
+mod receive;
+mod transmit;
+
+pub use fault::{Direction, Fault, RingCounters};
+pub use layout::{MAX_RING_SIZE, RingAddress};
+pub use receive::VringRx;
+pub use transmit::VringTx;
+
+use super::memory::{MemoryMap, Window};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
+use event::Event;
+use layout::{AVAIL_F_NO_INTERRUPT, Layout, USED_F_NO_NOTIFY};
+use parking_lot::Mutex;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Octets of the virtio-net header under `VIRTIO_F_VERSION_1`.
+pub const NET_HEADER: usize = 12;
+
+/// What of the ring format was negotiated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingFeatures {
+    /// `VIRTIO_F_INDIRECT_DESC`.
+    pub indirect: bool,
+    /// `VIRTIO_F_EVENT_IDX`.
+    pub event_idx: bool,
+    /// `VIRTIO_NET_F_MRG_RXBUF`.
+    pub mergeable: bool,
+}
+
+/// Everything needed to run a ring.
+#[derive(Clone, Debug)]
+pub struct RingSetup {
+    /// The guest's memory.
+    pub memory: Arc<MemoryMap>,
+    /// Where the ring lies in it.
+    pub at: RingAddress,
+    /// Slots.
+    pub size: u16,
+    /// The available index to go on from.
+    pub base: u16,
+    /// What was negotiated.
+    pub features: RingFeatures,
+    /// Readable when the guest made something available.
+    pub kick: Option<Arc<OwnedFd>>,
+    /// To be written when the guest is to be told of used buffers.
+    pub call: Option<Arc<OwnedFd>>,
+    /// To be written when the ring breaks.
+    pub err: Option<Arc<OwnedFd>>,
+}
+
+/// Where a running ring is, for people and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingIndices {
+    /// Slots.
+    pub size: u16,
+    /// The driver's available index.
+    pub avail: u16,
+    /// The next one to be taken.
+    pub next_avail: u16,
+    /// Our used index.
+    pub used: u16,
+}
+
+/// A running ring.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    layout: Layout,
+    features: RingFeatures,
+    /// The region of the last address looked up.
+    window: Window,
+    next_avail: u16,
+    /// Index behind the last used element written.
+    used: u16,
+    /// The used index when the driver was last told, or decided not to be.
+    called: Option<u16>,
+    broken: bool,
+    kick: Option<Arc<OwnedFd>>,
+    call: Option<Arc<OwnedFd>>,
+    err: Option<Arc<OwnedFd>>,
+    memory: Arc<MemoryMap>,
+}
+
+// SAFETY: the pointers in a Ring lead into `memory`, which is Send and Sync and lives as long as the Ring;
+// everything behind them is accessed as memory that others write concurrently.
+unsafe impl Send for Ring {}
+
+impl Ring {
+    /// How many chains wait.
+    #[inline(always)]
+    fn waiting(&self) -> Result<u16, Fault> {
+        let waiting = self.layout.avail_idx().wrapping_sub(self.next_avail);
+        if waiting > self.layout.size() { Err(Fault::BadIndex) } else { Ok(waiting) }
+    }
+
+    /// Completes the next chain, which begins at `head`. Visible to the driver after `publish`.
+    #[inline(always)]
+    fn complete(&mut self, head: u16, len: u32) {
+        self.layout.put_used(self.used, head, len);
+        self.used = self.used.wrapping_add(1);
+        self.next_avail = self.next_avail.wrapping_add(1);
+    }
+
+    #[inline(always)]
+    fn publish(&self) {
+        self.layout.publish(self.used);
+    }
+
+    /// Tells the driver of used buffers if it wants to be told.
+    fn call(&mut self, counters: &RingCounters) {
+        let Some(old) = self.called else {
+            self.called = Some(self.used);
+            return self.signal(counters);
+        };
+        if old == self.used {
+            return;
+        }
+        // The used index must be visible before the driver's wish is read: it writes the wish, then reads the
+        // index. Without the barrier both could miss the other.
+        fence(Ordering::SeqCst);
+        let wanted = if self.features.event_idx {
+            self.called = Some(self.used);
+            let event = self.layout.used_event();
+            self.used.wrapping_sub(event).wrapping_sub(1) < self.used.wrapping_sub(old)
+        } else {
+            self.called = Some(self.used);
+            self.layout.avail_flags() & AVAIL_F_NO_INTERRUPT == 0
+        };
+        if wanted {
+            self.signal(counters);
+        }
+    }
+
+    fn signal(&self, counters: &RingCounters) {
+        if let Some(call) = &self.call {
+            event::notify(call);
+            counters.calls.add(1);
+        }
+    }
+
+    /// Lets the driver notify us of the next chain.
+    fn want_notify(&self) {
+        if self.features.event_idx {
+            self.layout.set_avail_event(self.next_avail);
+        } else {
+            self.layout.set_used_flags(0);
+        }
+    }
+
+    /// Asks the driver not to notify us.
+    fn refuse_notify(&self) {
+        if !self.features.event_idx {
+            self.layout.set_used_flags(USED_F_NO_NOTIFY);
+        }
+    }
+}
+
+/// The place of one ring of a vNIC, for the vNIC's life.
+#[derive(Debug)]
+pub struct RingSlot {
+    direction: Direction,
+    ring: Arc<Mutex<Option<Ring>>>,
+    counters: RingCounters,
+    running: AtomicBool,
+    /// 0, or the fault that stopped the ring plus one.
+    broken: AtomicU8,
+    event: Option<Event>,
+}
+
+impl RingSlot {
+    /// A slot without a ring, with a descriptor that becomes readable on notifications of the guest.
+    ///
+    /// # Errors
+    /// When the kernel gives no descriptor.
+    pub fn new(direction: Direction) -> io::Result<Self> {
+        let event = match direction {
+            Direction::FromGuest => Some(Event::new()?),
+            Direction::ToGuest => None,
+        };
+        Ok(Self { event, ..Self::without_event(direction) })
+    }
+
+    /// A slot for a world in which nobody sleeps.
+    #[must_use]
+    pub fn without_event(direction: Direction) -> Self {
+        Self {
+            direction,
+            ring: Arc::default(),
+            counters: RingCounters::default(),
+            running: AtomicBool::new(false),
+            broken: AtomicU8::new(0),
+            event: None,
+        }
+    }
+
+    /// Starts a ring, in place of the one that may run. Says whether the setup made sense: all three parts in
+    /// shared memory and aligned, a size that is a power of two.
+    #[must_use]
+    pub fn start(&self, setup: &RingSetup) -> bool {
+        self.stop();
+        let Some(layout) = Layout::new(&setup.memory, setup.at, setup.size) else { return false };
+        if let (Some(event), Some(kick)) = (&self.event, &setup.kick)
+            && event.watch(kick).is_err()
+        {
+            return false;
+        }
+        let ring = Ring {
+            next_avail: setup.base,
+            // What the driver has seen so far. It differs from the base only if the last device completed out
+            // of order, which this one never does.
+            used: layout.used_idx(),
+            features: setup.features,
+            window: Window::EMPTY,
+            called: None,
+            broken: false,
+            kick: setup.kick.clone(),
+            call: setup.call.clone(),
+            err: setup.err.clone(),
+            memory: Arc::clone(&setup.memory),
+            layout,
+        };
+        ring.refuse_notify();
+        if ring.features.event_idx {
+            // As far from being passed as possible.
+            ring.layout.set_avail_event(ring.next_avail.wrapping_sub(1));
+        }
+        *self.ring.lock() = Some(ring);
+        self.broken.store(0, Ordering::Relaxed);
+        self.running.store(true, Ordering::Release);
+        // Whoever sleeps looks once: the guest may have kicked before the ring ran.
+        self.fire();
+        // And the guest looks once: the device before us may have used buffers without telling.
+        if let Some(ring) = self.ring.lock().as_mut() {
+            ring.call(&self.counters);
+        }
+        true
+    }
+
+    /// Stops the ring; says from which available index to go on. No frame of it is borrowed afterwards.
+    pub fn stop(&self) -> Option<u16> {
+        let ring = self.ring.lock().take()?;
+        self.running.store(false, Ordering::Release);
+        if let (Some(event), Some(kick)) = (&self.event, &ring.kick) {
+            event.unwatch(kick);
+        }
+        self.fire();
+        Some(ring.next_avail)
+    }
+
+    /// From now on the guest is told by writing to `call`, and is told once.
+    pub fn set_call(&self, call: Option<Arc<OwnedFd>>) {
+        if let Some(ring) = self.ring.lock().as_mut() {
+            ring.call = call;
+            ring.signal(&self.counters);
+        }
+    }
+
+    /// A ring runs and is not broken.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// The fault that stopped the ring.
+    #[must_use]
+    pub fn broken(&self) -> Option<Fault> {
+        let code = self.broken.load(Ordering::Relaxed);
+        Fault::ALL.get(usize::from(code.checked_sub(1)?)).copied()
+    }
+
+    /// What was counted since the slot was made.
+    #[must_use]
+    pub fn counters(&self) -> &RingCounters {
+        &self.counters
+    }
+
+    /// Which ring of the queue pair.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Where the ring is.
+    #[must_use]
+    pub fn indices(&self) -> Option<RingIndices> {
+        let ring = self.ring.lock();
+        let ring = ring.as_ref()?;
+        Some(RingIndices {
+            size: ring.layout.size(),
+            avail: ring.layout.avail_idx(),
+            next_avail: ring.next_avail,
+            used: ring.used,
+        })
+    }
+
+    /// No more trust in this ring until it is set up again.
+    #[cold]
+    fn brk(&self, ring: &mut Ring, fault: Fault) {
+        ring.broken = true;
+        self.counters.fault(fault);
+        self.broken.store(fault as u8 + 1, Ordering::Relaxed);
+        self.running.store(false, Ordering::Release);
+        if let Some(err) = &ring.err {
+            event::notify(err);
+        }
+        tracing::warn!(ring = ?self.direction, next_avail = ring.next_avail, avail = ring.layout.avail_idx(),
+            "the guest's available index jumped; the ring stops until it is set up again");
+    }
+
+    fn fire(&self) {
+        if let Some(event) = &self.event {
+            event.fire();
+        }
+    }
+}
