@@ -1,4 +1,5 @@
 //! The lab's library: worlds, virtual drivers and models for the tests of this project.
 
+pub mod driver;
 pub mod model;
 pub mod world;

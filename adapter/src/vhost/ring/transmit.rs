@@ -200,8 +200,8 @@ impl Ring {
                 // Chains are completed in order, so those before the broken one go back empty with it.
                 counters.fault(fault);
                 *waiting -= chains.len() as u16 + 1;
-                for (head, _) in chains {
-                    self.complete(head, 0);
+                for (head, _) in &chains {
+                    self.complete(*head, 0);
                 }
                 self.complete(head, 0);
                 *broken += 1;
@@ -217,9 +217,9 @@ impl Ring {
             *waiting -= chains.len() as u16;
             scatter(pieces.as_slice(), frame, &header(chains.len() as u16));
             let mut left = total;
-            for (head, octets) in chains {
-                let part = octets.min(left);
-                self.complete(head, part as u32);
+            for (head, octets) in &chains {
+                let part = (*octets).min(left);
+                self.complete(*head, part as u32);
                 left -= part;
             }
             return Put::Done;

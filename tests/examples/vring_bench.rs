@@ -1,0 +1,105 @@
+//! Cycles per packet of the vrings alone: a virtual guest and our queues on one thread, only ours on the clock.
+//!
+//! `cargo run --release -p niv-lab --example vring_bench [FRAME_OCTETS]`; least of all rounds, so that a busy
+//! machine does not change the answer.
+
+use link::{BURST, OutFrame, RxBurst};
+use niv_lab::driver::{Features, VirtualNic};
+use std::time::Instant;
+
+const ROUNDS: usize = 20_000;
+
+#[cfg(target_arch = "x86_64")]
+fn cycles() -> u64 {
+    // SAFETY: every x86-64 CPU has this instruction.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cycles() -> u64 {
+    let start = *START.get_or_init(Instant::now);
+    start.elapsed().as_nanos() as u64
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+
+struct Least {
+    per_packet: f64,
+    sum: u64,
+    packets: u64,
+}
+
+impl Least {
+    const NONE: Self = Self { per_packet: f64::INFINITY, sum: 0, packets: 0 };
+
+    fn add(&mut self, cycles: u64, packets: usize) {
+        self.per_packet = self.per_packet.min(cycles as f64 / packets as f64);
+        self.sum += cycles;
+        self.packets += packets as u64;
+    }
+
+    fn show(&self, what: &str) {
+        let mean = self.sum as f64 / self.packets as f64;
+        println!("{what:<34} least {:6.1}  mean {mean:6.1} cycles per packet", self.per_packet);
+    }
+}
+
+fn bench(name: &str, features: Features, octets: usize) -> std::io::Result<()> {
+    let (mut driver, mut rx, mut tx) = VirtualNic::new(features)?;
+    let frame = vec![0x5a; octets];
+    let (mut from, mut to) = (Least::NONE, Least::NONE);
+    let mut copy = vec![[0u8; 2048]; BURST];
+    for _ in 0..ROUNDS {
+        while driver.queue(&frame) {}
+        driver.flush();
+        loop {
+            let mut burst = RxBurst::new();
+            let start = cycles();
+            rx.recv(0, BURST, &mut burst);
+            let n = burst.len();
+            let mut lens = [0; BURST];
+            for (i, frame) in burst.iter().enumerate() {
+                // What an engine would do at least: copy the head.
+                lens[i] = frame.data.copy_to(&mut copy[i][..64]);
+            }
+            drop(burst);
+            rx.release(n);
+            let end = cycles();
+            std::hint::black_box((&copy, lens));
+            if n == 0 {
+                break;
+            }
+            if n == BURST {
+                from.add(end - start, n);
+            }
+        }
+        let out: Vec<OutFrame<'_>> = (0..BURST).map(|_| OutFrame::private(&frame)).collect();
+        let start = cycles();
+        let taken = tx.send(0, &out);
+        tx.kick();
+        let end = cycles();
+        if taken.frames == BURST {
+            to.add(end - start, taken.frames);
+        }
+        while driver.poll().is_some() {}
+    }
+    from.show(&format!("{name}: from guest"));
+    to.show(&format!("{name}: to guest"));
+    Ok(())
+}
+
+fn main() -> std::io::Result<()> {
+    let octets = std::env::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(64);
+    let start = Instant::now();
+    println!("{octets} octets, bursts of {BURST}, including one copy of 64 octets upward, all downward");
+    let linux = Features::default();
+    bench("mergeable, one buffer", linux, octets)?;
+    bench("plain, one buffer", Features::plain(), octets)?;
+    let apart =
+        Features { tx_header_apart: true, rx_header_apart: true, indirect: false, ..Features::plain() };
+    bench("header apart, chained", apart, octets)?;
+    bench("header apart, indirect", Features { indirect: true, ..apart }, octets)?;
+    println!("({:.1} s)", start.elapsed().as_secs_f64());
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! A virtual guest: memory, a virtio-net driver, and the two ways in which it meets the adapter.
+//!
+//! - [`VirtualNic`]: in one process, under a virtual clock; the driver's rings are directly behind the queues.
+//!
+//! The driver keeps to the rules and asserts that the device does. Whoever wants to break rules has
+//! [`DriverRing`] and [`GuestMemory`], which let everything be written.
+
+mod memory;
+mod nic;
+mod ring;
+mod virtual_nic;
+
+pub use memory::{BASE, GuestMemory};
+pub use nic::{Features, HEADER, NetDriver};
+pub use ring::{Buffer, DriverRing, INDIRECT, NEXT, WRITE};
+pub use virtual_nic::VirtualNic;

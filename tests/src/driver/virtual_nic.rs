@@ -1,0 +1,95 @@
+//! A virtual guest without sockets: its rings directly behind queues, for worlds under a virtual clock.
+
+use super::memory::GuestMemory;
+use super::nic::{Features, NetDriver};
+use link::{RxQueue, TxQueue};
+use niv_adapter::vhost::memory::{MemoryError, MemoryMap, Region};
+use niv_adapter::vhost::ring::{Direction, RingAddress, RingFeatures, RingSetup, RingSlot, VringRx, VringTx};
+use std::io;
+use std::sync::Arc;
+
+/// Both ends of one queue pair.
+pub struct VirtualNic {
+    /// The guest's side.
+    pub driver: NetDriver,
+    /// The slot of the guest's transmit ring.
+    pub from_guest: Arc<RingSlot>,
+    /// The slot of the guest's receive ring.
+    pub to_guest: Arc<RingSlot>,
+    map: Arc<MemoryMap>,
+}
+
+impl VirtualNic {
+    /// A guest with running rings; its driver, and the queues that an adapter would have.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn new(features: Features) -> io::Result<(NetDriver, Box<dyn RxQueue>, Box<dyn TxQueue>)> {
+        let nic = Self::stopped(features)?;
+        nic.start((0, 0));
+        let (rx, tx) = nic.queues();
+        Ok((nic.driver, Box::new(rx), Box::new(tx)))
+    }
+
+    /// A guest whose rings do not run yet.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn stopped(features: Features) -> io::Result<Self> {
+        Self::in_memory(GuestMemory::new(features.memory())?, features)
+    }
+
+    /// A guest in this memory, whose rings do not run yet.
+    ///
+    /// # Errors
+    /// When the memory cannot be mapped.
+    pub fn in_memory(memory: GuestMemory, features: Features) -> io::Result<Self> {
+        let memory = Arc::new(memory);
+        let map = Arc::new(map(&memory).map_err(io::Error::other)?);
+        Ok(Self {
+            driver: NetDriver::new(memory, features),
+            from_guest: Arc::new(RingSlot::without_event(Direction::FromGuest)),
+            to_guest: Arc::new(RingSlot::without_event(Direction::ToGuest)),
+            map,
+        })
+    }
+
+    /// Starts both rings at these bases: {guest's transmit ring, guest's receive ring}.
+    ///
+    /// # Panics
+    /// When the rings are refused.
+    pub fn start(&self, bases: (u16, u16)) {
+        let features = self.driver.features();
+        for (slot, ring, base) in
+            [(&self.from_guest, &self.driver.tx, bases.0), (&self.to_guest, &self.driver.rx, bases.1)]
+        {
+            let (desc, avail, used) = ring.parts();
+            let user = |at| self.driver.memory().user(at);
+            let started = slot.start(&RingSetup {
+                memory: Arc::clone(&self.map),
+                at: RingAddress { desc: user(desc), avail: user(avail), used: user(used) },
+                size: ring.size(),
+                base,
+                features: RingFeatures {
+                    indirect: features.indirect,
+                    event_idx: features.event_idx,
+                    mergeable: features.mergeable,
+                },
+                kick: None,
+                call: None,
+                err: None,
+            });
+            assert!(started, "the ring of a virtual guest was refused");
+        }
+    }
+
+    /// The queues of an adapter for these rings. Once per slot.
+    pub fn queues(&self) -> (VringRx, VringTx) {
+        (VringRx::new(Arc::clone(&self.from_guest)), VringTx::new(Arc::clone(&self.to_guest)))
+    }
+}
+
+fn map(memory: &GuestMemory) -> Result<MemoryMap, MemoryError> {
+    let regions = memory.regions().iter().map(|info| Region::map(*info, memory.fd()).map(Arc::new));
+    MemoryMap::new(regions.collect::<Result<_, _>>()?)
+}
