@@ -1,1 +1,7 @@
-//! See `docs/architecture.md`.
+//! The virtual interface switch: all switching, and all policy.
+//!
+//! [`engine`] is the pure part: frames in, frames out, nothing else.
+
+#![forbid(unsafe_code)]
+
+pub mod engine;

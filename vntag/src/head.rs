@@ -76,4 +76,14 @@ impl Head {
         self.start = from + len;
         true
     }
+
+    /// Puts zeros behind the last octet until there are `len`. For a head that holds its whole frame.
+    #[inline]
+    pub fn pad_to(&mut self, len: usize) {
+        let end = (self.start + len).min(self.buf.len());
+        if let Some(gap) = self.buf.get_mut(self.end..end) {
+            gap.fill(0);
+            self.end = end;
+        }
+    }
 }

@@ -1,0 +1,181 @@
+//! Last stage: frames wait by port until the burst is judged, then leave in one `send` for each port. The order
+//! within a port is the order of arrival.
+
+use super::counters::WorkerCounters;
+use super::desk::Desk;
+use super::lif::LifId;
+use super::tables::{PortRole, Tables};
+use super::verdict::DropReason;
+use arrayvec::ArrayVec;
+use link::{BURST, Frame, Nanos, OutFrame, Taken, TxQueue};
+
+/// A frame that waits to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    /// Its head on the desk.
+    pub(super) head: u16,
+    /// Its place in the burst, for the rest of it.
+    pub(super) frame: u8,
+    /// Who gets it.
+    pub(super) to: Receiver,
+}
+
+/// Whose counters a frame moves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Receiver {
+    /// One interface.
+    Lif(LifId),
+    /// The members of one copy of a flood; and whose frame it is, where it goes back down its link.
+    Copy { flood: u16, copy: u16, looped: Option<LifId> },
+}
+
+struct Outgoing {
+    queue: Box<dyn TxQueue>,
+    waiting: ArrayVec<Waiting, BURST>,
+    unkicked: bool,
+}
+
+/// The transmit queues of one worker, by port.
+pub(super) struct Outbox {
+    ports: Vec<Outgoing>,
+    touched: Vec<u16>,
+}
+
+impl Outbox {
+    pub(super) fn new(queues: impl IntoIterator<Item = Box<dyn TxQueue>>) -> Self {
+        let ports: Vec<_> = queues
+            .into_iter()
+            .map(|queue| Outgoing { queue, waiting: ArrayVec::new(), unkicked: false })
+            .collect();
+        Self { touched: Vec::with_capacity(ports.len()), ports }
+    }
+
+    /// Puts a frame behind the others for that port. A burst has one copy for each port at the most (F10), so
+    /// there is room.
+    #[inline]
+    pub(super) fn push(&mut self, port: u16, waiting: Waiting) {
+        let Some(outgoing) = self.ports.get_mut(usize::from(port)) else { return };
+        if outgoing.waiting.is_empty() {
+            self.touched.push(port);
+        }
+        outgoing.waiting.push(waiting);
+    }
+
+    /// Sends everything that waits. `tag_len` is what the NIV tag adds to a frame.
+    pub(super) fn flush(
+        &mut self,
+        tag_len: usize,
+        now: Nanos,
+        desk: &Desk,
+        burst: &[Frame<'_>],
+        tables: &Tables,
+        counters: &WorkerCounters,
+    ) {
+        for port in self.touched.drain(..) {
+            let Some(outgoing) = self.ports.get_mut(usize::from(port)) else { continue };
+            let frames: ArrayVec<OutFrame<'_>, BURST> =
+                outgoing.waiting.iter().map(|waiting| desk.outgoing(waiting, burst)).collect();
+            let up = outgoing.queue.is_up();
+            let taken = if up { outgoing.queue.send(now, &frames) } else { Taken::default() };
+            outgoing.unkicked |= taken.frames > 0;
+            let left = if up { DropReason::TxRingFull } else { DropReason::TxPortDown };
+            let overhead = match tables.roles.get(usize::from(port)) {
+                Some(PortRole::Niv(_)) => tag_len,
+                _ => 0,
+            };
+            let sent = Sent { waiting: &outgoing.waiting, frames: &frames, overhead, port, taken, left };
+            sent.count(tables, counters);
+            outgoing.waiting.clear();
+        }
+    }
+
+    /// At the end of a turn: tells the peers.
+    pub(super) fn kick(&mut self) {
+        for outgoing in self.ports.iter_mut().filter(|outgoing| outgoing.unkicked) {
+            outgoing.queue.kick();
+            outgoing.unkicked = false;
+        }
+    }
+}
+
+/// What became of the frames for one port.
+struct Sent<'a> {
+    waiting: &'a [Waiting],
+    frames: &'a [OutFrame<'a>],
+    overhead: usize,
+    port: u16,
+    taken: Taken,
+    left: DropReason,
+}
+
+impl Sent<'_> {
+    fn count(&self, tables: &Tables, counters: &WorkerCounters) {
+        let done = self.taken.frames.min(self.frames.len());
+        let refused = self.taken.refused.min(done) as u64;
+        let mut octets = 0;
+        let mut run = Run::default();
+        for (waiting, frame) in self.waiting.iter().zip(self.frames).take(done) {
+            let len = frame.len();
+            octets += len as u64;
+            run.add(waiting.to, (len - self.overhead) as u64, tables);
+        }
+        run.finish(tables);
+        let lost = (self.frames.len() - done) as u64;
+        let Some(port) = counters.ports.get(usize::from(self.port)) else { return };
+        port.tx.add(done as u64, octets);
+        counters.sent.add(done as u64 - refused);
+        if refused + lost == 0 {
+            return;
+        }
+        port.tx_dropped.add(refused + lost);
+        counters.drops[DropReason::TxUnsendable].add(refused);
+        counters.drops[self.left].add(lost);
+        for waiting in self.waiting.iter().skip(done) {
+            if let Receiver::Lif(id) = waiting.to
+                && let Some(lif) = tables.lif(id)
+            {
+                lif.counters.tx_dropped.add(1);
+            }
+        }
+    }
+}
+
+/// Frames in a row for the same receiver, counted at once.
+#[derive(Default)]
+struct Run {
+    to: Option<Receiver>,
+    frames: u64,
+    octets: u64,
+}
+
+impl Run {
+    #[inline]
+    fn add(&mut self, to: Receiver, octets: u64, tables: &Tables) {
+        if self.to != Some(to) {
+            self.finish(tables);
+            *self = Self { to: Some(to), frames: 0, octets: 0 };
+        }
+        self.frames += 1;
+        self.octets += octets;
+    }
+
+    fn finish(&self, tables: &Tables) {
+        match self.to {
+            None => {}
+            Some(Receiver::Lif(id)) => {
+                if let Some(lif) = tables.lif(id) {
+                    lif.counters.tx.add(self.frames, self.octets);
+                }
+            }
+            Some(Receiver::Copy { flood, copy, looped }) => {
+                let copies = tables.floods.get(flood).map(|flood| flood.copies.as_slice());
+                if let Some(copy) = copies.and_then(|copies| copies.get(usize::from(copy))) {
+                    copy.counters.sent.add(self.frames, self.octets);
+                }
+                if let Some(lif) = looped.and_then(|id| tables.lif(id)) {
+                    lif.counters.looped.add(self.frames, self.octets);
+                }
+            }
+        }
+    }
+}

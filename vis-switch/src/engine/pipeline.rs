@@ -1,0 +1,284 @@
+//! The stages in their order, burst by burst.
+//!
+//! ```text
+//!  recv --> load head --> parse --> admit --> learn --> forward --+--> egress --> outbox --> send
+//!                           |         |                    |      |
+//!                           +---------+-- drop, counted ---+      +--> flood: a copy of the head for each port
+//! ```
+//!
+//! The first half (up to `admit`) runs over the whole burst before the second half begins, so that the tables of
+//! each half stay in the cache. Frames are learned and forwarded one after the other: a frame may answer one
+//! that came in the same burst.
+
+use super::admit::{self, Admitted};
+use super::counters::WorkerCounters;
+use super::desk::Desk;
+use super::egress;
+use super::flood::{CopyForm, FloodCopy};
+use super::forward;
+use super::lif::{Lif, LifId};
+use super::mac::{MacTable, Second};
+use super::outbox::{Outbox, Receiver, Waiting};
+use super::tables::{PortRole, Tables};
+use super::verdict::{DropReason, Verdict};
+use super::vlan::Program;
+use super::worker::Options;
+use core::marker::PhantomData;
+use link::{BURST, Frame, Nanos, TxQueue};
+use std::sync::Arc;
+use vntag::{ListId, NivTag, Target};
+
+/// The stages and what they work on.
+pub(super) struct Pipeline<T> {
+    counters: Arc<WorkerCounters>,
+    mac: Arc<MacTable>,
+    desk: Desk,
+    admitted: Vec<(u8, Admitted)>,
+    outbox: Outbox,
+    options: Options,
+    tag: PhantomData<T>,
+}
+
+impl<T: NivTag> Pipeline<T> {
+    pub(super) fn new(tx: Vec<Box<dyn TxQueue>>, mac: Arc<MacTable>, options: Options) -> Self {
+        Self {
+            counters: Arc::new(WorkerCounters::new(tx.len())),
+            mac,
+            desk: Desk::new(),
+            admitted: Vec::with_capacity(BURST),
+            outbox: Outbox::new(tx),
+            options,
+            tag: PhantomData,
+        }
+    }
+
+    pub(super) fn counters(&self) -> Arc<WorkerCounters> {
+        self.counters.clone()
+    }
+
+    pub(super) fn mac(&self) -> &MacTable {
+        &self.mac
+    }
+
+    /// At the end of a turn.
+    pub(super) fn kick(&mut self) {
+        self.outbox.kick();
+    }
+
+    /// Brings a burst from one port through all stages.
+    pub(super) fn run<'a>(&mut self, tables: &'a Tables, port: u16, burst: &'a [Frame<'a>], now: Nanos) {
+        self.desk.clear();
+        self.admit(tables, port, burst);
+        let turn = Burst { tables, burst, now, second: Second::of(now) };
+        let mut admitted = core::mem::take(&mut self.admitted);
+        for (index, frame) in &admitted {
+            self.dispatch(&turn, *index, frame);
+        }
+        admitted.clear();
+        self.admitted = admitted;
+        self.flush(&turn);
+    }
+
+    /// The first half: heads are copied and judged.
+    fn admit(&mut self, tables: &Tables, port: u16, burst: &[Frame<'_>]) {
+        const UNUSED: PortRole = PortRole::Unused;
+        let role = tables.roles.get(usize::from(port)).unwrap_or(&UNUSED);
+        let overhead = if matches!(role, PortRole::Niv(_)) { T::LEN } else { 0 };
+        let mut octets = 0;
+        let mut dropped = 0;
+        let mut run = Run::default();
+        for (index, frame) in (0u8..).zip(burst) {
+            let len = frame.len();
+            octets += len as u64;
+            let head = self.desk.load(usize::from(index), frame);
+            let judged = admit::admit::<T>(tables, role, head, len);
+            let inner = len.saturating_sub(overhead) as u64;
+            match judged {
+                Ok(frame) => {
+                    if !frame.inner.tagged && overhead != 0 {
+                        self.counters.rx_no_inner_q.add(1);
+                    }
+                    run.add(tables, frame.lif, inner);
+                    self.admitted.push((index, frame));
+                }
+                Err(refused) => {
+                    dropped += 1;
+                    self.counters.drops[refused.reason].add(1);
+                    if let Some(id) = refused.lif {
+                        run.add(tables, id, inner);
+                        if let Some(lif) = tables.lif(id) {
+                            lif.counters.rx_dropped.add(1);
+                        }
+                    }
+                }
+            }
+        }
+        run.finish(tables);
+        self.counters.received.add(burst.len() as u64);
+        if let Some(port) = self.counters.ports.get(usize::from(port)) {
+            port.rx.add(burst.len() as u64, octets);
+            port.rx_dropped.add(dropped);
+        }
+    }
+
+    /// The second half, for one frame.
+    #[inline]
+    fn dispatch(&mut self, turn: &Burst<'_>, index: u8, frame: &Admitted) {
+        let Some(source) = turn.tables.lif(frame.lif) else { return };
+        forward::learn(turn.tables, &self.mac, frame, source, turn.second, &self.counters);
+        let refused = match forward::forward(turn.tables, &self.mac, frame, turn.second) {
+            Verdict::Unicast(id) => self.unicast(turn, index, frame, source, id),
+            Verdict::Flood => self.flood(turn, index, frame, source),
+            Verdict::Drop(reason) => Err(reason),
+        };
+        if let Err(reason) = refused {
+            self.counters.drops[reason].add(1);
+            source.counters.rx_dropped.add(1);
+        }
+    }
+
+    #[inline]
+    fn unicast(
+        &mut self,
+        turn: &Burst<'_>,
+        index: u8,
+        frame: &Admitted,
+        source: &Lif,
+        to: LifId,
+    ) -> Result<(), DropReason> {
+        let lif = turn.tables.lif(to).ok_or(DropReason::UcDvifXlateMiss)?;
+        let head = self.desk.head(usize::from(index)).ok_or(DropReason::RxRunt)?;
+        match turn.tables.roles.get(usize::from(lif.port)) {
+            Some(PortRole::Niv(_)) => {
+                if lif.vif == 0 {
+                    return Err(DropReason::UcDvifXlateMiss);
+                }
+                let looped = egress::looped(source, lif.port).map_err(|_| DropReason::SvifXlateMiss)?;
+                let looped = looped.filter(|_| self.options.hairpin_looped);
+                egress::to_link::<T>(head, frame, Target::Channel(u32::from(lif.vif)), looped);
+            }
+            _ => egress::to_wire(head, frame, &lif.program, turn.len(index)),
+        }
+        let waiting = Waiting { head: u16::from(index), frame: index, to: Receiver::Lif(to) };
+        self.outbox.push(lif.port, waiting);
+        Ok(())
+    }
+
+    /// One copy for each port with members other than the originator (F4-F6, F8-F10).
+    fn flood(
+        &mut self,
+        turn: &Burst<'_>,
+        index: u8,
+        frame: &Admitted,
+        source: &Lif,
+    ) -> Result<(), DropReason> {
+        let number = turn.tables.floods.of_vlan(frame.vlan);
+        let flood = turn.tables.floods.get(number).ok_or(DropReason::FloodNoReceiver)?;
+        let mut copies = 0;
+        for (nth, copy) in (0u16..).zip(&flood.copies) {
+            let Some(form) = form(copy, frame, source) else { continue };
+            copies += 1;
+            match form.and_then(|form| self.replicate(turn, index, frame, form)) {
+                Ok(head) => {
+                    let looped = (copy.port == source.port).then_some(frame.lif);
+                    let to = Receiver::Copy { flood: number, copy: nth, looped };
+                    self.outbox.push(copy.port, Waiting { head, frame: index, to });
+                }
+                Err(reason) => self.counters.drops[reason].add(1),
+            }
+        }
+        if copies == 0 {
+            return Err(DropReason::FloodNoReceiver);
+        }
+        self.counters.replicated.add(copies - 1);
+        Ok(())
+    }
+
+    /// Makes the head of one copy; says where it is on the desk.
+    fn replicate(
+        &mut self,
+        turn: &Burst<'_>,
+        index: u8,
+        frame: &Admitted,
+        form: Form<'_>,
+    ) -> Result<u16, DropReason> {
+        if self.desk.is_used_up() {
+            self.flush(turn);
+            self.desk.clear();
+        }
+        let (number, head) = self.desk.copy(usize::from(index)).ok_or(DropReason::TxRingFull)?;
+        match form {
+            Form::Wire(program) => egress::to_wire(head, frame, program, turn.len(index)),
+            Form::Link(list, looped) => {
+                egress::to_link::<T>(head, frame, Target::List(u32::from(list.get())), looped);
+            }
+        }
+        Ok(number)
+    }
+
+    fn flush(&mut self, turn: &Burst<'_>) {
+        self.outbox.flush(T::LEN, turn.now, &self.desk, turn.burst, turn.tables, &self.counters);
+    }
+}
+
+/// How a copy of a flooded frame leaves.
+#[derive(Clone, Copy)]
+enum Form<'a> {
+    Wire(&'a Program),
+    Link(ListId, Option<u32>),
+}
+
+/// The form of one copy of a frame from `source`; `None` where nobody else is behind that port (F5), or where it
+/// is the port the frame came from.
+fn form<'a>(copy: &'a FloodCopy, frame: &Admitted, source: &Lif) -> Option<Result<Form<'a>, DropReason>> {
+    let back = copy.port == source.port;
+    match &copy.form {
+        CopyForm::Wire(program) => (!back).then_some(Ok(Form::Wire(program))),
+        CopyForm::Link { sole, .. } if back && *sole == Some(frame.lif) => None,
+        CopyForm::Link { list: None, .. } => Some(Err(DropReason::McDvifXlateMiss)),
+        CopyForm::Link { list: Some(list), .. } => Some(match egress::looped(source, copy.port) {
+            Ok(looped) => Ok(Form::Link(*list, looped)),
+            Err(egress::NoSource) => Err(DropReason::SvifXlateMiss),
+        }),
+    }
+}
+
+/// The burst in hand.
+struct Burst<'a> {
+    tables: &'a Tables,
+    burst: &'a [Frame<'a>],
+    now: Nanos,
+    second: Second,
+}
+
+impl Burst<'_> {
+    fn len(&self, index: u8) -> usize {
+        self.burst.get(usize::from(index)).map_or(0, Frame::len)
+    }
+}
+
+/// Frames in a row from the same interface, counted at once.
+#[derive(Default)]
+struct Run {
+    from: Option<LifId>,
+    frames: u64,
+    octets: u64,
+}
+
+impl Run {
+    #[inline]
+    fn add(&mut self, tables: &Tables, from: LifId, octets: u64) {
+        if self.from != Some(from) {
+            self.finish(tables);
+            *self = Self { from: Some(from), frames: 0, octets: 0 };
+        }
+        self.frames += 1;
+        self.octets += octets;
+    }
+
+    fn finish(&self, tables: &Tables) {
+        if let Some(lif) = self.from.and_then(|id| tables.lif(id)) {
+            lif.counters.rx.add(self.frames, self.octets);
+        }
+    }
+}

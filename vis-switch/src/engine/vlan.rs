@@ -1,0 +1,136 @@
+//! Which VLANs an interface carries and how: its compiled program.
+
+use vntag::VlanTag;
+
+/// The greatest VLAN id that can be used.
+pub const VLAN_MAX: u16 = 4094;
+
+/// A set of VLAN ids.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct VlanSet([u64; 64]);
+
+impl VlanSet {
+    /// No VLAN.
+    pub const EMPTY: Self = Self([0; 64]);
+
+    /// All of 1 to 4094.
+    #[must_use]
+    pub fn all() -> Self {
+        (1..=VLAN_MAX).collect()
+    }
+
+    /// Adds a VLAN; ids that cannot be used are ignored.
+    pub fn insert(&mut self, vlan: u16) {
+        if (1..=VLAN_MAX).contains(&vlan) {
+            self.0[usize::from(vlan >> 6)] |= 1 << (vlan & 63);
+        }
+    }
+
+    /// Takes a VLAN out.
+    pub fn remove(&mut self, vlan: u16) {
+        self.0[usize::from(vlan >> 6 & 63)] &= !(1 << (vlan & 63));
+    }
+
+    /// Whether the VLAN is in the set.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, vlan: u16) -> bool {
+        self.0[usize::from(vlan >> 6 & 63)] >> (vlan & 63) & 1 != 0
+    }
+
+    /// The VLANs in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        self.0.iter().zip((0u16..).step_by(64)).flat_map(|(word, base)| {
+            let word = *word;
+            (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| base + bit)
+        })
+    }
+}
+
+impl FromIterator<u16> for VlanSet {
+    fn from_iter<I: IntoIterator<Item = u16>>(vlans: I) -> Self {
+        let mut set = Self::EMPTY;
+        vlans.into_iter().for_each(|vlan| set.insert(vlan));
+        set
+    }
+}
+
+impl core::fmt::Debug for VlanSet {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// How an interface tells VLANs apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VlanMode {
+    /// One VLAN; the host sends and gets frames without a tag.
+    Access,
+    /// Many VLANs by tag; frames without one belong to the native VLAN.
+    Trunk,
+}
+
+/// What an interface does to frames: immutable, shared by all interfaces with the same configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Access or trunk.
+    pub mode: VlanMode,
+    /// The access or native VLAN: where frames without a VLAN id belong, and which one leaves an ordinary port
+    /// without a tag.
+    pub untagged: u16,
+    /// Every VLAN that passes, the one above included where it does.
+    pub allowed: VlanSet,
+    /// Octets of payload a frame may have.
+    pub mtu: u16,
+}
+
+impl Program {
+    /// The usual payload of Ethernet.
+    pub const MTU: u16 = 1500;
+
+    /// An access interface.
+    #[must_use]
+    pub fn access(vlan: u16) -> Self {
+        Self { mode: VlanMode::Access, untagged: vlan, allowed: [vlan].into_iter().collect(), mtu: Self::MTU }
+    }
+
+    /// A trunk. Frames without a VLAN id pass only if the native VLAN is allowed too.
+    #[must_use]
+    pub fn trunk(native: u16, allowed: VlanSet) -> Self {
+        Self { mode: VlanMode::Trunk, untagged: native, allowed, mtu: Self::MTU }
+    }
+
+    /// The VLAN of a frame with this tag (all zero where it had none), if it may pass.
+    #[inline]
+    #[must_use]
+    pub fn classify(&self, tag: VlanTag) -> Option<u16> {
+        let vlan = if tag.vid() == 0 { self.untagged } else { tag.vid() };
+        self.allowed.contains(vlan).then_some(vlan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_hold_what_was_put_in_and_nothing_else() {
+        let set: VlanSet = [0, 1, 63, 64, 4094, 4095].into_iter().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), [1, 63, 64, 4094]);
+        assert_eq!(VlanSet::all().iter().count(), 4094);
+        let mut set = set;
+        set.remove(64);
+        assert!(!set.contains(64) && set.contains(63));
+    }
+
+    #[test]
+    fn untagged_frames_belong_to_the_access_or_native_vlan() {
+        let trunk = Program::trunk(1, [10, 20].into_iter().collect());
+        assert_eq!(trunk.classify(VlanTag::new(0, 3, false)), None, "native VLAN 1 is not allowed");
+        assert_eq!(trunk.classify(VlanTag::new(20, 3, false)), Some(20));
+        let access = Program::access(10);
+        assert_eq!(access.classify(VlanTag::new(0, 0, false)), Some(10));
+        assert_eq!(access.classify(VlanTag::new(10, 0, false)), Some(10));
+        assert_eq!(access.classify(VlanTag::new(11, 0, false)), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! The worker: takes bursts from its receive queues, brings every frame through the stages, sends.
+
+use super::counters::WorkerCounters;
+use super::mac::{Learned, MacTable, Second};
+use super::pipeline::Pipeline;
+use super::tables::{Published, Tables};
+use link::{BURST, Nanos, RxBurst, RxQueue, SourceId, Sources, TxQueue};
+use niv_node::worker::{Turn, Worker};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use vntag::NivTag;
+
+/// Frames a turn moves at the most.
+const TURN: usize = 512;
+/// A second of engine time sweeps one part of this many of the MAC table.
+const SWEEP_PARTS: u32 = 64;
+
+/// The queues of one port that belong to a worker.
+pub struct EnginePort {
+    /// Every receive queue that is the worker's.
+    pub rx: Vec<Box<dyn RxQueue>>,
+    /// The transmit queue that is the worker's.
+    pub tx: Box<dyn TxQueue>,
+}
+
+/// Settings of an engine that do not change while it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Unicast that goes back down the link it came up on carries l=1 and its source (U2). Flooded frames
+    /// always do.
+    pub hairpin_looped: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { hairpin_looped: true }
+    }
+}
+
+/// A switch worker for links that carry the tag `T`.
+///
+/// Nothing else is needed to switch frames: a test makes one from [ports](EnginePort) of an in-memory pair and
+/// compiled [tables](Tables), and calls [`turn`](Worker::turn) with a time of its own.
+pub struct Engine<T> {
+    sources: Sources,
+    source_ports: Vec<u16>,
+    order: Vec<SourceId>,
+    pipeline: Pipeline<T>,
+    tables: Arc<Tables>,
+    published: Arc<Published>,
+    version: u64,
+    swept: Second,
+    sweep_part: usize,
+    events_changed: bool,
+}
+
+impl<T: NivTag> Engine<T> {
+    /// An engine with these ports, in the order in which the tables number them.
+    #[must_use]
+    pub fn new(
+        ports: Vec<EnginePort>,
+        published: Arc<Published>,
+        mac: Arc<MacTable>,
+        options: Options,
+    ) -> Self {
+        let mut sources = Sources::default();
+        let mut source_ports = Vec::new();
+        let mut tx = Vec::new();
+        for (index, port) in (0u16..).zip(ports) {
+            for queue in port.rx {
+                sources.add(queue);
+                source_ports.push(index);
+            }
+            tx.push(port.tx);
+        }
+        Self {
+            sources,
+            source_ports,
+            order: Vec::new(),
+            pipeline: Pipeline::new(tx, mac, options),
+            tables: published.current(),
+            version: 0,
+            published,
+            swept: Second::default(),
+            sweep_part: 0,
+            events_changed: true,
+        }
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn counters(&self) -> Arc<WorkerCounters> {
+        self.pipeline.counters()
+    }
+
+    /// Looks at every queue in the next turn. For worlds without events.
+    pub fn wake_all(&mut self) {
+        self.sources.wake_all();
+    }
+
+    /// One visit: a burst from one queue, through all stages.
+    fn visit(&mut self, id: SourceId, max: usize, now: Nanos) -> usize {
+        let Some(queue) = self.sources.queue(id) else { return 0 };
+        let mut burst = RxBurst::new();
+        queue.recv(now, max.min(BURST), &mut burst);
+        let lent = burst.len();
+        if lent > 0 {
+            let port = self.source_ports.get(id).copied().unwrap_or(u16::MAX);
+            self.pipeline.run(&self.tables, port, &burst, now);
+        }
+        drop(burst);
+        queue.release(lent);
+        self.sources.visited(id, lent);
+        lent
+    }
+
+    /// The housekeeping at the beginning of a turn.
+    fn prepare(&mut self, now: Nanos) {
+        let version = self.published.version();
+        if version != self.version {
+            self.version = version;
+            self.tables = self.published.current();
+        }
+        let second = Second::of(now);
+        if second == self.swept {
+            return;
+        }
+        // After a long sleep everything is looked at before a stale second could seem young again.
+        let parts = if second.since(self.swept) > SWEEP_PARTS { 1 } else { SWEEP_PARTS as usize };
+        let tables = &self.tables;
+        let live = |old: Learned| tables.live(old.lif, old.generation).is_some();
+        self.pipeline.mac().sweep(self.sweep_part, parts, second, live);
+        self.sweep_part = (self.sweep_part + 1) % parts;
+        self.swept = second;
+    }
+}
+
+impl<T: NivTag> Worker for Engine<T> {
+    fn turn(&mut self, now: Nanos) -> Turn {
+        self.prepare(now);
+        let mut moved = 0;
+        let mut order = core::mem::take(&mut self.order);
+        loop {
+            let before = moved;
+            self.sources.round(&mut order);
+            for id in &order {
+                moved += self.visit(*id, TURN - moved, now);
+                if moved == TURN {
+                    break;
+                }
+            }
+            if moved == TURN || moved == before {
+                break;
+            }
+        }
+        self.order = order;
+        self.pipeline.kick();
+        let next = self.sources.iter().filter_map(|(_, queue)| queue.deadline()).min();
+        Turn { moved, idle: self.sources.all_armed(), next }
+    }
+
+    fn ready(&mut self, token: u64) {
+        self.sources.wake(token as SourceId);
+    }
+
+    fn events(&self) -> Vec<(BorrowedFd<'_>, u64)> {
+        self.sources.iter().filter_map(|(id, queue)| Some((queue.event()?, id as u64))).collect()
+    }
+
+    fn events_changed(&mut self) -> bool {
+        core::mem::take(&mut self.events_changed)
+    }
+}
