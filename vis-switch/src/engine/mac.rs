@@ -149,7 +149,7 @@ impl MacTable {
 
     #[inline]
     fn choices(&self, key: Key) -> [&Bucket; 2] {
-        let product = u128::from(key.0 ^ self.seed) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+        let product = u128::from(key.0 ^ self.seed) * 0x9e37_79b9_7f4a_7c15;
         let hash = (product >> 64) as u64 ^ product as u64;
         let first = (hash >> self.shift) as usize;
         // The low bits, moved up; never the first choice again.

@@ -46,3 +46,6 @@ pub mod tables;
 pub mod verdict;
 pub mod vlan;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;

@@ -155,8 +155,7 @@ impl<T: NivTag> Worker for Engine<T> {
         }
         self.order = order;
         self.pipeline.kick();
-        let next = self.sources.iter().filter_map(|(_, queue)| queue.deadline()).min();
-        Turn { moved, idle: self.sources.all_armed(), next }
+        Turn { moved, idle: self.sources.polled() == 0, next: self.sources.deadline() }
     }
 
     fn ready(&mut self, token: u64) {
