@@ -21,6 +21,7 @@ pub mod device;
 pub mod error;
 pub mod fault;
 pub mod frame;
+pub mod memif;
 pub mod open;
 pub mod pair;
 mod pcap;

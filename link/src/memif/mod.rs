@@ -1,0 +1,186 @@
+//! memif: frames through memory that two processes share. Version 2.0, Ethernet mode, both ends.
+//!
+//! The **client** creates the memory (one memfd with rings and buffers), an eventfd for each ring, and hands
+//! them over a Unix socket to the **server**, which maps them ([`handshake`], [`message`]). Then frames move
+//! without system calls ([`ring`], [`rx`], [`tx`]): a ring is a pair of indices and an array of descriptors; one
+//! end fills buffers and moves one index, the other reads them and moves the other. A receiver that is about to
+//! sleep clears the ring's mask bit and is woken through the eventfd; while it polls, nobody calls anybody.
+//!
+//! | ring | who owns the buffers | `head` is moved by | `tail` is moved by |
+//! |---|---|---|---|
+//! | S2M, client to server | client | client, when it has filled | server, when it has read |
+//! | M2S, server to client | client | client, when it posts empty buffers | server, when it has filled |
+//!
+//! A frame that is longer than a buffer takes several descriptors, chained by a flag. The last socket to close is
+//! a death notice: each connection gets new memory, and frames that the peer had not read are counted
+//! (`link_lost`).
+//!
+//! The names S2M and M2S are the protocol's; it used to call the client slave.
+//!
+//! **Interoperation.** DPDK's `net_memif` works as either end; what it does beside the protocol is noted where
+//! we allow for it. Its server fills our buffers by *its own* idea of their size: `buffer_size` must be at least
+//! its `bsize` (2,048 unless said).
+//!
+//! **Trust.** Neither end believes the other. Each index is checked against the length of the ring, each
+//! descriptor is copied once and checked against its region, each message against the state of the handshake.
+//! What does not hold ends the connection under its own name and counter ([`fault`]); the port then listens or
+//! connects again by itself. Of its memory a client can take nothing back: it is sealed, where it can be sealed.
+
+mod control;
+mod fault;
+mod handshake;
+pub mod message;
+mod queues;
+mod region;
+mod ring;
+mod rx;
+mod socket;
+mod tx;
+
+use crate::port::Port;
+use crate::queue::{RxQueue, TxQueue};
+use control::Control;
+use queues::{Alive, MemifMonitor, MemifRx, MemifTx, Shared};
+use ring::Layout;
+use socket::Listener;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Which end of the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Listens, maps.
+    Server,
+    /// Connects, owns the memory.
+    Client,
+}
+
+/// One end of a memif.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Path of the socket, or its abstract name.
+    pub socket: PathBuf,
+    /// `socket` is a name in the abstract namespace.
+    pub abstract_socket: bool,
+    /// Number of the interface on the socket. A server serves one.
+    pub id: u32,
+    /// Which end this is.
+    pub role: Role,
+    /// Rings for each direction; the peer may have fewer, then sending queues share.
+    pub queues: u16,
+    /// Logarithm of the length of the rings (a client's choice).
+    pub log2_ring_size: u8,
+    /// Octets of a buffer (a client's choice); longer frames take several. Not a power of two by default, so
+    /// that buffers spread over the cache.
+    pub buffer_size: u32,
+    /// What the peer is told that we are.
+    pub name: String,
+    /// What the other end has to know.
+    pub secret: Option<String>,
+}
+
+impl Config {
+    /// An end with the usual values.
+    #[must_use]
+    pub fn new(socket: impl Into<PathBuf>, role: Role) -> Self {
+        Self {
+            socket: socket.into(),
+            abstract_socket: false,
+            id: 0,
+            role,
+            queues: 1,
+            log2_ring_size: 10,
+            buffer_size: 2240,
+            name: "niv".into(),
+            secret: None,
+        }
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        let bad = |what| Err(OpenError::Config { socket: self.socket.clone(), what });
+        if !(1..=MAX_QUEUES).contains(&self.queues) {
+            return bad(format!("queues must be 1 to {MAX_QUEUES}, not {}", self.queues));
+        }
+        if !(1..=message::MAX_LOG2_RING_SIZE).contains(&self.log2_ring_size) {
+            let most = message::MAX_LOG2_RING_SIZE;
+            return bad(format!("log2_ring_size must be 1 to {most}, not {}", self.log2_ring_size));
+        }
+        if self.buffer_size < tx::MIN_BUFFER
+            || Layout::new(2 * self.queues, self.log2_ring_size, self.buffer_size).is_none()
+        {
+            let least = tx::MIN_BUFFER;
+            return bad(format!(
+                "buffer_size must be {least} or more, and all buffers less than 4 GiB together"
+            ));
+        }
+        if self.secret.as_ref().is_some_and(|secret| secret.len() > 23) {
+            return bad("secret must not be longer than 23 octets".into());
+        }
+        Ok(())
+    }
+}
+
+/// Rings for each direction that a port may have.
+pub const MAX_QUEUES: u16 = 256;
+
+/// Why a memif could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A value of the configuration does not do.
+    #[error("memif {}: {what}", socket.display())]
+    Config {
+        /// Of which memif.
+        socket: PathBuf,
+        /// Which value, and what would do.
+        what: String,
+    },
+    /// A living process listens there.
+    #[error("memif {}: the socket is in use by another process", socket.display())]
+    InUse {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// Something else has that name.
+    #[error("memif {}: the file exists and is not a socket", socket.display())]
+    NotASocket {
+        /// The file.
+        socket: PathBuf,
+    },
+    /// The socket cannot be made.
+    #[error("memif {}: {error}", socket.display())]
+    Socket {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+}
+
+/// Opens one end. The peer may come and go at any time; a server's socket is there when this returns.
+pub fn open(config: Config) -> Result<Port, OpenError> {
+    config.check()?;
+    let socket = config.socket.clone();
+    let failed = |error: std::io::Error| OpenError::Socket { socket: socket.clone(), error };
+    let listener = match config.role {
+        Role::Server => Some(Listener::bind(&config)?),
+        Role::Client => None,
+    };
+    let shared = Shared::new(config.queues, "no peer").map_err(|error| failed(error.into()))?;
+    let shared = Arc::new(shared);
+    let queues = 0..usize::from(config.queues);
+    let thread = std::thread::Builder::new().name(format!("memif-{}", config.id));
+    let control = Control::new(config, Arc::clone(&shared), listener);
+    let thread = thread.spawn(move || control.run()).map_err(failed)?;
+    let alive = Arc::new(Alive::new(shared, thread));
+    Ok(Port {
+        rx: queues
+            .clone()
+            .map(|i| Box::new(MemifRx::new(i, Arc::clone(&alive))) as Box<dyn RxQueue>)
+            .collect(),
+        tx: queues.map(|i| Box::new(MemifTx::new(i, Arc::clone(&alive))) as Box<dyn TxQueue>).collect(),
+        monitor: Arc::new(MemifMonitor { alive }),
+    })
+}
+
+#[cfg(test)]
+mod tests;

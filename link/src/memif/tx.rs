@@ -1,0 +1,227 @@
+//! The sending end of a ring, either direction.
+//!
+//! Slots from `next` to `limit` may be filled. In an S2M ring (we are the client) the buffers are ours and the
+//! limit is the server's tail plus the ring's length; in an M2S ring the client's head is the limit and its
+//! descriptors say where its empty buffers are. A burst is one look at the peer's index and one store of ours.
+
+use super::fault::Fault;
+use super::region::Place;
+use super::ring::{Buffers, Desc, NEXT, Ring};
+use crate::frame::OutFrame;
+use crate::queue::{BURST, Taken};
+use std::os::fd::OwnedFd;
+
+/// The least that an empty buffer may hold, so that a client cannot make the server walk a thousand descriptors
+/// for one frame.
+pub(super) const MIN_BUFFER: u32 = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct TxRing {
+    ring: Ring,
+    /// Where our buffers are, if we are the client.
+    buffers: Option<Buffers>,
+    /// The first slot that is not filled.
+    next: u16,
+    /// The first slot that may not be filled.
+    limit: u16,
+    /// Slots ever filled.
+    filled: u64,
+    /// Something was sent since the last kick.
+    dirty: bool,
+    broken: bool,
+    eventfd: OwnedFd,
+}
+
+/// What became of one frame.
+enum Fate {
+    /// It is in this many slots.
+    Sent(u16),
+    /// Not now.
+    Full,
+    /// Not ever.
+    TooLong,
+}
+
+impl TxRing {
+    /// The client's end.
+    pub(super) fn client(ring: Ring, buffers: Buffers, eventfd: OwnedFd) -> Self {
+        Self::new(ring, Some(buffers), eventfd)
+    }
+
+    /// The server's end.
+    pub(super) fn server(ring: Ring, eventfd: OwnedFd) -> Self {
+        Self::new(ring, None, eventfd)
+    }
+
+    fn new(ring: Ring, buffers: Option<Buffers>, eventfd: OwnedFd) -> Self {
+        Self { ring, buffers, next: 0, limit: 0, filled: 0, dirty: false, broken: false, eventfd }
+    }
+
+    /// Slots that may be filled, as far as known.
+    #[inline]
+    fn free(&self) -> u16 {
+        self.limit.wrapping_sub(self.next)
+    }
+
+    /// Looks at the peer's index.
+    #[inline]
+    fn look(&mut self) -> Result<(), Fault> {
+        let limit = match self.buffers {
+            Some(_) => self.ring.tail().wrapping_add(self.ring.size()),
+            None => self.ring.head(),
+        };
+        if limit.wrapping_sub(self.next) > self.ring.size() {
+            self.broken = true;
+            return Err(Fault::BadIndex);
+        }
+        self.limit = limit;
+        Ok(())
+    }
+
+    /// How many slots are free; looks at the peer's index only if it must.
+    pub(super) fn room(&mut self) -> Result<usize, Fault> {
+        if self.broken {
+            return Ok(0);
+        }
+        if usize::from(self.free()) < BURST {
+            self.look()?;
+        }
+        Ok(self.free().into())
+    }
+
+    /// Takes frames from the front. After an error the ring is broken and takes nothing more.
+    #[inline]
+    pub(super) fn send(&mut self, frames: &[OutFrame<'_>]) -> (Taken, Result<(), Fault>) {
+        let mut taken = Taken::default();
+        if self.broken {
+            return (taken, Ok(()));
+        }
+        if usize::from(self.free()) < frames.len()
+            && let Err(fault) = self.look()
+        {
+            return (taken, Err(fault));
+        }
+        let first = self.next;
+        let mut result = Ok(());
+        for frame in frames {
+            match self.put(frame) {
+                Ok(Fate::Sent(slots)) => self.next = self.next.wrapping_add(slots),
+                Ok(Fate::TooLong) => taken.refused += 1,
+                Ok(Fate::Full) => break,
+                Err(fault) => {
+                    self.broken = true;
+                    result = Err(fault);
+                    break;
+                }
+            }
+            taken.frames += 1;
+        }
+        if self.next != first {
+            self.filled += u64::from(self.next.wrapping_sub(first));
+            self.dirty = true;
+            match self.buffers {
+                Some(_) => self.ring.set_head(self.next),
+                None => self.ring.set_tail(self.next),
+            }
+        }
+        (taken, result)
+    }
+
+    /// The empty buffer of a slot: our own, or what the client posted there.
+    #[inline]
+    fn empty(&self, slot: u16) -> Result<(Desc, Place<'_>), Fault> {
+        let desc = match &self.buffers {
+            Some(buffers) => buffers.empty(slot),
+            None => self.ring.desc(slot),
+        };
+        if desc.length < MIN_BUFFER {
+            return Err(Fault::BadDescriptorBounds);
+        }
+        Ok((desc, self.ring.buffer(&desc)?))
+    }
+
+    #[inline]
+    fn put(&mut self, frame: &OutFrame<'_>) -> Result<Fate, Fault> {
+        if self.free() == 0 {
+            return Ok(Fate::Full);
+        }
+        let len = frame.len();
+        let (desc, place) = self.empty(self.next)?;
+        if len > desc.length as usize {
+            return self.put_chain(frame);
+        }
+        place.fill(frame);
+        self.ring.set_desc(self.next, Desc { flags: 0, length: len as u32, ..desc });
+        Ok(Fate::Sent(1))
+    }
+
+    /// A frame over several buffers.
+    #[cold]
+    fn put_chain(&mut self, frame: &OutFrame<'_>) -> Result<Fate, Fault> {
+        self.look()?;
+        let Some(slots) = self.slots_for(frame.len())? else {
+            let all_free = self.free() == self.ring.size();
+            let never = all_free || self.buffers.is_some_and(|own| own.total() < frame.len() as u64);
+            return Ok(if never { Fate::TooLong } else { Fate::Full });
+        };
+        let mut left = frame.len();
+        let mut segs = frame.segs();
+        let mut seg = segs.next();
+        for i in 0..slots {
+            let slot = self.next.wrapping_add(i);
+            let (desc, mut place) = self.empty(slot)?;
+            let size = desc.length as usize;
+            let mut room = size.min(left);
+            let length = room as u32;
+            left -= room;
+            while let Some(part) = seg
+                && room > 0
+            {
+                let n = place.put(&part);
+                room -= n;
+                seg = if n < part.len() { Some(part.skip(n)) } else { segs.next() };
+            }
+            let flags = if i + 1 < slots { NEXT } else { 0 };
+            self.ring.set_desc(slot, Desc { flags, length, ..desc });
+        }
+        // The client's descriptors may have changed between the two looks; what is sent is in bounds anyway.
+        Ok(if left == 0 { Fate::Sent(slots) } else { return Err(Fault::BadDescriptorBounds) })
+    }
+
+    /// How many of the free slots this many octets need; `None` where they are not enough.
+    fn slots_for(&self, len: usize) -> Result<Option<u16>, Fault> {
+        let mut room = 0;
+        for slots in 1..=self.free() {
+            let (desc, _) = self.empty(self.next.wrapping_add(slots - 1))?;
+            room += u64::from(desc.length);
+            if room >= len as u64 {
+                return Ok(Some(slots));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the peer has to be woken for what was sent since the last time.
+    #[inline]
+    pub(super) fn kick(&mut self) {
+        if core::mem::take(&mut self.dirty) && self.ring.wants_interrupt() {
+            // A full counter is a pending interrupt, too.
+            let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
+        }
+    }
+
+    /// Frames that were sent and not read by the peer, as far as its indices can be believed.
+    pub(super) fn unread(&self) -> u64 {
+        let size = self.ring.size();
+        let unread = match self.buffers {
+            Some(_) => self.next.wrapping_sub(self.ring.tail()),
+            // What is neither free nor read is unread; a client that posted less than the whole ring at first
+            // makes this too much, but never more than was sent.
+            None => size.saturating_sub(self.ring.head().wrapping_sub(self.next)),
+        };
+        let slots = u64::from(unread.min(size)).min(self.filled) as u16;
+        let ends = (1..=slots).filter(|back| self.ring.desc(self.next.wrapping_sub(*back)).flags & NEXT == 0);
+        ends.count() as u64
+    }
+}
