@@ -63,7 +63,7 @@ impl ModelAdapter {
         }
         let tag = frame.q_tag_at(12);
         let priority = tag.map_or(vnic.default_cos, |tag| (tag / 0x2000) as u8);
-        if vnic.allowed_priorities / 2u8.pow(u32::from(priority)) % 2 == 0 {
+        if (vnic.allowed_priorities / 2u8.pow(u32::from(priority))).is_multiple_of(2) {
             return Err("I5");
         }
         if frame.len() - 14 > vnic.mtu + 4 {
