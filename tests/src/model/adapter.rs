@@ -171,7 +171,7 @@ impl ModelAdapter {
 }
 
 /// A frame without a tag on the link: V29 goes first, then the exempt set, then I7.
-fn untagged(frame: &[u8]) -> Line {
+pub(super) fn untagged(frame: &[u8]) -> Line {
     let cisco = frame.starts_with(&[1, 0, 0x0c, 0xcc, 0xcc, 0xcc])
         || frame.starts_with(&[1, 0, 0x0c, 0xcc, 0xcc, 0xcd]);
     let local = frame.starts_with(&[1, 0x80, 0xc2, 0, 0]) && frame.get(5).is_some_and(|last| *last < 16);

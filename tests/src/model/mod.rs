@@ -5,6 +5,7 @@
 pub mod adapter;
 pub mod gen_frames;
 mod octets;
+pub mod switch;
 
 pub use octets::Octets;
 

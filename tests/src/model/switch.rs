@@ -1,0 +1,242 @@
+//! The switch, read off spec tables 6.1 and 6.2, with a list of MACs and a list of interfaces.
+
+use super::{Line, Octets};
+
+/// Which VLANs an interface carries.
+#[derive(Clone, Debug)]
+pub struct ModelVlans {
+    /// Trunk, or access.
+    pub trunk: bool,
+    /// The access or native VLAN.
+    pub untagged: u16,
+    /// What a trunk allows.
+    pub allowed: Vec<u16>,
+}
+
+impl ModelVlans {
+    fn carries(&self, vlan: u16) -> bool {
+        if self.trunk { self.allowed.contains(&vlan) } else { vlan == self.untagged }
+    }
+}
+
+/// A port of the switch.
+#[derive(Clone, Debug)]
+pub enum ModelPort {
+    /// An NIV link: its vEths by VIF, and its lists.
+    Niv {
+        /// VIF and VLANs of each vEth.
+        veths: Vec<(u16, ModelVlans)>,
+        /// Id and members of each list.
+        lists: Vec<(u16, Vec<u16>)>,
+    },
+    /// An ordinary port.
+    Wire(ModelVlans),
+}
+
+/// Port index, and the VIF where the port is an NIV link.
+type Interface = (usize, Option<u16>);
+
+/// A switch and what it has learned.
+#[derive(Clone, Debug, Default)]
+pub struct ModelSwitch {
+    /// The ports.
+    pub ports: Vec<ModelPort>,
+    macs: Vec<(u16, Vec<u8>, Interface)>,
+}
+
+/// What comes of a frame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Which port sends what.
+    pub frames: Vec<(usize, Vec<u8>)>,
+    /// Drops, one for each frame or copy.
+    pub drops: Vec<Line>,
+}
+
+/// A frame that was let in: its VLAN, its priority bits, and its octets without any of our tags.
+struct Admitted {
+    from: Interface,
+    vlan: u16,
+    priority: u16,
+    plain: Vec<u8>,
+}
+
+impl ModelSwitch {
+    /// A switch with these ports that has learned nothing.
+    #[must_use]
+    pub fn new(ports: Vec<ModelPort>) -> Self {
+        Self { ports, macs: Vec::new() }
+    }
+
+    /// A frame comes in by port `port`.
+    pub fn handle(&mut self, port: usize, frame: &[u8]) -> Forwarded {
+        match self.admit(port, frame) {
+            Ok(admitted) => self.forward(&admitted),
+            Err(line) => Forwarded { drops: vec![line], ..Forwarded::default() },
+        }
+    }
+
+    fn admit(&self, port: usize, frame: &[u8]) -> Result<Admitted, Line> {
+        let (from, vlans, start) = match &self.ports[port] {
+            ModelPort::Niv { veths, .. } => {
+                let vif = source_vif(frame)?;
+                let (_, vlans) = veths.iter().find(|(bound, _)| *bound == vif).ok_or("V12")?;
+                if frame.word(18) == Some(0x8926) {
+                    return Err("V14");
+                }
+                ((port, Some(vif)), vlans, 18)
+            }
+            ModelPort::Wire(vlans) => {
+                if frame.word(12) == Some(0x8926) {
+                    return Err("V2");
+                }
+                ((port, None), vlans, 12)
+            }
+        };
+        let first = frame.word(start).ok_or("rx_runt")?;
+        let tci = if first == 0x8100 { frame.word(start + 2).ok_or("rx_runt")? } else { 0 };
+        let end = if first == 0x8100 { start + 4 } else { start };
+        let next = frame.word(end).ok_or("rx_runt")?;
+        let (vid, priority) = (tci % 0x1000, tci / 0x1000);
+        if vid == 0xfff {
+            return Err("V18");
+        }
+        let vlan = if vid == 0 { vlans.untagged } else { vid };
+        if !vlans.carries(vlan) {
+            return Err("V17");
+        }
+        if frame[6] % 2 == 1 || frame[6..12] == [0; 6] {
+            return Err("V20");
+        }
+        if frame[..5] == [1, 0x80, 0xc2, 0, 0] && frame[5] < 16 {
+            return Err("V22");
+        }
+        if frame.len() - end - 2 > 1500 {
+            return Err("V23");
+        }
+        if !vlans.trunk && matches!(next, 0x8100 | 0x88a8 | 0x9100) {
+            return Err("V24");
+        }
+        if matches!(next, 0x8926 | 0x893f) {
+            return Err("V25");
+        }
+        Ok(Admitted { from, vlan, priority, plain: frame.without(12, end - 12) })
+    }
+
+    fn forward(&mut self, frame: &Admitted) -> Forwarded {
+        let source = frame.plain[6..12].to_vec();
+        self.macs.retain(|(vlan, mac, _)| (*vlan, mac) != (frame.vlan, &source));
+        self.macs.push((frame.vlan, source, frame.from));
+
+        let destination = &frame.plain[..6];
+        let known = self.macs.iter().find(|(vlan, mac, _)| *vlan == frame.vlan && mac == destination);
+        let mut forwarded = Forwarded::default();
+        match known {
+            Some((_, _, to)) if *to == frame.from => {
+                forwarded.drops.push(if to.1.is_some() { "F1" } else { "F2" });
+            }
+            Some((_, _, (port, Some(vif)))) => {
+                forwarded.frames.push((*port, self.down(frame, *port, 0x8000 + vif)));
+            }
+            Some((_, _, (port, None))) => forwarded.frames.push((*port, self.plain(frame, *port))),
+            None => self.flood(frame, &mut forwarded),
+        }
+        forwarded
+    }
+
+    fn flood(&self, frame: &Admitted, forwarded: &mut Forwarded) {
+        for (index, port) in self.ports.iter().enumerate() {
+            match port {
+                ModelPort::Wire(vlans) => {
+                    if vlans.carries(frame.vlan) && frame.from.0 != index {
+                        forwarded.frames.push((index, self.plain(frame, index)));
+                    }
+                }
+                ModelPort::Niv { veths, lists } => {
+                    let mut members: Vec<u16> = veths
+                        .iter()
+                        .filter(|(_, vlans)| vlans.carries(frame.vlan))
+                        .map(|(vif, _)| *vif)
+                        .collect();
+                    members.sort_unstable();
+                    let others = members.iter().any(|vif| frame.from != (index, Some(*vif)));
+                    if !others {
+                        continue;
+                    }
+                    let same = |list: &[u16]| {
+                        let mut list = list.to_vec();
+                        list.sort_unstable();
+                        list == members
+                    };
+                    match lists.iter().filter(|(_, list)| same(list)).map(|(id, _)| *id).min() {
+                        Some(id) => forwarded.frames.push((index, self.down(frame, index, 0xc000 + id))),
+                        None => forwarded.drops.push("F8"),
+                    }
+                }
+            }
+        }
+        if forwarded.frames.is_empty() && forwarded.drops.is_empty() {
+            forwarded.drops.push("flood_no_receiver");
+        }
+    }
+
+    /// Down an NIV link: `first` is the upper half of the word, the real VLAN stands behind it.
+    fn down(&self, frame: &Admitted, port: usize, first: u16) -> Vec<u8> {
+        let second = if frame.from.0 == port { 0x8000 + frame.from.1.unwrap_or(0) } else { 0 };
+        let tci = frame.priority * 0x1000 + frame.vlan;
+        let words = [0x8926, first, second, 0x8100, tci];
+        frame.plain.with(12, &words.map(u16::to_be_bytes).concat())
+    }
+
+    /// Out of an ordinary port: its own VLAN untagged, at least 60 octets.
+    fn plain(&self, frame: &Admitted, port: usize) -> Vec<u8> {
+        let ModelPort::Wire(vlans) = &self.ports[port] else { return Vec::new() };
+        let mut out = if vlans.untagged == frame.vlan {
+            frame.plain.clone()
+        } else {
+            let tci = frame.priority * 0x1000 + frame.vlan;
+            frame.plain.with(12, &[0x8100, tci].map(u16::to_be_bytes).concat())
+        };
+        while out.len() < 60 {
+            out.push(0);
+        }
+        out
+    }
+}
+
+/// The VIF that a frame from an NIV link carries.
+fn source_vif(frame: &[u8]) -> Result<u16, Line> {
+    if frame.word(12) != Some(0x8926) {
+        return Err(match super::adapter::untagged(frame) {
+            "V29" => "V29",
+            "control" => "rx_control",
+            _ => "V1",
+        });
+    }
+    if frame.len() < 18 {
+        return Err("V3");
+    }
+    if frame.len() < 20 {
+        return Err("V4");
+    }
+    if frame.bits(14, 7, 7) == 1 {
+        return Err("V5");
+    }
+    if frame.bits(14, 6, 6) == 1 {
+        return Err("V6");
+    }
+    if frame.bits(16, 7, 7) == 1 {
+        return Err("V7");
+    }
+    if frame.bits(14, 5, 0) + frame.bits(15, 7, 0) != 0 {
+        return Err("V8");
+    }
+    if frame.bits(16, 6, 6) == 1 {
+        return Err("V9");
+    }
+    if frame.bits(16, 5, 4) != 0 {
+        return Err("V10");
+    }
+    let vif = frame.bits(16, 3, 0) * 256 + frame.bits(17, 7, 0);
+    if vif == 0 || vif == 0xfff { Err("V11") } else { Ok(vif) }
+}
