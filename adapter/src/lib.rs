@@ -2,5 +2,7 @@
 //!
 //! See `docs/architecture.md` for how the parts fit.
 
+pub mod admin;
 pub mod engine;
 pub mod vhost;
+pub mod inventory;

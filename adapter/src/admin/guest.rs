@@ -1,0 +1,107 @@
+//! What to write on the guest's side: QEMU arguments, libvirt XML.
+
+use super::{Context, named};
+use crate::inventory::VnicEntry;
+use niv_node::command::{Args, Refusal, Reply};
+use niv_node::output::Output;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// The socket to connect to, as a path that holds from any folder.
+fn socket(vnic: &VnicEntry, args: &Args) -> Result<(PathBuf, bool), Refusal> {
+    let Some((socket, client)) = &vnic.socket else {
+        let name = &vnic.name;
+        let device = &vnic.device;
+        return Err(
+            args.refuse("name", format!("{name} is {device}; only a vhost-user: vNIC is for a guest."))
+        );
+    };
+    Ok((std::path::absolute(socket).unwrap_or_else(|_| socket.clone()), *client))
+}
+
+/// `vnic qemu NAME`.
+pub(super) fn qemu(inventory: &mut Context, args: &Args) -> Result<Reply, Refusal> {
+    let (_, vnic) = named(inventory, args)?;
+    let (socket, client) = socket(vnic, args)?;
+    let id = &vnic.name;
+    let path = escape_qemu(&socket);
+    // QEMU connects and, when the adapter restarts, connects again; or it listens, where the adapter is the client.
+    let way = if client { "server=on,wait=off" } else { "reconnect=1" };
+    let queues = if vnic.queues > 1 { format!(",queues={}", vnic.queues) } else { String::new() };
+    let device_queues =
+        if vnic.queues > 1 { format!(",mq=on,vectors={}", 2 * vnic.queues + 2) } else { String::new() };
+    let mac = vnic.mac.map(|mac| format!(",mac={mac}")).unwrap_or_default();
+    let memory = [
+        "-object".to_owned(),
+        "memory-backend-memfd,id=mem,size=512M,share=on".to_owned(),
+        "-machine".to_owned(),
+        "q35,memory-backend=mem".to_owned(),
+        "-m".to_owned(),
+        "512M".to_owned(),
+    ];
+    let nic = [
+        "-chardev".to_owned(),
+        format!("socket,id=char-{id},path={path},{way}"),
+        "-netdev".to_owned(),
+        format!("vhost-user,id=net-{id},chardev=char-{id}{queues}"),
+        "-device".to_owned(),
+        format!("virtio-net-pci,netdev=net-{id}{mac}{device_queues}"),
+    ];
+    let lines = |arguments: &[String]| {
+        let pairs: Vec<String> = arguments
+            .chunks(2)
+            .map(|pair| pair.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "))
+            .collect();
+        pairs.join(" \\\n")
+    };
+    let text = format!(
+        "# Once for each guest: memory that the adapter can share; the two sizes are alike.\n{}\n\
+         # For {id}:\n{}\n\
+         # Without KVM, QEMU before 8.0 crashes on vhost-user interrupts: add ,vectors=0 to the -device.\n",
+        lines(&memory),
+        lines(&nic),
+    );
+    Ok(Output::prose(text, json!({ "memory": memory, "vnic": nic })).into())
+}
+
+/// `vnic libvirt NAME`.
+pub(super) fn libvirt(inventory: &mut Context, args: &Args) -> Result<Reply, Refusal> {
+    let (_, vnic) = named(inventory, args)?;
+    let (socket, client) = socket(vnic, args)?;
+    let path = escape_xml(&socket.to_string_lossy());
+    // libvirt's mode is the guest's: it is the client where the adapter listens.
+    let source = if client {
+        format!("  <source type='unix' path='{path}' mode='server'/>\n")
+    } else {
+        format!(
+            "  <source type='unix' path='{path}' mode='client'>\n    <reconnect enabled='yes' timeout='1'/>\n  </source>\n"
+        )
+    };
+    let mac = vnic.mac.map(|mac| format!("  <mac address='{mac}'/>\n")).unwrap_or_default();
+    let queues =
+        if vnic.queues > 1 { format!("  <driver queues='{}'/>\n", vnic.queues) } else { String::new() };
+    let memory = "<memoryBacking>\n  <source type='memfd'/>\n  <access mode='shared'/>\n</memoryBacking>\n";
+    let interface = format!(
+        "<interface type='vhostuser'>\n{mac}{source}  <model type='virtio'/>\n{queues}</interface>\n"
+    );
+    let text = format!(
+        "<!-- in <domain>, once: memory that the adapter can share -->\n{memory}<!-- in <devices>, for {} -->\n{interface}",
+        vnic.name
+    );
+    Ok(Output::prose(text, json!({ "memoryBacking": memory, "interface": interface })).into())
+}
+
+/// In a QEMU option a comma is written twice.
+fn escape_qemu(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+fn escape_xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&apos;")
+}
+
+/// A word as a shell takes it.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,./:@+%".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
