@@ -3,6 +3,7 @@
 //! See `docs/architecture.md` for how the parts fit.
 
 pub mod admin;
+pub mod config;
 pub mod engine;
 pub mod vhost;
 pub mod inventory;
