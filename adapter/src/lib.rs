@@ -5,5 +5,5 @@
 pub mod admin;
 pub mod config;
 pub mod engine;
-pub mod vhost;
 pub mod inventory;
+pub mod vhost;

@@ -72,7 +72,7 @@ fn vnic(file: &File, section: &Spanned<VnicSection>, before: &AdapterConfig) -> 
         _ => return Err(file.error(&written.device, "a vNIC is vhost-user:, tap: or packet:")),
     };
     let link = find_link(file, &written.link, before)?;
-    for key in [&written.backup, &written.link_signal].into_iter().flatten() {
+    if let Some(key) = written.backup.as_ref().or(written.link_signal.as_ref()) {
         return Err(file.error(key, "needs the control protocol, which comes with a later release"));
     }
     let Some(vif_key) = &written.vif else {
