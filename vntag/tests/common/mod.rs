@@ -1,7 +1,8 @@
-//! What several of these tests need: fifteen frames, a pcap file, a random number.
+//! What several of these tests need: fifteen frames, a pcap file, random numbers, programs.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod run;
 pub(crate) mod vectors;
 
 /// A pcap file of these frames: little-endian, microseconds, Ethernet.
