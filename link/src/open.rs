@@ -4,6 +4,7 @@ use crate::capture::{self, Capture};
 use crate::device::{Device, Role};
 use crate::error::OpenError;
 use crate::fault::{self, FaultPlan};
+use crate::memif;
 use crate::pcap;
 use crate::port::Port;
 use std::path::PathBuf;
@@ -61,7 +62,13 @@ pub fn open_with(options: &Options, defaults: &Defaults) -> Result<Port, OpenErr
 /// The device cannot be opened; the error names it, what is wrong and, where that is known, what mends it.
 pub fn open(device: &Device, defaults: &Defaults) -> Result<Port, OpenError> {
     match device {
-        Device::Memif(_) => Err(OpenError::new(device, "memif is not there yet")),
+        Device::Memif(end) => memif::open(memif::Config {
+            abstract_socket: end.abstract_socket,
+            id: end.id,
+            queues: end.queues.unwrap_or(defaults.queues),
+            name: defaults.name.clone(),
+            ..memif::Config::new(&end.socket, end.role.unwrap_or(defaults.role))
+        }),
         Device::Packet(_) => Err(OpenError::new(device, "packet is not there yet")),
         Device::Tap(_) => Err(OpenError::new(device, "tap is not there yet")),
         Device::Pcap(file) => pcap::open(file, defaults),

@@ -37,6 +37,8 @@ mod rx;
 mod socket;
 mod tx;
 
+pub use crate::device::Role;
+use crate::error::OpenError;
 use crate::port::Port;
 use crate::queue::{RxQueue, TxQueue};
 use control::Control;
@@ -45,15 +47,6 @@ use ring::Layout;
 use socket::Listener;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Which end of the link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Listens, maps.
-    Server,
-    /// Connects, owns the memory.
-    Client,
-}
 
 /// One end of a memif.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +89,14 @@ impl Config {
         }
     }
 
+    /// As it is written in a configuration file.
+    fn device(&self) -> String {
+        let at = if self.abstract_socket { "@" } else { "" };
+        format!("memif:{at}{}", self.socket.display())
+    }
+
     fn check(&self) -> Result<(), OpenError> {
-        let bad = |what| Err(OpenError::Config { socket: self.socket.clone(), what });
+        let bad = |what: String| Err(OpenError::new(&self.device(), what));
         if !(1..=MAX_QUEUES).contains(&self.queues) {
             return bad(format!("queues must be 1 to {MAX_QUEUES}, not {}", self.queues));
         }
@@ -123,54 +122,26 @@ impl Config {
 /// Rings for each direction that a port may have.
 pub const MAX_QUEUES: u16 = 256;
 
-/// Why a memif could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// A value of the configuration does not do.
-    #[error("memif {}: {what}", socket.display())]
-    Config {
-        /// Of which memif.
-        socket: PathBuf,
-        /// Which value, and what would do.
-        what: String,
-    },
-    /// A living process listens there.
-    #[error("memif {}: the socket is in use by another process", socket.display())]
-    InUse {
-        /// The socket.
-        socket: PathBuf,
-    },
-    /// Something else has that name.
-    #[error("memif {}: the file exists and is not a socket", socket.display())]
-    NotASocket {
-        /// The file.
-        socket: PathBuf,
-    },
-    /// The socket cannot be made.
-    #[error("memif {}: {error}", socket.display())]
-    Socket {
-        /// The socket.
-        socket: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
-}
-
 /// Opens one end. The peer may come and go at any time; a server's socket is there when this returns.
+///
+/// # Errors
+/// A value of the configuration does not do, the socket cannot be made, or somebody else listens there.
 pub fn open(config: Config) -> Result<Port, OpenError> {
     config.check()?;
-    let socket = config.socket.clone();
-    let failed = |error: std::io::Error| OpenError::Socket { socket: socket.clone(), error };
+    let device = config.device();
     let listener = match config.role {
         Role::Server => Some(Listener::bind(&config)?),
         Role::Client => None,
     };
-    let shared = Shared::new(config.queues, "no peer").map_err(|error| failed(error.into()))?;
+    let shared = Shared::new(config.queues, "no peer")
+        .map_err(|error| OpenError::io(&device, "cannot make its events", error.into()))?;
     let shared = Arc::new(shared);
     let queues = 0..usize::from(config.queues);
     let thread = std::thread::Builder::new().name(format!("memif-{}", config.id));
     let control = Control::new(config, Arc::clone(&shared), listener);
-    let thread = thread.spawn(move || control.run()).map_err(failed)?;
+    let thread = thread
+        .spawn(move || control.run())
+        .map_err(|error| OpenError::io(&device, "cannot start its thread", error))?;
     let alive = Arc::new(Alive::new(shared, thread));
     Ok(Port {
         rx: queues

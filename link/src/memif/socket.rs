@@ -1,8 +1,9 @@
 //! The control channel: a Unix socket of type `SOCK_SEQPACKET`, never blocking.
 
+use super::Config;
 use super::fault::Fault;
 use super::message::{LEN, Message, Wire};
-use super::{Config, OpenError};
+use crate::error::OpenError;
 use core::mem::MaybeUninit;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
@@ -48,19 +49,20 @@ pub(super) struct Listener {
 impl Listener {
     /// Binds. A socket file that nobody listens on is a dead process's and makes way.
     pub(super) fn bind(config: &Config) -> Result<Self, OpenError> {
-        let failed = |error: Errno| OpenError::Socket { socket: config.socket.clone(), error: error.into() };
+        let device = config.device();
+        let failed = |error: Errno| OpenError::io(&device, "cannot listen", error.into());
         let address = address(config).map_err(failed)?;
         let socket = new_socket().map_err(failed)?;
         match bind(&socket, &address) {
             Err(Errno::ADDRINUSE) => {
-                let in_use = || OpenError::InUse { socket: config.socket.clone() };
+                let in_use = || OpenError::new(&device, "the socket is in use by another process");
                 if config.abstract_socket {
                     return Err(in_use());
                 }
                 let is_socket =
                     std::fs::symlink_metadata(&config.socket).map(|meta| meta.file_type().is_socket());
                 if !is_socket.unwrap_or(true) {
-                    return Err(OpenError::NotASocket { socket: config.socket.clone() });
+                    return Err(OpenError::new(&device, "the file exists and is not a socket"));
                 }
                 let probe = new_socket().map_err(failed)?;
                 if !matches!(connect(&probe, &address), Err(Errno::CONNREFUSED | Errno::NOENT)) {

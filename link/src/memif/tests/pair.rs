@@ -136,14 +136,15 @@ fn a_peer_that_returns_finds_the_port_again_and_the_loss_is_counted() {
 fn a_living_socket_is_in_use_and_a_stale_one_makes_way() {
     let (_dir, path) = socket();
     let first = open(Config::new(&path, Role::Server)).unwrap();
-    assert!(matches!(open(Config::new(&path, Role::Server)), Err(OpenError::InUse { .. })));
+    let error = || open(Config::new(&path, Role::Server)).err().unwrap().to_string();
+    assert!(error().contains("in use"));
     drop(first);
     assert!(!path.exists());
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
     drop(open(Config::new(&path, Role::Server)).unwrap());
     std::fs::write(&path, "kept").unwrap();
-    assert!(matches!(open(Config::new(&path, Role::Server)), Err(OpenError::NotASocket { .. })));
+    assert!(error().contains("not a socket"));
     assert_eq!(std::fs::read(&path).unwrap(), b"kept");
 }
 
