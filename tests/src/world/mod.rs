@@ -6,9 +6,11 @@
 pub mod adapter;
 pub mod end;
 pub mod frames;
+pub mod switch;
 
 pub use adapter::{AdapterSpec, VirtualAdapter, VnicSpec};
 pub use end::End;
+pub use switch::VirtualSwitch;
 
 use niv_node::worker::Worker;
 

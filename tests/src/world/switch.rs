@@ -1,0 +1,126 @@
+//! A switch without rim: the real engine between cables, built from the description the model uses.
+
+use super::{End, Machine, run_worker};
+use crate::model::switch::{ModelPort, ModelVlans};
+use link::pair::{Cable, Config};
+use std::sync::Arc;
+use vis_switch::engine::counters::{Balance, WorkerCounters};
+use vis_switch::engine::lif::LifId;
+use vis_switch::engine::mac::MacTable;
+use vis_switch::engine::tables::{LifPlan, Plan, PortPlan, Published, Tables};
+use vis_switch::engine::verdict::DropReason;
+use vis_switch::engine::vlan::Program;
+use vis_switch::engine::worker::{Engine, EnginePort, Options};
+use vntag::{ListId, VifId, Vntag};
+
+/// MAC addresses that a virtual switch can learn.
+const MACS: usize = 1024;
+
+/// The real engine of the switch between cables.
+pub struct VirtualSwitch {
+    engine: Engine<Vntag>,
+    counters: Arc<WorkerCounters>,
+    /// The cable of each port.
+    pub cables: Vec<Cable>,
+}
+
+impl VirtualSwitch {
+    /// Builds a switch whose cables hold `depth` frames; the far ends of its ports come beside it.
+    #[must_use]
+    pub fn new(ports: &[ModelPort], depth: usize) -> (Self, Vec<End>) {
+        let (mut near_ends, mut far_ends, mut cables) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in ports {
+            let config = Config { capacity: depth, ..Config::default() };
+            let (near, far, cable) = config.open().expect("a pair without events needs nothing");
+            near_ends.push(engine_port(near));
+            far_ends.push(End::new(far));
+            cables.push(cable);
+        }
+        (Self::between(ports, near_ends, cables), far_ends)
+    }
+
+    /// Builds a switch around ports that were made elsewhere: the far ends of adapters' links, for example.
+    #[must_use]
+    pub fn around(ports: Vec<(ModelPort, End)>) -> Self {
+        let (plans, ends): (Vec<_>, Vec<_>) = ports.into_iter().unzip();
+        Self::between(&plans, ends.into_iter().map(|end| engine_port(end.into_port())).collect(), Vec::new())
+    }
+
+    fn between(ports: &[ModelPort], ends: Vec<EnginePort>, cables: Vec<Cable>) -> Self {
+        let published = Arc::new(Published::new(Tables::compile(&plan(ports), None)));
+        let engine = Engine::new(ends, published, Arc::new(MacTable::new(MACS, 1)), Options::default());
+        let counters = engine.counters();
+        Self { engine, counters, cables }
+    }
+
+    /// Received and replicated against sent and dropped.
+    #[must_use]
+    pub fn balance(&self) -> Balance {
+        self.counters.balance()
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn counters(&self) -> &WorkerCounters {
+        &self.counters
+    }
+
+    /// The drop reasons that have counted anything, with their counts.
+    #[must_use]
+    pub fn drops(&self) -> Vec<(DropReason, u64)> {
+        self.counters.drops.iter().filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+fn engine_port(port: link::Port) -> EnginePort {
+    let tx = port.tx.into_iter().next().expect("a port has a queue");
+    EnginePort { rx: port.rx, tx }
+}
+
+/// The engine's plan for ports of the model.
+///
+/// # Panics
+/// When a port names a VIF or list id that cannot be assigned.
+#[must_use]
+pub fn plan(ports: &[ModelPort]) -> Plan {
+    let mut plan = Plan::default();
+    let mut slots = (1..).map(|slot| LifId::new(slot).expect("few interfaces"));
+    for (index, port) in (0u16..).zip(ports) {
+        match port {
+            ModelPort::Niv { veths, lists } => {
+                let list = |(id, members): &(u16, Vec<u16>)| {
+                    (ListId::new(*id).expect("an assignable list"), members.clone())
+                };
+                plan.ports.push(PortPlan::Niv { lists: lists.iter().map(list).collect() });
+                for (vif, vlans) in veths {
+                    let vif = VifId::new(*vif).expect("an assignable VIF");
+                    let slot = slots.next().expect("endless");
+                    plan.lifs.push(LifPlan::virt(slot, index, vif, program(vlans), Arc::default()));
+                }
+            }
+            ModelPort::Wire(vlans) => {
+                plan.ports.push(PortPlan::Wire);
+                let slot = slots.next().expect("endless");
+                plan.lifs.push(LifPlan::wire(slot, index, program(vlans), Arc::default()));
+            }
+        }
+    }
+    plan
+}
+
+fn program(vlans: &ModelVlans) -> Arc<Program> {
+    Arc::new(if vlans.trunk {
+        Program::trunk(vlans.untagged, vlans.allowed.iter().copied().collect())
+    } else {
+        Program::access(vlans.untagged)
+    })
+}
+
+impl Machine for VirtualSwitch {
+    fn run(&mut self, now: u64) -> usize {
+        self.engine.wake_all();
+        let moved = run_worker(&mut self.engine, now);
+        assert!(self.balance().holds(), "{:?}", self.balance());
+        moved
+    }
+}

@@ -1,0 +1,85 @@
+//! The switch's engine against the naive model: random switches, random frames, the same frames out of every port in
+//! the same order, and the same drops.
+
+use niv_lab::model::gen_frames;
+use niv_lab::model::switch::{ModelPort, ModelSwitch, ModelVlans};
+use niv_lab::world::{End, VirtualSwitch, settle};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use vis_switch::engine::verdict::DropReason;
+
+fn vlans() -> impl Strategy<Value = ModelVlans> {
+    (any::<bool>(), 1u16..4, prop::collection::btree_set(1u16..5, 0..4)).prop_map(
+        |(trunk, untagged, allowed)| ModelVlans { trunk, untagged, allowed: allowed.into_iter().collect() },
+    )
+}
+
+/// An NIV link; its lists are partly those that its floods need and partly others.
+fn niv() -> impl Strategy<Value = ModelPort> {
+    let veths = prop::collection::btree_map(1u16..8, vlans(), 0..5);
+    let others = prop::collection::btree_map(1u16..20, prop::collection::btree_set(1u16..8, 0..4), 0..3);
+    let kept = prop::collection::vec(prop::bool::weighted(0.8), 6);
+    (veths, others, kept).prop_map(|(veths, others, kept)| {
+        let mut lists: BTreeMap<u16, BTreeSet<u16>> = others;
+        for (vlan, _) in (1u16..6).zip(kept).filter(|(_, kept)| *kept) {
+            let members = veths.iter().filter(|(_, vlans): &(_, &ModelVlans)| {
+                if vlans.trunk { vlans.allowed.contains(&vlan) } else { vlans.untagged == vlan }
+            });
+            lists.insert(100 + vlan, members.map(|(vif, _)| *vif).collect());
+        }
+        let lists = lists.into_iter().map(|(id, members)| (id, members.into_iter().collect())).collect();
+        ModelPort::Niv { veths: veths.into_iter().collect(), lists }
+    })
+}
+
+fn port() -> impl Strategy<Value = ModelPort> {
+    prop_oneof![2 => niv(), 1 => vlans().prop_map(ModelPort::Wire)]
+}
+
+/// Mostly right frames, so that something is learned and forwarded.
+fn frame() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![4 => gen_frames::tagged(0u32..9), 2 => gen_frames::tagged(gen_frames::words()), 3 => gen_frames::frames()]
+}
+
+/// Drops by line, as the model names them.
+fn lines(drops: &[(DropReason, u64)]) -> BTreeMap<String, u64> {
+    let mut by_line = BTreeMap::new();
+    for (reason, count) in drops {
+        let line = match (*reason, reason.lines()) {
+            (DropReason::RxNoVntag, _) => "V1",
+            (_, "") => reason.name(),
+            (_, line) => line,
+        };
+        *by_line.entry(line.to_owned()).or_default() += count;
+    }
+    by_line
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: niv_lab::model::worlds(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_does_what_the_tables_say(
+        ports in prop::collection::vec(port(), 1..5),
+        bursts in prop::collection::vec((0usize..5, prop::collection::vec(frame(), 1..8)), 0..8),
+    ) {
+        let mut model = ModelSwitch::new(ports.clone());
+        let (mut switch, mut ends) = VirtualSwitch::new(&ports, 256);
+        let mut want = vec![Vec::new(); ports.len()];
+        let mut drops: BTreeMap<String, u64> = BTreeMap::new();
+        for (port, frames) in &bursts {
+            let port = port % ports.len();
+            for frame in frames {
+                prop_assert!(ends[port].send(frame));
+                let forwarded = model.handle(port, frame);
+                forwarded.frames.into_iter().for_each(|(port, frame)| want[port].push(frame));
+                forwarded.drops.iter().for_each(|line| *drops.entry((*line).to_owned()).or_default() += 1);
+            }
+            // Bursts of several ports at once have no order between them; one port after the other has.
+            settle(0, &mut [&mut switch]);
+        }
+        let got: Vec<_> = ends.iter_mut().map(End::received).collect();
+        prop_assert_eq!(got, want);
+        prop_assert_eq!(lines(&switch.drops()), drops);
+    }
+}
