@@ -9,6 +9,11 @@ pub const HEADROOM: usize = 16;
 
 /// The first octets of a frame, up to [`HEAD_MAX`], with headroom in front.
 ///
+/// ```text
+/// loaded:    |   headroom (16)   | DA, SA (12) | rest ...
+/// inserted:  | headroom (10) | DA, SA (12) | tag (6) | rest ...
+/// ```
+///
 /// Tags sit directly after the addresses, so inserting or removing one moves the 12 octets of the addresses
 /// and nothing else.
 #[derive(Clone, Debug)]

@@ -9,6 +9,16 @@
 //!
 //! On the wire: `89 26`, then this word, big-endian, directly after the source address; the EtherType of the
 //! inner frame follows (normally `81 00`).
+//!
+//! | case | on the wire after the source address |
+//! |---|---|
+//! | up, from VIF 20 | `8926 0000 0014 8100` |
+//! | down to VIF 20 | `8926 8014 0000 8100` |
+//! | down to list 0x3FFF, looped, from VIF 5 | `8926 ffff 8005 8100` |
+//! | down to VIF 6, back to the link that VIF 5 sent it on | `8926 8006 8005 8100` |
+//!
+//! Sources: Wireshark `packet-vntag.c` (with the 14-bit destination; versions up to 2.0 read 12 bits), Suricata
+//! `decode-vntag.h`, and a capture from a real switch in Security Onion issue 1068.
 
 use core::fmt;
 

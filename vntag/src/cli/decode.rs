@@ -159,7 +159,11 @@ fn write_line(
     if let Some(vlan) = headers.vlan {
         write!(out, " | {}", VlanText(vlan))?;
     }
-    writeln!(out, " | {} | {} octets", TypeText(headers.ethertype), frame.wire_len)?;
+    write!(out, " | {} | {} octets", TypeText(headers.ethertype), frame.wire_len)?;
+    if frame.data.len() < frame.wire_len {
+        write!(out, ", {} captured", frame.data.len())?;
+    }
+    writeln!(out)?;
     for line in found.into_iter().flat_map(Violations::iter) {
         writeln!(out, "       {:<4} {}", line.name(), line.text())?;
     }

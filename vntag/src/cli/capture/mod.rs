@@ -6,6 +6,8 @@
 
 mod pcap;
 mod pcapng;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -105,16 +107,22 @@ struct Found {
 impl Capture {
     /// Opens a capture, `-` for standard input, and reads its header.
     pub(crate) fn open(file: &str) -> Result<Self, CaptureError> {
-        let (name, opened) = if file == "-" {
-            ("standard input".to_owned(), Ok(Box::new(io::stdin().lock()) as Box<dyn Read>))
-        } else {
-            (file.to_owned(), File::open(file).map(|file| Box::new(BufReader::new(file)) as Box<dyn Read>))
-        };
-        let fail = |at, problem| CaptureError { file: name.clone(), at, frame: 1, problem };
-        let inner = opened.map_err(|error| fail(0, error.into()))?;
+        if file == "-" {
+            return Self::read("standard input", Box::new(io::stdin().lock()));
+        }
+        match File::open(file) {
+            Ok(opened) => Self::read(file, Box::new(BufReader::new(opened))),
+            Err(error) => Err(CaptureError { file: file.to_owned(), at: 0, frame: 1, problem: error.into() }),
+        }
+    }
+
+    /// Reads the header of a capture that is called `name`.
+    fn read(name: &str, inner: Box<dyn Read>) -> Result<Self, CaptureError> {
         let mut octets = Octets { inner, at: 0, record: 0 };
-        let format = Format::open(&mut octets).map_err(|problem| fail(0, problem))?;
-        Ok(Self { name, octets, format, frames: 0, record: Vec::new() })
+        match Format::open(&mut octets) {
+            Ok(format) => Ok(Self { name: name.to_owned(), octets, format, frames: 0, record: Vec::new() }),
+            Err(problem) => Err(CaptureError { file: name.to_owned(), at: 0, frame: 1, problem }),
+        }
     }
 
     /// The next frame, `None` at the end.
@@ -141,10 +149,8 @@ impl Capture {
 impl Format {
     fn open(octets: &mut Octets) -> Result<Self, Problem> {
         let mut magic = [0; 4];
-        match octets.fill_or_end(&mut magic, "capture header") {
-            Ok(true) => {}
-            Ok(false) => return Err(Problem::Empty),
-            Err(problem) => return Err(problem),
+        if !octets.fill_or_end(&mut magic, "capture header")? {
+            return Err(Problem::Empty);
         }
         match magic {
             pcapng::MAGIC => pcapng::Section::open(octets).map(Self::Pcapng),
