@@ -1,10 +1,15 @@
 //! What every daemon of this project needs beside frames.
 
+pub mod api;
+pub mod client;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod counter;
+pub mod daemon;
+pub mod log;
 pub mod mailbox;
+pub mod metrics;
 pub mod output;
 pub mod stop;
 pub mod worker;

@@ -1,6 +1,6 @@
 //! Asking threads to end.
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -38,6 +38,14 @@ impl Stop {
     #[must_use]
     pub fn is_requested(&self) -> bool {
         self.0.requested.load(Ordering::Acquire)
+    }
+
+    /// Sleeps until somebody asks.
+    pub fn wait(&self) {
+        while !self.is_requested() {
+            // An error can only be an interruption by a signal, or a system without memory; then ask again.
+            let _ = rustix::event::poll(&mut [PollFd::new(self, PollFlags::IN)], None);
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Incomplete,
     /// Understood, but it cannot be done.
     Refused,
+    /// This daemon has nothing of the kind.
+    Unsupported,
 }
 
 /// A line that was not accepted, and where.
@@ -45,7 +47,7 @@ pub struct CommandError {
     pub kind: ErrorKind,
     /// The line's number from 1, where the text had several.
     pub line: Option<usize>,
-    /// The character in the line, from 1.
+    /// The character in the line, from 1; 0 where no line is meant.
     pub column: usize,
     /// The line.
     pub text: String,
@@ -69,6 +71,18 @@ impl CommandError {
         Self { kind, line: None, column, text, message: message.into() }
     }
 
+    /// A refusal of the whole request, at no particular line: a candidate that cannot be committed.
+    #[must_use]
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Refused, line: None, column: 0, text: String::new(), message: message.into() }
+    }
+
+    /// This daemon has nothing of the kind.
+    #[must_use]
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Unsupported, ..Self::refused(message) }
+    }
+
     pub(super) fn at_line(mut self, line: usize) -> Self {
         self.line = Some(line);
         self
@@ -81,8 +95,10 @@ impl Display for CommandError {
         if let Some(line) = self.line {
             writeln!(f, "line {line}, column {}:", self.column)?;
         }
-        writeln!(f, "{}", self.text)?;
-        writeln!(f, "{:>1$}", '^', self.column)?;
+        if self.column > 0 {
+            writeln!(f, "{}", self.text)?;
+            writeln!(f, "{:>1$}", '^', self.column)?;
+        }
         write!(f, "% {}", self.message)
     }
 }

@@ -1,0 +1,174 @@
+//! The smallest daemon: a list of VLANs, the command table over it, the admin API, a worker that only sleeps.
+//!
+//! ```text
+//! cargo run -p niv-node --example toy -- --config toy.toml
+//! nivctl --api niv-run/toy0.sock show vlan
+//! ```
+
+use clap::Parser;
+use niv_node::api::{self, Daemon, Identity};
+use niv_node::command::{CONFIG, Command, CommandError, CommandInfo, EXEC, Mode, Reply, Table};
+use niv_node::config::{self, File, Node, NodeSection};
+use niv_node::daemon;
+use niv_node::mailbox::{Mailbox, mailbox};
+use niv_node::metrics::{Kind, Metrics};
+use niv_node::output::{Column, Grid, Output};
+use niv_node::stop::Stop;
+use niv_node::worker::{Options, Turn, Worker, spawn};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// A toy that keeps VLANs.
+#[derive(Parser)]
+#[command(name = "toy", version)]
+struct Cli {
+    #[command(flatten)]
+    common: daemon::Args,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    #[serde(default)]
+    node: NodeSection,
+}
+
+/// What is configured: the context of the commands. A copy of it is the candidate.
+#[derive(Clone, Default)]
+struct Vlans {
+    names: BTreeMap<u64, String>,
+    current: u64,
+}
+
+const CONFIG_VLAN: Mode = Mode("config-vlan");
+
+fn table() -> Table<Vlans> {
+    Table::new(
+        vec![
+            Command::new(EXEC, "show vlan", "VLANs and their names", |vlans: &mut Vlans, _| {
+                let mut grid =
+                    Grid::new([Column::left("vlan", "VLAN").width(4), Column::left("name", "Name")]);
+                for (vlan, name) in &vlans.names {
+                    grid.row([(*vlan).into(), name.as_str().into()]);
+                }
+                Ok(Output::from(grid).into())
+            }),
+            Command::new(EXEC, "show vlan id <vlan:1-4094>", "One VLAN", |vlans: &mut Vlans, args| {
+                let vlan = args.number("vlan");
+                match vlans.names.get(&vlan) {
+                    Some(name) => Ok(Output::message(name).into()),
+                    None => Err(args.refuse("vlan", format!("VLAN {vlan} does not exist"))),
+                }
+            }),
+            Command::new(CONFIG, "vlan <vlan:1-4094>", "Make a VLAN", |vlans: &mut Vlans, args| {
+                vlans.current = args.number("vlan");
+                if args.negated() {
+                    vlans.names.remove(&vlans.current);
+                    return Ok(Reply::Done);
+                }
+                vlans.names.entry(vlans.current).or_insert_with(|| format!("VLAN{:04}", vlans.current));
+                Ok(Reply::Enter(CONFIG_VLAN))
+            })
+            .no("vlan <vlan:1-4094>"),
+            Command::new(CONFIG_VLAN, "name <name:word>", "Name it", |vlans: &mut Vlans, args| {
+                if vlans.names.values().any(|name| name == args.text("name")) {
+                    return Err(args.refuse("name", "the name is taken"));
+                }
+                vlans.names.insert(vlans.current, args.text("name").to_owned());
+                Ok(Reply::Done)
+            }),
+        ],
+        &[("show", "Show running system information")],
+    )
+}
+
+struct Toy {
+    node: Node,
+    table: Table<Vlans>,
+    vlans: Mutex<Vlans>,
+}
+
+impl Daemon for Toy {
+    fn identity(&self) -> Identity {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Identity { daemon: "toy".to_owned(), name: self.node.name.clone(), version }
+    }
+
+    fn exec(&self, line: &str) -> Result<Output, CommandError> {
+        self.table.exec(&mut self.vlans.lock(), line)
+    }
+
+    fn configure(&self, text: &str) -> Result<Output, CommandError> {
+        let mut vlans = self.vlans.lock();
+        let mut candidate = vlans.clone();
+        let notes = self.table.configure(&mut candidate, text)?;
+        *vlans = candidate;
+        Ok(notes)
+    }
+
+    fn commands(&self) -> Vec<CommandInfo> {
+        self.table.commands()
+    }
+
+    fn metrics(&self, metrics: &mut Metrics) {
+        metrics.family("toy_vlans", Kind::Gauge, "VLANs").sample(&[], self.vlans.lock().names.len());
+    }
+}
+
+/// A worker without frames.
+struct Idler {
+    mailbox: Mailbox<()>,
+}
+
+impl Worker for Idler {
+    fn turn(&mut self, _now: u64) -> Turn {
+        let moved = self.mailbox.drain(|()| ());
+        Turn { moved, idle: true, next: None }
+    }
+
+    fn ready(&mut self, _token: u64) {}
+
+    fn events(&self) -> Vec<(BorrowedFd<'_>, u64)> {
+        vec![(self.mailbox.event(), 0)]
+    }
+
+    fn events_changed(&mut self) -> bool {
+        false
+    }
+}
+
+fn run(args: &daemon::Args, stop: &Stop) -> anyhow::Result<()> {
+    let node = match &args.config {
+        Some(path) => {
+            let (file, config): (File, Config) = config::load(path)?;
+            Node::from_file(&file, &config.node, "toy0")?
+        }
+        None => Node::without_file("toy0"),
+    };
+    let (control, mailbox) = mailbox(64)?;
+    let options = Options { cpu: node.cpu(0), ..Options::default() };
+    let worker = spawn("worker0", Idler { mailbox }, options, stop.clone())?;
+
+    let startup = node.startup.clone();
+    let toy = Arc::new(Toy { node, table: table(), vlans: Mutex::default() });
+    if let Some(path) = startup {
+        toy.configure(&std::fs::read_to_string(&path)?)
+            .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+    }
+    let daemon: Arc<dyn Daemon> = toy.clone();
+    let server = api::serve(&toy.node.api, daemon)?;
+    println!("ready");
+    stop.wait();
+    drop((server, control));
+    worker.join().map_err(|_| anyhow::anyhow!("the worker panicked"))??;
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    daemon::run("toy", &cli.common, |stop| run(&cli.common, stop))
+}

@@ -1,0 +1,172 @@
+//! Requests and answers.
+
+use super::{Daemon, LONGEST_REQUEST};
+use crate::command::{CommandError, ErrorKind};
+use crate::metrics::{self, Metrics};
+use crate::output::Output;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A request is answered within this time, if only by saying that it took too long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Shared = State<Arc<dyn Daemon>>;
+
+pub(super) fn router(daemon: Arc<dyn Daemon>) -> Router {
+    Router::new()
+        .route("/v1/exec", post(exec))
+        .route("/v1/configure", post(configure))
+        .route("/v1/commands", get(commands))
+        .route("/v1/health", get(health))
+        .route("/metrics", get(page))
+        .fallback(|| async { Problem::plain(StatusCode::NOT_FOUND, "there is no such path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::plain(StatusCode::METHOD_NOT_ALLOWED, "this path has another method")
+        })
+        .layer(DefaultBodyLimit::max(LONGEST_REQUEST))
+        .layer(from_fn(in_time))
+        .with_state(daemon)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::plain(StatusCode::GATEWAY_TIMEOUT, "the request took too long").into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    line: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    text: String,
+}
+
+async fn exec(
+    State(daemon): Shared,
+    headers: HeaderMap,
+    body: Result<Json<Line>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let Json(Line { line }) = body?;
+    let output = call(move || daemon.exec(&line)).await??;
+    Ok(face(&headers, &output))
+}
+
+async fn configure(
+    State(daemon): Shared,
+    headers: HeaderMap,
+    body: Result<Json<Text>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let Json(Text { text }) = body?;
+    let output = call(move || daemon.configure(&text)).await??;
+    Ok(face(&headers, &output))
+}
+
+async fn commands(State(daemon): Shared) -> Result<Response, Problem> {
+    Ok(Json(call(move || daemon.commands()).await?).into_response())
+}
+
+async fn health(State(daemon): Shared) -> Result<Response, Problem> {
+    let (identity, health) = call(move || (daemon.identity(), daemon.health())).await?;
+    let (code, status) = match health {
+        Ok(()) => (StatusCode::OK, "ok".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
+    };
+    let body = json!({
+        "status": status, "daemon": identity.daemon, "name": identity.name, "version": identity.version,
+    });
+    Ok((code, Json(body)).into_response())
+}
+
+async fn page(State(daemon): Shared) -> Result<Response, Problem> {
+    let text = call(move || {
+        let mut page = Metrics::default();
+        daemon.metrics(&mut page);
+        page.finish()
+    });
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text.await?).into_response())
+}
+
+/// Does the daemon's part on a thread where it may block.
+async fn call<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Problem::plain(StatusCode::INTERNAL_SERVER_ERROR, "the daemon gave up on this request"))
+}
+
+/// The face of an output that the client asked for.
+fn face(headers: &HeaderMap, output: &Output) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accept.is_some_and(|accept| accept.trim_start().starts_with("text/plain")) {
+        ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], output.to_string()).into_response()
+    } else {
+        Json(json!({ "output": output.to_json() })).into_response()
+    }
+}
+
+/// An error as the API answers it; [`crate::client`] reads it back.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Problem {
+    #[serde(skip)]
+    status: StatusCode,
+    /// What is wrong, in words.
+    pub(crate) error: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<ErrorKind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) column: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<String>,
+}
+
+impl Problem {
+    fn plain(status: StatusCode, error: impl Into<String>) -> Self {
+        Self { status, error: error.into(), kind: None, line: None, column: None, text: None }
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        let status = match error.kind {
+            ErrorKind::Invalid | ErrorKind::Ambiguous | ErrorKind::Incomplete => StatusCode::BAD_REQUEST,
+            ErrorKind::Refused => StatusCode::CONFLICT,
+            ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        };
+        Self {
+            status,
+            error: error.message,
+            kind: Some(error.kind),
+            line: error.line,
+            column: Some(error.column).filter(|column| *column > 0),
+            text: Some(error.text).filter(|text| !text.is_empty()),
+        }
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::plain(rejection.status(), rejection.body_text())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, Json(self)).into_response()
+    }
+}

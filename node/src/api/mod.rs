@@ -1,0 +1,77 @@
+//! The admin API: HTTP/JSON on a Unix socket, the same for every daemon.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /v1/exec` `{"line": "show counters"}` | `{"output": ...}` |
+//! | `POST /v1/configure` `{"text": "interface vethernet 1\n ..."}` | `{"output": ...}`: the notes; all lines or none |
+//! | `GET /v1/commands` | the command table: `[{"mode", "syntax", "no"?, "help"}]` |
+//! | `GET /v1/health` | `{"status": "ok", "daemon", "name", "version"}`, or 503 with the reason in `status` |
+//! | `GET /metrics` | OpenMetrics text |
+//!
+//! With `Accept: text/plain`, `exec` and `configure` answer with the text face instead. Errors are
+//! `{"error": ..., "kind": ..., "line"?, "column"?, "text"?}`: 400 for a line that was not understood, 409 for one
+//! that was refused, 501 for what this daemon does not have, 413 and 504 for requests out of bounds.
+//!
+//! A client is not trusted to be quick or modest: requests are bounded in size and time, connections in number, and
+//! nothing here runs on a thread that moves frames. Who may connect is decided by the socket's mode, 0660.
+
+pub(crate) mod http;
+mod server;
+mod socket;
+
+pub use server::{Server, serve};
+
+use crate::command::{CommandError, CommandInfo};
+use crate::metrics::Metrics;
+use crate::output::Output;
+use serde::{Deserialize, Serialize};
+
+/// Octets a request may have.
+pub const LONGEST_REQUEST: usize = 1 << 20;
+
+/// What the API needs from a daemon. Its functions are called from several threads at once and may block for a
+/// moment; they never run on a worker.
+pub trait Daemon: Send + Sync + 'static {
+    /// Who this is.
+    fn identity(&self) -> Identity;
+
+    /// Runs one exec line.
+    ///
+    /// # Errors
+    /// The line was not understood, or refused.
+    fn exec(&self, line: &str) -> Result<Output, CommandError>;
+
+    /// Runs a text as configuration: all of it, or nothing. The default is a daemon without such commands.
+    ///
+    /// # Errors
+    /// A line was not understood or refused.
+    fn configure(&self, text: &str) -> Result<Output, CommandError> {
+        let _ = text;
+        Err(CommandError::unsupported(format!("{} has no configuration commands", self.identity().daemon)))
+    }
+
+    /// The command table.
+    fn commands(&self) -> Vec<CommandInfo>;
+
+    /// Adds this daemon's metrics.
+    fn metrics(&self, metrics: &mut Metrics);
+
+    /// Whether it does its work; the reason if not.
+    ///
+    /// # Errors
+    /// Why not.
+    fn health(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Who serves an API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The program: `vis-switch`, `niv-adapter`.
+    pub daemon: String,
+    /// The node's name.
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+}

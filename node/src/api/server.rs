@@ -1,0 +1,107 @@
+//! The thread that serves.
+
+use super::socket::{SocketFile, listen};
+use super::{Daemon, http};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+
+/// Connections served at once; others wait in the kernel's queue.
+const MOST_CONNECTIONS: usize = 32;
+
+/// A connection carries one request and lives so long at the most.
+const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
+
+/// Threads for what a daemon does on request.
+const MOST_CALLS: usize = 4;
+
+/// A running API. Its socket's file is removed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    thread: Option<JoinHandle<()>>,
+    /// Dropped to end the thread.
+    running: Option<oneshot::Sender<()>>,
+    _file: SocketFile,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.running.take());
+        if let Some(thread) = self.thread.take() {
+            // It ended by itself, or by a panic that was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Serves the daemon's API at `socket` on a thread of its own, until the server is dropped.
+///
+/// # Errors
+/// The socket cannot be made, or is in use; the message names it.
+pub fn serve(socket: &Path, daemon: Arc<dyn Daemon>) -> io::Result<Server> {
+    let (listener, file) = listen(socket)?;
+    listener.set_nonblocking(true)?;
+    let (running, dropped) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MOST_CALLS)
+        .thread_name("api-call")
+        .build()?;
+    let thread = std::thread::Builder::new().name("api".to_owned()).spawn(move || {
+        let served = runtime.block_on(accept(listener, dropped, daemon));
+        // A call that hangs must not hold up the end.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        if let Err(error) = served {
+            tracing::error!(%error, "the admin API ended");
+        }
+    })?;
+    Ok(Server { thread: Some(thread), running: Some(running), _file: file })
+}
+
+async fn accept(
+    listener: std::os::unix::net::UnixListener,
+    mut dropped: oneshot::Receiver<()>,
+    daemon: Arc<dyn Daemon>,
+) -> io::Result<()> {
+    let listener = tokio::net::UnixListener::from_std(listener)?;
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let service = TowerToHyperService::new(http::router(daemon));
+    loop {
+        let next = async {
+            let permit = Arc::clone(&room).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            next = next => next,
+            _ = &mut dropped => return Ok(()),
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, most likely: others may close theirs.
+                tracing::warn!(%error, "the admin API cannot accept");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let service = service.clone();
+        tokio::spawn(async move {
+            let _permit = permit;
+            let connection = http1::Builder::new()
+                .keep_alive(false)
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(stream), service);
+            match tokio::time::timeout(LONGEST_CONNECTION, connection).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "an admin connection broke off"),
+                Err(_) => tracing::debug!("an admin connection took too long"),
+            }
+        });
+    }
+}

@@ -1,0 +1,212 @@
+//! Talking to a daemon's admin API.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), niv_node::client::ClientError> {
+//! let client = niv_node::client::Client::new("niv-run/vis0.sock");
+//! print!("{}", client.exec_text("show mac address-table")?);
+//! let counters = client.exec("show counters")?;
+//! # let _ = counters; Ok(()) }
+//! ```
+
+use crate::api::http::Problem;
+use crate::command::{CommandError, CommandInfo};
+use core::fmt::Display;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// An answer may have so many octets (100,000 interfaces as JSON are about 30 MiB).
+const LONGEST_ANSWER: usize = 256 << 20;
+
+/// How long a daemon may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens there.
+    #[error("{}: {reason}", path.display())]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The daemon did not accept the line or text.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The daemon, or what listens in its place, answered with something else.
+    #[error("{}: {message}", path.display())]
+    Failed {
+        /// The socket.
+        path: PathBuf,
+        /// What.
+        message: String,
+    },
+}
+
+/// A client of one daemon. Each request is a connection of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    path: PathBuf,
+}
+
+impl Client {
+    /// A client of the daemon at this socket.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The socket.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs an exec line, for people.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn exec_text(&self, line: &str) -> Result<String, ClientError> {
+        self.text("/v1/exec", &json!({ "line": line }))
+    }
+
+    /// Runs an exec line, for programs.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn exec(&self, line: &str) -> Result<Value, ClientError> {
+        self.output("/v1/exec", &json!({ "line": line }))
+    }
+
+    /// Applies a configuration, all or nothing; returns its notes for people.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn configure_text(&self, text: &str) -> Result<String, ClientError> {
+        self.text("/v1/configure", &json!({ "text": text }))
+    }
+
+    /// Applies a configuration, all or nothing; returns its notes for programs.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn configure(&self, text: &str) -> Result<Value, ClientError> {
+        self.output("/v1/configure", &json!({ "text": text }))
+    }
+
+    /// The daemon's command table.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn commands(&self) -> Result<Vec<CommandInfo>, ClientError> {
+        let value = self.json(Method::GET, "/v1/commands", None)?;
+        serde_json::from_value(value).map_err(|error| self.failed(&error))
+    }
+
+    /// Who serves there, and how it is.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says; also if the daemon is not well.
+    pub fn health(&self) -> Result<Value, ClientError> {
+        self.json(Method::GET, "/v1/health", None)
+    }
+
+    /// The page of metrics.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn metrics(&self) -> Result<String, ClientError> {
+        self.request(Method::GET, "/metrics", "*/*", None)
+    }
+
+    fn text(&self, path: &str, body: &Value) -> Result<String, ClientError> {
+        self.request(Method::POST, path, "text/plain", Some(body))
+    }
+
+    fn output(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let mut answer = self.json(Method::POST, path, Some(body))?;
+        answer.get_mut("output").map(Value::take).ok_or_else(|| self.failed(&"an answer without output"))
+    }
+
+    fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ClientError> {
+        let text = self.request(method, path, "application/json", body)?;
+        serde_json::from_str(&text).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, message: &dyn Display) -> ClientError {
+        ClientError::Failed { path: self.path.clone(), message: message.to_string() }
+    }
+
+    fn unreachable(&self, error: &io::Error) -> ClientError {
+        let reason = match error.kind() {
+            io::ErrorKind::ConnectionRefused => "connection refused, no daemon listens there".to_owned(),
+            io::ErrorKind::NotFound => "no such socket".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            _ => error.to_string(),
+        };
+        ClientError::Unreachable { path: self.path.clone(), reason }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &'static str,
+        body: Option<&Value>,
+    ) -> Result<String, ClientError> {
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "niv")
+            .header(header::ACCEPT, accept)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| self.failed(&error))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let (status, text) = runtime.map_err(|error| self.failed(&error))?.block_on(async {
+            tokio::time::timeout(PATIENCE, self.exchange(request))
+                .await
+                .map_err(|_| self.failed(&"no answer in time"))?
+        })?;
+        if status.is_success() { Ok(text) } else { Err(self.problem(status, &text)) }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, String), ClientError> {
+        let stream = UnixStream::connect(&self.path).await.map_err(|error| self.unreachable(&error))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.failed(&error))?;
+        let connection = tokio::spawn(connection);
+        let response = sender.send_request(request).await.map_err(|error| self.failed(&error))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await;
+        connection.abort();
+        let body = body.map_err(|error| self.failed(&error))?.to_bytes();
+        let text = String::from_utf8(body.to_vec()).map_err(|error| self.failed(&error))?;
+        Ok((status, text))
+    }
+
+    fn problem(&self, status: StatusCode, text: &str) -> ClientError {
+        match serde_json::from_str::<Problem>(text) {
+            Ok(Problem { error, kind: Some(kind), line, column, text, .. }) => CommandError {
+                kind,
+                line,
+                column: column.unwrap_or(0),
+                text: text.unwrap_or_default(),
+                message: error,
+            }
+            .into(),
+            Ok(problem) => self.failed(&problem.error),
+            Err(_) => self.failed(&format!("{status}: {}", text.chars().take(200).collect::<String>())),
+        }
+    }
+}

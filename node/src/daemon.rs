@@ -1,0 +1,117 @@
+//! What `main` of a daemon does before and around its work.
+//!
+//! ```no_run
+//! use clap::Parser;
+//! use niv_node::{config, daemon, stop::Stop};
+//! use std::process::ExitCode;
+//!
+//! /// The virtual interface switch.
+//! #[derive(Parser)]
+//! #[command(name = "vis-switch", version)]
+//! struct Cli {
+//!     #[command(flatten)]
+//!     common: daemon::Args,
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     let cli = Cli::parse();
+//!     daemon::run("vis-switch", &cli.common, |stop: &Stop| {
+//!         // Read the file, start workers and the API, then:
+//!         stop.wait();
+//!         Ok(())
+//!     })
+//! }
+//! ```
+
+use crate::config::ConfigError;
+use crate::log;
+use crate::stop::Stop;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The thing asked for failed.
+const FAILED: u8 = 1;
+
+/// The request was wrong: a file, an option.
+const WRONG: u8 = 2;
+
+/// Options that every daemon has; `--version` comes from the daemon's own `#[command(version)]`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// The configuration file; without one, defaults under ./niv-run/
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// What to log: error, warn, info, debug, trace, or a list such as info,link=debug (also: RUST_LOG)
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// Starts logging, the panic hook and signal handling, does `work` on this thread and says how it went: 0 done, 1
+/// failed, 2 the request was wrong (a [`ConfigError`] or an option). SIGTERM and SIGINT request the [`Stop`] that
+/// `work` is given; a second one ends the process at once.
+pub fn run(name: &str, args: &Args, work: impl FnOnce(&Stop) -> anyhow::Result<()>) -> ExitCode {
+    if let Err(error) = log::start(args.log.as_deref()) {
+        eprintln!("{name}: {error}");
+        return WRONG.into();
+    }
+    panics_end_the_process();
+    let done = Stop::new().and_then(|stop| watch_signals(stop.clone()).map(|()| stop));
+    let Err(error) = done.map_err(Into::into).and_then(|stop| work(&stop)) else { return ExitCode::SUCCESS };
+    // Said plainly and once, whatever is logged.
+    eprintln!("{name}: {error:#}");
+    if error.chain().any(|cause| cause.is::<ConfigError>()) { WRONG.into() } else { FAILED.into() }
+}
+
+/// A daemon with a dead thread looks alive and is not. Whoever supervises it starts a whole one.
+fn panics_end_the_process() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("unnamed");
+        tracing::error!(thread = name, %panic, "this is a mistake in the program; it ends here");
+        std::process::abort();
+    }));
+}
+
+/// Turns the first SIGTERM or SIGINT into a request to stop, and obeys the second.
+fn watch_signals(stop: Stop) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut terminate, mut interrupt) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let mut next = async || {
+                tokio::select! {
+                    _ = terminate.recv() => "SIGTERM",
+                    _ = interrupt.recv() => "SIGINT",
+                }
+            };
+            let signal = next().await;
+            tracing::info!(signal, "stopping");
+            stop.request();
+            let signal = next().await;
+            tracing::warn!(signal, "asked twice, ending at once");
+            std::process::exit(FAILED.into());
+        });
+    })?;
+    Ok(())
+}
+
+/// Makes a folder, and those above it, that only this user may enter. One that is there is left as it is.
+///
+/// # Errors
+/// It cannot be made; the message names it.
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
