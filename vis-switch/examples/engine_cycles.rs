@@ -86,7 +86,9 @@ fn frame(vif: u8, to: u8, from: u8, len: usize) -> Vec<u8> {
 fn engine(port: EnginePort) -> Engine<Vntag> {
     let program = Arc::new(Program::access(10));
     let veth = |slot, vif| {
-        let (Some(id), Some(vif)) = (LifId::new(slot), VifId::new(vif)) else { unreachable!("legal numbers") };
+        let (Some(id), Some(vif)) = (LifId::new(slot), VifId::new(vif)) else {
+            unreachable!("legal numbers")
+        };
         LifPlan::virt(id, 0, vif, program.clone(), Arc::default())
     };
     let lists = ListId::new(1).map(|id| (id, vec![5, 6])).into_iter().collect();

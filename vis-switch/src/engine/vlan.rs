@@ -62,7 +62,7 @@ impl core::fmt::Debug for VlanSet {
 }
 
 /// How an interface tells VLANs apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VlanMode {
     /// One VLAN; the host sends and gets frames without a tag.
     Access,
@@ -71,7 +71,7 @@ pub enum VlanMode {
 }
 
 /// What an interface does to frames: immutable, shared by all interfaces with the same configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Program {
     /// Access or trunk.
     pub mode: VlanMode,

@@ -1,0 +1,167 @@
+//! `vis.toml`: the chassis. Ports and their devices, the admin API, folders; nothing that can be configured at
+//! runtime, but the initial mode of each port.
+
+use super::running::{Ethernet, EthernetId, PortMode, RunningConfig, Switchport};
+use crate::engine::vlan::VlanMode;
+use link::device::Device;
+use link::fault::FaultPlan;
+use link::open::Options;
+use niv_node::config::{ConfigError, File, Node, NodeSection, Spanned};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Ports that a chassis may have.
+const MOST_PORTS: usize = 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChassisFile {
+    #[serde(default)]
+    node: NodeSection,
+    #[serde(default)]
+    port: Vec<Spanned<PortSection>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PortSection {
+    name: Spanned<String>,
+    device: Spanned<Device>,
+    mode: Option<Mode>,
+    negotiation: Option<Spanned<Negotiation>>,
+    capture: Option<PathBuf>,
+    fault: Option<FaultPlan>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Vntag,
+    Trunk,
+    Access,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Negotiation {
+    Niv,
+    Off,
+}
+
+/// A port of the chassis.
+#[derive(Clone, Debug)]
+pub struct ChassisPort {
+    /// Its name.
+    pub id: EthernetId,
+    /// Its device, and what is put around that.
+    pub options: Options,
+    /// How it is configured before anybody configured it.
+    pub initial: Ethernet,
+}
+
+/// A chassis.
+#[derive(Clone, Debug)]
+pub struct Chassis {
+    /// The `[node]` section.
+    pub node: Node,
+    /// The ports in the order of the file, which is the engine's order.
+    pub ports: Vec<ChassisPort>,
+    /// Configuration lines that a chassis without a file begins with.
+    pub built_in: &'static str,
+}
+
+impl Chassis {
+    /// What `vis-switch` is without a file: one memif link under `./niv-run/`, and one vEth on its channel 1.
+    ///
+    /// # Errors
+    /// Never: the built-in description is right.
+    pub fn without_file() -> Result<Self, ConfigError> {
+        let text = "[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\nnegotiation = \"off\"\n\
+                    device = \"memif:niv-run/link0.sock\"\n";
+        let ports = read(&File::new("built-in defaults", text))?.1;
+        let built_in = "interface ethernet 1/1\n vif-list 1 members 1\n\
+                        interface vethernet 1\n bind interface ethernet 1/1 channel 1\n";
+        Ok(Self { node: Node::without_file("vis"), ports, built_in })
+    }
+
+    /// Reads a chassis.
+    ///
+    /// # Errors
+    /// The first mistake, with its file, line and key.
+    pub fn from_file(file: &File) -> Result<Self, ConfigError> {
+        let (node, ports) = read(file)?;
+        if let Some(workers) = node.workers.as_ref().filter(|workers| *workers.get_ref() > 1) {
+            return Err(file.error(workers, "several workers come with a later release; only 1 is allowed"));
+        }
+        Ok(Self { node: Node::from_file(file, &node, "vis")?, ports, built_in: "" })
+    }
+
+    /// The configuration before any line.
+    #[must_use]
+    pub fn initial(&self) -> RunningConfig {
+        RunningConfig::new(self.ports.iter().map(|port| (port.id, port.initial.clone())))
+    }
+
+    /// The names of the ports in the engine's order.
+    #[must_use]
+    pub fn names(&self) -> Vec<EthernetId> {
+        self.ports.iter().map(|port| port.id).collect()
+    }
+}
+
+fn read(file: &File) -> Result<(NodeSection, Vec<ChassisPort>), ConfigError> {
+    let written: ChassisFile = file.parse()?;
+    let mut ports: Vec<ChassisPort> = Vec::new();
+    for section in &written.port {
+        if ports.len() == MOST_PORTS {
+            return Err(file.error(section, format!("{MOST_PORTS} ports are the most")));
+        }
+        let port = port(file, section)?;
+        if ports.iter().any(|other| other.id == port.id) {
+            return Err(file.error(&section.get_ref().name, "another [[port]] has this name"));
+        }
+        ports.push(port);
+    }
+    Ok((written.node, ports))
+}
+
+fn port(file: &File, section: &Spanned<PortSection>) -> Result<ChassisPort, ConfigError> {
+    const OFF: &str = "the control protocol comes with a later release; write negotiation = \"off\"";
+    let written = section.get_ref();
+    let Some(id) = EthernetId::from_name(written.name.get_ref()) else {
+        return Err(file.error(&written.name, "a port is called ethernet1/1: slot and number from 1 to 9999"));
+    };
+    if matches!(written.device.get_ref(), Device::VhostUser { .. }) {
+        return Err(
+            file.error(&written.device, "a guest's interface; it can be the device of a [[vnic]] only")
+        );
+    }
+    let vntag = written.mode == Some(Mode::Vntag);
+    let off = written.negotiation.as_ref().is_some_and(|key| *key.get_ref() == Negotiation::Off);
+    match &written.negotiation {
+        Some(key) if !off => return Err(file.error(key, OFF)),
+        None if vntag => {
+            return Err(file.error(section, format!("key \"negotiation\" is \"niv\" where left out: {OFF}")));
+        }
+        _ => {}
+    }
+    let trunk = written.mode == Some(Mode::Trunk);
+    Ok(ChassisPort {
+        id,
+        options: Options {
+            device: written.device.get_ref().clone(),
+            fault: written.fault,
+            capture: written.capture.clone(),
+        },
+        initial: Ethernet {
+            mode: if vntag { PortMode::Vntag } else { PortMode::Plain },
+            switchport: Switchport {
+                mode: if trunk { VlanMode::Trunk } else { VlanMode::Access },
+                ..Switchport::default()
+            },
+            lists: BTreeMap::new(),
+            negotiation_off: off,
+        },
+    })
+}

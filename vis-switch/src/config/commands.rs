@@ -1,0 +1,217 @@
+//! The configuration lines.
+//!
+//! They run against a [`Session`]: a candidate, which becomes the running configuration when every line of a text
+//! was accepted.
+
+use super::running::{Binding, EthernetId, PortMode, Rule, RunningConfig, Switchport};
+use crate::engine::vlan::{Program, VlanMode, VlanSet};
+use niv_node::command::{Args, CONFIG, Command, Mode, Refusal, Reply};
+use vntag::{ListId, VifId};
+
+/// `interface vethernet N`
+pub const CONFIG_VETH: Mode = Mode("config-if-veth");
+/// `interface ethernet S/P`
+pub const CONFIG_ETH: Mode = Mode("config-if");
+
+/// The interface that lines are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selected {
+    /// A vEth.
+    Vethernet(u32),
+    /// A physical port.
+    Ethernet(EthernetId),
+}
+
+/// Something whose configuration can be changed by lines.
+pub trait Candidate {
+    /// The configuration as it is so far.
+    fn config(&mut self) -> &mut RunningConfig;
+    /// The interface that lines are about.
+    fn selected(&mut self) -> &mut Option<Selected>;
+}
+
+type Done = Result<Reply, Refusal>;
+
+/// The configuration commands, for the table of any context that has a candidate.
+#[must_use]
+pub fn commands<C: Candidate>() -> Vec<Command<C>> {
+    let mut all = vec![
+        Command::new(CONFIG, "interface vethernet <number:1-1048575>", "Virtual interface", vethernet)
+            .no("interface vethernet <number:1-1048575>"),
+        Command::new(CONFIG, "interface ethernet <port:port>", "Physical port", ethernet),
+        Command::new(CONFIG_VETH, "switchport mode {access|trunk}", "Access or trunk", mode)
+            .no("switchport mode [{access|trunk}]"),
+        Command::new(
+            CONFIG_VETH,
+            "bind interface ethernet <port:port> channel <channel:1-4094>",
+            "Channel of an NIV link that is this interface",
+            bind,
+        )
+        .no("bind interface [ethernet <port:port> channel <channel:1-4094>]"),
+        Command::new(CONFIG_ETH, "switchport mode {access|trunk|vntag}", "Access, trunk or NIV link", mode)
+            .no("switchport mode [{access|trunk|vntag}]"),
+        Command::new(
+            CONFIG_ETH,
+            "vif-list <list:1-16383> members <members:range 1-4094>",
+            "VIFs behind a list of this NIV link",
+            vif_list,
+        )
+        .no("vif-list <list:1-16383> [members <members:range 1-4094>]"),
+    ];
+    for kind in [CONFIG_VETH, CONFIG_ETH] {
+        all.extend([
+            Command::new(kind, "switchport access vlan <vlan:1-4094>", "VLAN in access mode", access)
+                .no("switchport access vlan [<vlan:1-4094>]"),
+            Command::new(
+                kind,
+                "switchport trunk native vlan <vlan:1-4094>",
+                "VLAN of untagged frames in trunk mode",
+                native,
+            )
+            .no("switchport trunk native vlan [<vlan:1-4094>]"),
+            Command::new(
+                kind,
+                "switchport trunk allowed vlan {all|none|[{add|remove|except}] <vlans:range 1-4094>}",
+                "VLANs that pass in trunk mode",
+                allowed,
+            )
+            .no("switchport trunk allowed vlan [<vlans:range 1-4094>]"),
+            Command::new(kind, "mtu <octets:576-9216>", "Octets of payload in a frame", mtu)
+                .no("mtu [<octets:576-9216>]"),
+        ]);
+    }
+    all
+}
+
+fn broken(rule: Rule) -> Refusal {
+    Refusal::new(String::from(rule))
+}
+
+fn small(args: &Args, name: &str) -> Option<u16> {
+    args.get_number(name).and_then(|number| u16::try_from(number).ok())
+}
+
+fn port(args: &Args) -> Result<EthernetId, Refusal> {
+    let text = args.text("port");
+    EthernetId::parse(text)
+        .ok_or_else(|| args.refuse("port", format!("{text} names no port; write slot/port.")))
+}
+
+fn vethernet<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let number = u32::try_from(args.number("number")).unwrap_or(u32::MAX);
+    let refuse = |rule: Rule| args.refuse("number", rule.to_string());
+    if args.negated() {
+        context.config().remove_vethernet(number).map_err(refuse)?;
+        return Ok(Reply::Done);
+    }
+    context.config().make_vethernet(number).map_err(refuse)?;
+    *context.selected() = Some(Selected::Vethernet(number));
+    Ok(Reply::Enter(CONFIG_VETH))
+}
+
+fn ethernet<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let id = port(args)?;
+    context.config().ethernet(id).map_err(|rule| args.refuse("port", rule.to_string()))?;
+    *context.selected() = Some(Selected::Ethernet(id));
+    Ok(Reply::Enter(CONFIG_ETH))
+}
+
+fn selected<C: Candidate>(context: &mut C) -> Result<Selected, Refusal> {
+    (*context.selected()).ok_or_else(|| Refusal::new("No interface is selected."))
+}
+
+fn switchport<C: Candidate>(context: &mut C) -> Result<&mut Switchport, Refusal> {
+    match selected(context)? {
+        Selected::Vethernet(number) => context.config().vethernet_switchport(number),
+        Selected::Ethernet(id) => context.config().ethernet_switchport(id),
+    }
+    .map_err(broken)
+}
+
+fn mode<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let vntag = args.has("vntag") && !args.negated();
+    if let Selected::Ethernet(id) = selected(context)? {
+        let mode = if vntag { PortMode::Vntag } else { PortMode::Plain };
+        context.config().set_port_mode(id, mode).map_err(broken)?;
+    }
+    if !vntag {
+        let trunk = args.has("trunk") && !args.negated();
+        switchport(context)?.mode = if trunk { VlanMode::Trunk } else { VlanMode::Access };
+    }
+    Ok(Reply::Done)
+}
+
+fn access<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let vlan = if args.negated() { None } else { small(args, "vlan") };
+    switchport(context)?.access = vlan.unwrap_or(Switchport::default().access);
+    Ok(Reply::Done)
+}
+
+fn native<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let vlan = if args.negated() { None } else { small(args, "vlan") };
+    switchport(context)?.native = vlan.unwrap_or(Switchport::default().native);
+    Ok(Reply::Done)
+}
+
+fn allowed<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let given: VlanSet = args.each("vlans").filter_map(|vlan| u16::try_from(vlan).ok()).collect();
+    let set = &mut switchport(context)?.allowed;
+    if args.negated() || args.has("all") {
+        *set = VlanSet::all();
+    } else if args.has("none") {
+        *set = VlanSet::EMPTY;
+    } else if args.has("add") {
+        given.iter().for_each(|vlan| set.insert(vlan));
+    } else if args.has("remove") {
+        given.iter().for_each(|vlan| set.remove(vlan));
+    } else if args.has("except") {
+        *set = VlanSet::all();
+        given.iter().for_each(|vlan| set.remove(vlan));
+    } else {
+        *set = given;
+    }
+    Ok(Reply::Done)
+}
+
+fn mtu<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let octets = if args.negated() { None } else { small(args, "octets") };
+    switchport(context)?.mtu = octets.unwrap_or(Program::MTU);
+    Ok(Reply::Done)
+}
+
+fn bind<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let Selected::Vethernet(number) = selected(context)? else {
+        return Err(Refusal::new("Only a vEthernet is bound."));
+    };
+    let binding = match small(args, "channel").and_then(VifId::new) {
+        Some(channel) => Some(Binding { port: port(args)?, channel }),
+        None => None,
+    };
+    if args.negated() {
+        let present = context.config().vethernets().get(&number).and_then(|vethernet| vethernet.binding);
+        if binding.is_some() && binding != present {
+            return Err(args.refuse("channel", format!("Interface vethernet {number} is not bound there.")));
+        }
+        context.config().bind(number, None).map_err(broken)?;
+        return Ok(Reply::Done);
+    }
+    context.config().bind(number, binding).map_err(|rule| {
+        let taken = binding.is_some_and(|binding| context.config().bound_to(binding).is_some());
+        args.refuse(if taken { "channel" } else { "port" }, rule.to_string())
+    })?;
+    Ok(Reply::Done)
+}
+
+fn vif_list<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let Selected::Ethernet(id) = selected(context)? else {
+        return Err(Refusal::new("Only a physical port has VIF lists."));
+    };
+    let Some(list) = small(args, "list").and_then(ListId::new) else {
+        return Err(args.refuse("list", "A list has a number from 1 to 16383."));
+    };
+    let members =
+        (!args.negated()).then(|| args.each("members").filter_map(|vif| u16::try_from(vif).ok()).collect());
+    let at = if args.negated() { "list" } else { "members" };
+    context.config().set_list(id, list, members).map_err(|rule| args.refuse(at, rule.to_string()))?;
+    Ok(Reply::Done)
+}
