@@ -23,11 +23,15 @@ pub mod fault;
 pub mod frame;
 pub mod memif;
 pub mod open;
+mod packet;
 pub mod pair;
 mod pcap;
 pub mod port;
 pub mod queue;
 pub mod sources;
+mod sys;
+mod tap;
+mod watch;
 
 pub use device::{Device, InterfaceName, MemifDevice, Role};
 pub use error::OpenError;

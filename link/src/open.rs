@@ -4,9 +4,8 @@ use crate::capture::{self, Capture};
 use crate::device::{Device, Role};
 use crate::error::OpenError;
 use crate::fault::{self, FaultPlan};
-use crate::memif;
-use crate::pcap;
 use crate::port::Port;
+use crate::{memif, packet, pcap, tap};
 use std::path::PathBuf;
 
 /// What a configuration file says about a port: its `device`, `fault` and `capture` keys.
@@ -69,8 +68,8 @@ pub fn open(device: &Device, defaults: &Defaults) -> Result<Port, OpenError> {
             name: defaults.name.clone(),
             ..memif::Config::new(&end.socket, end.role.unwrap_or(defaults.role))
         }),
-        Device::Packet(_) => Err(OpenError::new(device, "packet is not there yet")),
-        Device::Tap(_) => Err(OpenError::new(device, "tap is not there yet")),
+        Device::Packet(name) => packet::open(name, defaults),
+        Device::Tap(name) => tap::open(name, defaults),
         Device::Pcap(file) => pcap::open(file, defaults),
         Device::Xdp(name) => Err(OpenError::new(
             device,

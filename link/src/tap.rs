@@ -1,0 +1,251 @@
+//! `tap:NAME`: a network interface of this machine whose wire we are.
+//!
+//! The tap is made if it is not there (and then goes when we go), or attached to if it is; it gets the MTU that is
+//! needed and is set up. The kernel is told that we take no unfinished frames (`TUNSETOFFLOAD` 0), so each frame
+//! comes with its checksum, in segments, and with its 802.1Q tag in place.
+//!
+//! An interface that is deleted under us takes the port down; when one of its name is there again, it is attached.
+
+use crate::counter::port_counters;
+use crate::device::InterfaceName;
+use crate::error::OpenError;
+use crate::frame::{Frame, Gather, OutFrame, Seg};
+use crate::open::Defaults;
+use crate::port::{Monitor, Port, PortCounter, PortState};
+use crate::queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
+use crate::sys::{Scratch, netif, tap};
+use crate::watch::{Condition, Watch};
+use core::ops::Range;
+use parking_lot::Mutex;
+use rustix::fs::{Mode, OFlags, open as open_file};
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// A slot: the longest frame a tap can have (its MTU is 65,521 at the most, and there may be tags).
+const SLOT: usize = 65_536 + 64;
+
+port_counters! {
+    struct Counters {
+        /// Frames received.
+        rx_frames,
+        /// Frames sent.
+        tx_frames,
+        /// Frames refused because the interface is set down.
+        tx_interface_down,
+        /// Frames dropped because the kernel had no room for them.
+        tx_no_buffers,
+        /// Frames refused by the kernel for any other reason.
+        tx_refused,
+    }
+}
+
+/// What the two directions and the monitor share.
+struct Shared {
+    name: String,
+    mtu: usize,
+    /// The open tap; none while its interface is gone. Changed by the receiving half only.
+    tap: Mutex<Option<Arc<OwnedFd>>>,
+    counters: Counters,
+}
+
+/// Makes or attaches the tap.
+pub(crate) fn open(name: &InterfaceName, defaults: &Defaults) -> Result<Port, OpenError> {
+    let device = format!("tap:{name}");
+    let name = name.as_str();
+    let watch = Watch::new(name).map_err(|e| OpenError::io(&device, "the interface cannot be watched", e))?;
+    let fd = attach(&watch, defaults.mtu).map_err(|(step, error)| explain(&device, step, error))?;
+    watch.add(fd.as_fd()).map_err(|e| OpenError::io(&device, "the tap cannot be watched", e))?;
+    let fd = Arc::new(fd);
+    let shared = Arc::new(Shared {
+        name: name.to_owned(),
+        mtu: defaults.mtu,
+        tap: Mutex::new(Some(Arc::clone(&fd))),
+        counters: Counters::default(),
+    });
+    let rx = TapRx {
+        shared: Arc::clone(&shared),
+        watch,
+        tap: Some(fd),
+        slots: vec![0; BURST * SLOT],
+        ready: VecDeque::new(),
+    };
+    let tx = TapTx { shared: Arc::clone(&shared), scratch: Scratch::default() };
+    Ok(Port { rx: vec![Box::new(rx)], tx: vec![Box::new(tx)], monitor: Arc::new(TapMonitor(shared)) })
+}
+
+/// Opens the tap and sets it up; the error comes with the step that failed.
+fn attach(watch: &Watch, mtu: usize) -> Result<OwnedFd, (&'static str, io::Error)> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let fd = open_file("/dev/net/tun", flags, Mode::empty())
+        .map_err(|e| ("cannot open /dev/net/tun", e.into()))?;
+    tap::attach(fd.as_fd(), watch.name()).map_err(|e| ("cannot make the tap", e))?;
+    let now = netif::mtu(watch.socket(), watch.name()).map_err(|e| ("cannot read its MTU", e))?;
+    if now < mtu {
+        netif::set_mtu(watch.socket(), watch.name(), mtu).map_err(|e| ("cannot set its MTU", e))?;
+    }
+    netif::set_up(watch.socket(), watch.name()).map_err(|e| ("cannot set it up", e))?;
+    Ok(fd)
+}
+
+fn explain(device: &str, step: &str, error: io::Error) -> OpenError {
+    let why = match error.raw_os_error() {
+        Some(libc::EBUSY) => "another process has this tap, or it is in use as something else",
+        Some(libc::EPERM | libc::EACCES) => "making a tap needs the capability CAP_NET_ADMIN (or root)",
+        Some(libc::EINVAL) => {
+            "there is an interface of this name that is not a tap; choose another name or delete it"
+        }
+        Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => "the kernel has no tap driver here (modprobe tun)",
+        _ => return OpenError::io(device, step, error),
+    };
+    OpenError::new(device, format!("{step}: {why}"))
+}
+
+struct TapRx {
+    shared: Arc<Shared>,
+    watch: Watch,
+    /// As in `shared`, without a lock.
+    tap: Option<Arc<OwnedFd>>,
+    /// [`BURST`] slots; memory that is never written is never there.
+    slots: Vec<u8>,
+    /// Frames not yet released, oldest first; slots are written again only when there are none.
+    ready: VecDeque<Range<usize>>,
+}
+
+impl TapRx {
+    fn fill(&mut self, max: usize) {
+        let Some(fd) = &self.tap else { return };
+        for (slot, at) in self.slots.chunks_exact_mut(SLOT).zip((0..).step_by(SLOT)).take(max) {
+            match rustix::io::read(&**fd, slot) {
+                Ok(len) => self.ready.push_back(at..at + len),
+                Err(Errno::INTR) => {}
+                Err(Errno::BADFD | Errno::BADF) => {
+                    self.detach();
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.shared.counters.rx_frames.add(self.ready.len() as u64);
+    }
+
+    /// The interface is gone.
+    fn detach(&mut self) {
+        let Some(fd) = self.tap.take() else { return };
+        // Or it would be readable for ever.
+        self.watch.remove(fd.as_fd());
+        *self.shared.tap.lock() = None;
+        tracing::warn!("tap:{}: down, its interface was deleted", self.shared.name);
+    }
+
+    /// Some interface changed: perhaps ours is back.
+    fn attach_again(&mut self) {
+        // Only one that somebody made again; a tap that was deleted on purpose is not ours to make.
+        if self.tap.is_some() || self.watch.look().1 == Condition::Gone {
+            return;
+        }
+        match attach(&self.watch, self.shared.mtu) {
+            Ok(fd) if self.watch.add(fd.as_fd()).is_ok() => {
+                let fd = Arc::new(fd);
+                *self.shared.tap.lock() = Some(Arc::clone(&fd));
+                self.tap = Some(fd);
+                tracing::info!("tap:{}: up", self.shared.name);
+            }
+            Ok(_) => {}
+            Err((step, error)) => {
+                tracing::warn!("{}", explain(&format!("tap:{}", self.shared.name), step, error));
+            }
+        }
+    }
+}
+
+impl RxQueue for TapRx {
+    fn recv<'a>(&'a mut self, _now: Nanos, max: usize, burst: &mut RxBurst<'a>) {
+        let max = max.min(BURST);
+        if self.ready.is_empty() {
+            self.fill(max);
+        }
+        burst.extend(
+            self.ready
+                .iter()
+                .take(max)
+                .map(|at| Frame { data: Gather::one(Seg::from_slice(&self.slots[at.clone()])) }),
+        );
+    }
+
+    fn release(&mut self, taken: usize) {
+        self.ready.drain(..taken.min(self.ready.len()));
+    }
+
+    fn arm(&mut self) -> bool {
+        self.disarm();
+        self.ready.is_empty() && !self.watch.is_ready()
+    }
+
+    fn disarm(&mut self) {
+        if self.watch.changed() {
+            self.attach_again();
+        }
+    }
+
+    fn event(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.watch.event())
+    }
+}
+
+struct TapTx {
+    shared: Arc<Shared>,
+    scratch: Scratch,
+}
+
+impl TxQueue for TapTx {
+    fn send(&mut self, _now: Nanos, frames: &[OutFrame<'_>]) -> Taken {
+        let mut taken = Taken::default();
+        let Some(fd) = self.shared.tap.lock().clone() else { return taken };
+        let counters = &self.shared.counters;
+        while let Some(frame) = frames.get(taken.frames) {
+            let refused = match tap::writev(fd.as_fd(), &mut self.scratch, frame) {
+                Ok(_) => None,
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EINTR) => continue,
+                    // Full, or gone, which the receiving half will find out.
+                    Some(libc::EAGAIN | libc::EBADFD | libc::EBADF) => break,
+                    Some(libc::EIO) => Some(&counters.tx_interface_down),
+                    Some(libc::ENOBUFS | libc::ENOMEM) => Some(&counters.tx_no_buffers),
+                    _ => Some(&counters.tx_refused),
+                },
+            };
+            taken.frames += 1;
+            if let Some(reason) = refused {
+                reason.add(1);
+                taken.refused += 1;
+            }
+        }
+        counters.tx_frames.add((taken.frames - taken.refused) as u64);
+        taken
+    }
+
+    fn kick(&mut self) {}
+
+    fn is_up(&self) -> bool {
+        self.shared.tap.lock().is_some()
+    }
+}
+
+struct TapMonitor(Arc<Shared>);
+
+impl Monitor for TapMonitor {
+    fn state(&self) -> PortState {
+        if self.0.tap.lock().is_some() {
+            PortState::Up
+        } else {
+            PortState::Down { cause: format!("interface {} was deleted", self.0.name) }
+        }
+    }
+
+    fn counters(&self) -> Vec<PortCounter> {
+        self.0.counters.list()
+    }
+}

@@ -1,0 +1,257 @@
+//! AF_PACKET and tap against the kernel: veth pairs, network namespaces, real hosts in them.
+
+mod common;
+
+use common::{
+    Cable, Net, PATIENCE, counter, drain, ip, missing, missing_program, open_device, open_with_mtu, receive,
+    text, until, within,
+};
+use link::{BURST, OutFrame, PortState, Taken};
+use std::process::{Child, Stdio};
+use std::time::Instant;
+
+fn frame(ethertype_and_rest: &[u8], len: usize) -> Vec<u8> {
+    let mut frame = vec![0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2];
+    frame.extend(ethertype_and_rest);
+    frame.resize(len, 0x5a);
+    frame
+}
+
+#[test]
+fn tags_are_where_the_wire_has_them() {
+    if missing() {
+        return;
+    }
+    let net = Net::new().unwrap();
+    let (a, b) = net.veth().unwrap();
+    let (mut a, mut b) = (open_device(&format!("packet:{a}")), open_device(&format!("packet:{b}")));
+    let frames = [
+        frame(&[0x88, 0xb5], 60),
+        frame(&[0x81, 0x00, 0x20, 0x0a, 0x88, 0xb5], 64),
+        frame(&[0x81, 0x00, 0x00, 0x00, 0x88, 0xb5], 64),
+        frame(&[0x88, 0xa8, 0xb0, 0x0a, 0x81, 0x00, 0x00, 0x0b, 0x88, 0xb5], 68),
+        frame(&[0x81, 0x00, 0x0f, 0xff, 0x81, 0x00, 0x0f, 0xfe, 0x88, 0xb5], 1518),
+        frame(&[0x89, 0x26, 0x00, 0x00, 0x00, 0x05, 0x81, 0x00, 0x20, 0x0a, 0x88, 0xb5], 80),
+    ];
+    // In pieces, as a worker sends: a private head, a borrowed rest.
+    let out: Vec<_> = frames
+        .iter()
+        .map(|f| {
+            let (head, rest) = f.split_at(14);
+            OutFrame { head, body: link::Gather::one(link::Seg::from_slice(rest)) }
+        })
+        .collect();
+    assert_eq!(a.tx[0].send(0, &out), Taken { frames: out.len(), refused: 0 });
+    assert_eq!(receive(&mut b, frames.len()), frames);
+    assert_eq!(counter(&a, "tx_frames"), 6);
+    assert_eq!(counter(&b, "rx_frames"), 6);
+    // What a port sends it does not receive.
+    let mut burst = link::RxBurst::new();
+    a.rx[0].recv(0, BURST, &mut burst);
+    assert!(burst.is_empty());
+}
+
+#[test]
+fn what_was_not_released_is_lent_again() {
+    if missing() {
+        return;
+    }
+    let net = Net::new().unwrap();
+    let (a, b) = net.veth().unwrap();
+    let (mut a, mut b) = (open_device(&format!("packet:{a}")), open_device(&format!("packet:{b}")));
+    let frames: Vec<_> = (0..100).map(|n| frame(&[0x88, 0xb5, n], 60)).collect();
+    let out: Vec<_> = frames.iter().map(|f| OutFrame::private(f)).collect();
+    assert_eq!(a.tx[0].send(0, &out).frames, 100);
+    let mut got = Vec::new();
+    while got.len() < 100 {
+        let mut burst = link::RxBurst::new();
+        b.rx[0].recv(0, 40, &mut burst);
+        let release = burst.len().min(7);
+        got.extend(burst.iter().take(release).map(|f| f.data.to_vec()));
+        drop(burst);
+        b.rx[0].release(release);
+    }
+    assert_eq!(got, frames);
+}
+
+#[test]
+fn an_mtu_that_is_too_small_is_refused_with_the_command_that_mends_it() {
+    if missing() {
+        return;
+    }
+    let net = Net::new().unwrap();
+    let (a, b) = net.veth().unwrap();
+    let device = format!("packet:{a}");
+    let error = open_with_mtu(&device, 1510).err().unwrap().to_string();
+    let command = format!("link set dev {a} mtu 1510");
+    assert_eq!(error, format!("{device}: its MTU is 1500, this port needs 1510: ip {command}"));
+    ip(&command).unwrap();
+    let mut a = open_with_mtu(&device, 1510).unwrap();
+    ip(&format!("link set dev {b} mtu 1510")).unwrap();
+    let mut b = open_device(&format!("packet:{b}"));
+    // The longest frame of an NIV link passes; a longer one is refused and the one behind it passes.
+    let (long, longer) = (frame(&[0x89, 0x26], 1524), frame(&[0x89, 0x26], 1525));
+    let out = [&long, &longer, &long].map(|f| OutFrame::private(f));
+    assert_eq!(a.tx[0].send(0, &out), Taken { frames: 3, refused: 1 });
+    assert_eq!(counter(&a, "tx_too_long"), 1);
+    assert_eq!(receive(&mut b, 2), [long.clone(), long]);
+}
+
+#[test]
+fn devices_that_cannot_be_opened_say_why() {
+    if missing() {
+        return;
+    }
+    let net = Net::new().unwrap();
+    let (a, _) = net.veth().unwrap();
+    let why = |device: String| open_with_mtu(&device, 1500).err().unwrap().to_string();
+    let gone = net.name("z");
+    assert_eq!(
+        why(format!("packet:{gone}")),
+        format!("packet:{gone}: there is no interface {gone} (see: ip link)")
+    );
+    assert!(why(format!("tap:{a}")).contains("that is not a tap"), "{}", why(format!("tap:{a}")));
+    let tap = net.name("t");
+    let _port = open_device(&format!("tap:{tap}"));
+    assert!(why(format!("tap:{tap}")).contains("another process has this tap"));
+}
+
+#[test]
+fn an_interface_goes_down_and_away_and_the_port_comes_back_with_it() {
+    if missing() {
+        return;
+    }
+    let net = Net::new().unwrap();
+    let (a, b) = net.veth().unwrap();
+    let mut port = open_device(&format!("packet:{a}"));
+    let down = |cause: String| PortState::Down { cause };
+    let state = |want: PortState| move |port: &mut link::Port| port.monitor.state() == want;
+
+    ip(&format!("link set {b} down")).unwrap();
+    until(&mut port, "no carrier", state(down(format!("interface {a} has no carrier"))));
+    let one = frame(&[0x88, 0xb5], 60);
+    assert_eq!(port.tx[0].send(0, &[OutFrame::private(&one)]), Taken::default());
+    assert!(!port.tx[0].is_up());
+
+    ip(&format!("link set {a} down")).unwrap();
+    until(&mut port, "down", state(down(format!("interface {a} is down"))));
+    ip(&format!("link set {a} up")).unwrap();
+    ip(&format!("link set {b} up")).unwrap();
+    until(&mut port, "up", state(PortState::Up));
+
+    ip(&format!("link del {a}")).unwrap();
+    until(&mut port, "gone", state(down(format!("interface {a} is gone"))));
+    drain(&mut port);
+    assert!(port.rx[0].arm(), "a port that is down lets its worker sleep");
+    let (_, b) = net.veth().unwrap();
+    until(&mut port, "up again", state(PortState::Up));
+    let mut peer = open_device(&format!("packet:{b}"));
+    assert_eq!(port.tx[0].send(0, &[OutFrame::private(&one)]).frames, 1);
+    assert_eq!(receive(&mut peer, 1), std::slice::from_ref(&one));
+    assert_eq!(peer.tx[0].send(0, &[OutFrame::private(&one)]).frames, 1);
+    assert_eq!(receive(&mut port, 1), [one]);
+}
+
+/// A program in the background that ends with its test.
+struct Background(Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// iperf3 between two namespaces, both ways, and a ping; gives the client's words.
+fn hosts_talk(x: &str, y: &str, to: &str) {
+    let ping = within(x, &format!("ping -c 3 -i 0.2 -W 5 {to}")).output().expect("ip netns exec");
+    assert!(ping.status.success(), "{}", text(&ping));
+    let server =
+        within(y, "iperf3 -s").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("ip netns exec");
+    let _server = Background(server);
+    for way in ["", " -R"] {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            // The server needs a moment to listen; the client is refused until then.
+            let client = within(x, &format!("iperf3 -c {to} -t 1 --connect-timeout 3000{way}"))
+                .output()
+                .expect("ip netns exec");
+            let said = text(&client);
+            if client.status.success() {
+                println!("{said}");
+                break;
+            }
+            assert!(said.contains("Connection refused") && Instant::now() < end, "{said}");
+        }
+    }
+}
+
+#[test]
+fn hosts_behind_veths_talk_with_their_offloads_on() {
+    if missing() || missing_program("iperf3") {
+        return;
+    }
+    let (one, two) = (Net::new().unwrap(), Net::new().unwrap());
+    let ((a, b), (c, d)) = (one.veth().unwrap(), two.veth().unwrap());
+    let x = one.host("x", &b, "198.18.77.1/24").unwrap();
+    let y = two.host("y", &d, "198.18.77.2/24").unwrap();
+    let cable = Cable::between(open_device(&format!("packet:{a}")), open_device(&format!("packet:{c}")));
+    hosts_talk(&x, &y, "198.18.77.2");
+    assert_eq!(cable.longest(), 1514, "super-frames were cut to what a wire carries");
+    for port in cable.stop() {
+        assert!(counter(&port, "rx_segmented") > 0, "the hosts did make super-frames");
+        assert_eq!(counter(&port, "rx_bad_offload"), 0);
+        assert_eq!(counter(&port, "tx_too_long"), 0);
+    }
+}
+
+#[test]
+fn hosts_behind_taps_talk() {
+    if missing() || missing_program("iperf3") {
+        return;
+    }
+    let net = Net::new().unwrap();
+    let (s, t) = (net.name("s"), net.name("t"));
+    let (a, b) = (open_device(&format!("tap:{s}")), open_device(&format!("tap:{t}")));
+    let x = net.host("x", &s, "198.18.77.1/24").unwrap();
+    let y = net.host("y", &t, "198.18.77.2/24").unwrap();
+    let cable = Cable::between(a, b);
+    hosts_talk(&x, &y, "198.18.77.2");
+    assert_eq!(cable.longest(), 1514);
+    cable.stop();
+}
+
+#[test]
+fn a_tap_has_what_it_needs_and_survives_its_deletion() {
+    if missing() {
+        return;
+    }
+    let net = Net::new().unwrap();
+    let tap = net.name("t");
+    let mut port = open_with_mtu(&format!("tap:{tap}"), 1600).unwrap();
+    assert_eq!(port.monitor.state(), PortState::Up);
+    assert_eq!(std::fs::read_to_string(format!("/sys/class/net/{tap}/mtu")).unwrap().trim(), "1600");
+    // A host interface on the same machine: what we send, a packet socket on the tap receives, and back.
+    let mut host = open_device(&format!("packet:{tap}"));
+    let tagged = frame(&[0x81, 0x00, 0x20, 0x0a, 0x88, 0xb5], 64);
+    let there = |frames: Vec<Vec<u8>>| assert!(frames.contains(&tagged));
+    assert_eq!(port.tx[0].send(0, &[OutFrame::private(&tagged)]).frames, 1);
+    there(receive(&mut host, 1));
+    ip(&format!("link set {tap} down")).unwrap();
+    assert_eq!(port.tx[0].send(0, &[OutFrame::private(&tagged)]), Taken { frames: 1, refused: 1 });
+    assert_eq!(counter(&port, "tx_interface_down"), 1);
+
+    ip(&format!("link del {tap}")).unwrap();
+    let down = PortState::Down { cause: format!("interface {tap} was deleted") };
+    until(&mut port, "deleted", |port| {
+        drain(port);
+        port.monitor.state() == down
+    });
+    assert_eq!(port.tx[0].send(0, &[OutFrame::private(&tagged)]), Taken::default());
+    assert!(port.rx[0].arm(), "a port that is down lets its worker sleep");
+    ip(&format!("tuntap add {tap} mode tap")).unwrap();
+    until(&mut port, "made again", |port| port.monitor.state() == PortState::Up);
+    until(&mut host, "its host side too", |host| host.monitor.state() == PortState::Up);
+    assert_eq!(port.tx[0].send(0, &[OutFrame::private(&tagged)]).frames, 1);
+    ip(&format!("link del {tap}")).unwrap();
+}
