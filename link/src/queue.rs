@@ -42,6 +42,12 @@ pub trait RxQueue: Send {
     fn deadline(&self) -> Option<Nanos> {
         None
     }
+
+    /// Whether [`deadline`](Self::deadline) can ever be anything else than `None`; asked once, so that queues
+    /// without deadlines cost nothing.
+    fn has_deadlines(&self) -> bool {
+        false
+    }
 }
 
 /// What became of a burst that was offered to [`TxQueue::send`].

@@ -20,18 +20,21 @@ struct Slot {
 ///            16 empty visits, arm() says nothing waits
 ///   polled ------------------------------------------> armed
 ///      ^                                                 |
-///      +------------------- wake(id) --------------------+
+///      +------- wake(id), or its deadline passed --------+
 /// ```
 #[derive(Default)]
 pub struct Sources {
     slots: Vec<Option<Slot>>,
     polled: Vec<SourceId>,
+    /// Queues that may have deadlines.
+    timed: Vec<SourceId>,
     first: usize,
 }
 
 impl Sources {
     /// Adds a queue, polled at first.
     pub fn add(&mut self, queue: Box<dyn RxQueue>) -> SourceId {
+        let timed = queue.has_deadlines();
         let slot = Slot { queue, empty: 0, polled: true };
         let id = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
         if id == self.slots.len() {
@@ -39,6 +42,9 @@ impl Sources {
         }
         self.slots[id] = Some(slot);
         self.polled.push(id);
+        if timed {
+            self.timed.push(id);
+        }
         id
     }
 
@@ -46,6 +52,7 @@ impl Sources {
     pub fn remove(&mut self, id: SourceId) -> Option<Box<dyn RxQueue>> {
         let slot = self.slots.get_mut(id)?.take()?;
         self.polled.retain(|polled| *polled != id);
+        self.timed.retain(|timed| *timed != id);
         Some(slot.queue)
     }
 
@@ -113,11 +120,69 @@ impl Sources {
     /// The earliest moment at which a queue has something without any event.
     #[must_use]
     pub fn deadline(&self) -> Option<Nanos> {
-        self.iter().filter_map(|(_, queue)| queue.deadline()).min()
+        self.timed.iter().filter_map(|id| self.slots.get(*id)?.as_ref()?.queue.deadline()).min()
+    }
+
+    /// Wakes the armed queues whose deadline has come. A worker calls this at the beginning of a turn: a
+    /// deadline is no event, so nothing else would.
+    pub fn wake_due(&mut self, now: Nanos) {
+        for index in 0..self.timed.len() {
+            let id = self.timed[index];
+            if let Some(Some(slot)) = self.slots.get(id)
+                && !slot.polled
+                && slot.queue.deadline().is_some_and(|due| due <= now)
+            {
+                self.wake(id);
+            }
+        }
     }
 
     /// Every queue there is.
     pub fn iter(&self) -> impl Iterator<Item = (SourceId, &dyn RxQueue)> {
         self.slots.iter().enumerate().filter_map(|(id, slot)| Some((id, slot.as_ref()?.queue.as_ref())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{FaultPlan, inject};
+    use crate::pair::pair;
+    use crate::{BURST, OutFrame, RxBurst};
+
+    /// One round as a worker makes it; says how many frames came.
+    fn visit(sources: &mut Sources, now: Nanos) -> usize {
+        sources.wake_due(now);
+        let mut order = Vec::new();
+        sources.round(&mut order);
+        let mut all = 0;
+        for id in order {
+            let queue = sources.queue(id).unwrap();
+            let mut burst = RxBurst::new();
+            queue.recv(now, BURST, &mut burst);
+            let lent = burst.len();
+            drop(burst);
+            queue.release(lent);
+            sources.visited(id, lent);
+            all += lent;
+        }
+        all
+    }
+
+    #[test]
+    fn an_armed_queue_is_looked_at_when_its_deadline_comes() {
+        let (mut a, b, _cable) = pair(8);
+        let mut b = inject(b, FaultPlan::new(1).with_delay(1.0).unwrap());
+        let mut sources = Sources::default();
+        sources.add(b.rx.remove(0));
+        a.tx[0].send(0, &[OutFrame::private(&[1])]);
+        for now in 0..=u64::from(EMPTY_VISITS) {
+            assert_eq!(visit(&mut sources, now), 0);
+        }
+        assert_eq!(sources.polled(), 0, "a frame that is held back keeps nobody awake");
+        let due = sources.deadline().unwrap();
+        assert_eq!(visit(&mut sources, due - 1), 0);
+        assert_eq!(visit(&mut sources, due), 1);
+        assert_eq!(sources.deadline(), None);
     }
 }

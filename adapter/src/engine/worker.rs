@@ -466,6 +466,7 @@ impl Vnic {
 
 impl<T: NivTag> Worker for Datapath<T> {
     fn turn(&mut self, now: u64) -> Turn {
+        self.sources.wake_due(now);
         let mut moved = 0;
         let mut order = core::mem::take(&mut self.order);
         let blocked = loop {

@@ -89,6 +89,10 @@ impl RxQueue for TeeRx {
     fn deadline(&self) -> Option<Nanos> {
         self.inner.deadline()
     }
+
+    fn has_deadlines(&self) -> bool {
+        self.inner.has_deadlines()
+    }
 }
 
 struct TeeTx {

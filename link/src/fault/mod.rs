@@ -130,6 +130,10 @@ impl RxQueue for FaultRx {
         let out = self.ways_out.iter().filter_map(|side| side.lock().deadline());
         out.chain(self.line.deadline()).chain(self.inner.deadline()).min()
     }
+
+    fn has_deadlines(&self) -> bool {
+        true
+    }
 }
 
 /// The way out of one queue; shared between its sender and the receiver that looks after its deadlines.

@@ -138,6 +138,7 @@ impl<T: NivTag> Engine<T> {
 impl<T: NivTag> Worker for Engine<T> {
     fn turn(&mut self, now: Nanos) -> Turn {
         self.prepare(now);
+        self.sources.wake_due(now);
         let mut moved = 0;
         let mut order = core::mem::take(&mut self.order);
         loop {
