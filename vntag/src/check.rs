@@ -66,7 +66,7 @@ lines! {
     V18 "VLAN id 0xfff inside",
     V20 "source address multicast or all-zero",
     V22 "link-local destination address inside a VNTag",
-    V25 "VNTag or E-TAG behind the inner 802.1Q tag",
+    V25 "VNTag or E-TAG hidden behind the inner 802.1Q tag, or E-TAG behind the VNTag",
     I7 "no VNTag, and not control of the link itself",
     I8 "VNTag truncated, or no EtherType follows it",
     I9 "d=0 on the way down",
@@ -199,7 +199,6 @@ enum Position {
 fn position(frame: &[u8]) -> Position {
     match be16(frame, ADDRESSES) {
         Some(TYPE_VNTAG) => vntag_at(frame, ADDRESSES).map_or(Position::Truncated, Position::Here),
-        Some(TYPE_ETAG) => Position::Missing(Untagged::Other),
         Some(_) => Position::Missing(Untagged::of(frame)),
         None => Position::NoType,
     }
@@ -210,6 +209,8 @@ fn inside(frame: &[u8], whole: bool, found: &mut Violations) {
     match be16(frame, INNER) {
         None => found.note(Violation::V4, whole),
         Some(TYPE_VNTAG) => found.note(Violation::V14, true),
+        // Not behind 802.1Q, but just as much a tag that would come to light on an ordinary port.
+        Some(TYPE_ETAG) => found.note(Violation::V25, true),
         Some(TYPE_VLAN) => {
             let vlan = VlanTag::parse(frame, INNER);
             found.note(Violation::V18, vlan.is_some_and(|vlan| vlan.vid() == 0xfff));
