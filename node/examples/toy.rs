@@ -5,6 +5,7 @@
 //! nivctl --api niv-run/toy0.sock show vlan
 //! ```
 
+use anyhow::Context;
 use clap::Parser;
 use niv_node::api::{self, Daemon, Identity};
 use niv_node::command::{CONFIG, Command, CommandError, CommandInfo, EXEC, Mode, Reply, Table};
@@ -156,8 +157,9 @@ fn run(args: &daemon::Args, stop: &Stop) -> anyhow::Result<()> {
     let startup = node.startup.clone();
     let toy = Arc::new(Toy { node, table: table(), vlans: Mutex::default() });
     if let Some(path) = startup {
-        toy.configure(&std::fs::read_to_string(&path)?)
-            .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+        let name = || path.display().to_string();
+        let text = std::fs::read_to_string(&path).with_context(name)?;
+        toy.configure(&text).with_context(name)?;
     }
     let daemon: Arc<dyn Daemon> = toy.clone();
     let server = api::serve(&toy.node.api, daemon)?;

@@ -23,6 +23,7 @@
 //! }
 //! ```
 
+use crate::command::CommandError;
 use crate::config::ConfigError;
 use crate::log;
 use crate::stop::Stop;
@@ -51,7 +52,7 @@ pub struct Args {
 }
 
 /// Starts logging, the panic hook and signal handling, does `work` on this thread and says how it went: 0 done, 1
-/// failed, 2 the request was wrong (a [`ConfigError`] or an option). SIGTERM and SIGINT request the [`Stop`] that
+/// failed, 2 the request was wrong (an option, or a [`ConfigError`] or [`CommandError`] among the causes). SIGTERM and SIGINT request the [`Stop`] that
 /// `work` is given; a second one ends the process at once.
 pub fn run(name: &str, args: &Args, work: impl FnOnce(&Stop) -> anyhow::Result<()>) -> ExitCode {
     if let Err(error) = log::start(args.log.as_deref()) {
@@ -63,7 +64,11 @@ pub fn run(name: &str, args: &Args, work: impl FnOnce(&Stop) -> anyhow::Result<(
     let Err(error) = done.map_err(Into::into).and_then(|stop| work(&stop)) else { return ExitCode::SUCCESS };
     // Said plainly and once, whatever is logged.
     eprintln!("{name}: {error:#}");
-    if error.chain().any(|cause| cause.is::<ConfigError>()) { WRONG.into() } else { FAILED.into() }
+    if error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<CommandError>()) {
+        WRONG.into()
+    } else {
+        FAILED.into()
+    }
 }
 
 /// A daemon with a dead thread looks alive and is not. Whoever supervises it starts a whole one.

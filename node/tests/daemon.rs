@@ -261,8 +261,8 @@ fn a_wrong_file_or_option_is_one_line_and_code_2() {
     std::fs::write(folder.path().join("start"), "vlan 5000\n").expect("written");
     std::fs::write(folder.path().join("toy.toml"), "[node]\nstartup = \"start\"\n").expect("written");
     let (code, _, err) = run(&["--config", "toy.toml"]);
-    assert_eq!(code, 1);
-    assert!(err.contains("start: line 1, column 6:"), "{err}");
+    assert_eq!(code, 2);
+    assert!(err.contains("toy: start: line 1, column 6:"), "{err}");
 }
 
 /// One HTTP exchange, written by hand.

@@ -18,6 +18,9 @@ const MOST_CONNECTIONS: usize = 32;
 /// A connection carries one request and lives so long at the most.
 const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
 
+/// A client that connects says what it wants within this time.
+const LONGEST_HEADER: Duration = Duration::from_secs(5);
+
 /// Threads for what a daemon does on request.
 const MOST_CALLS: usize = 4;
 
@@ -96,6 +99,7 @@ async fn accept(
             let connection = http1::Builder::new()
                 .keep_alive(false)
                 .timer(TokioTimer::new())
+                .header_read_timeout(LONGEST_HEADER)
                 .serve_connection(TokioIo::new(stream), service);
             match tokio::time::timeout(LONGEST_CONNECTION, connection).await {
                 Ok(Ok(())) => {}

@@ -35,6 +35,8 @@ impl Cursor {
 impl<C> Table<C> {
     /// Runs one exec line. A line that ends with `?` asks what may stand there; `help` and `?` list all commands.
     ///
+    /// (Pipes, `| include ...`, are filters on the text of this function's output; their place is here.)
+    ///
     /// # Errors
     /// The line is no command, or its function refused.
     pub fn exec(&self, context: &mut C, line: &str) -> Result<Output, CommandError> {

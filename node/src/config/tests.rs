@@ -154,3 +154,31 @@ fn a_file_that_is_not_there_is_named() {
     let error = load::<Chassis>(Path::new("no/such.toml")).expect_err("not there");
     assert_eq!(error.to_string(), "no/such.toml: No such file or directory (os error 2)");
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics_and_every_mistake_has_a_line(
+        cuts in proptest::collection::vec((0..GOOD.len(), 0usize..6, "[\\[\\]{}=\",.a-z0-9\\n\u{e9}]{0,4}"), 1..4)
+    ) {
+        let mut text = GOOD.to_owned();
+        for (at, length, instead) in cuts {
+            let end = (at + length).min(text.len());
+            if text.is_char_boundary(at.min(end)) && text.is_char_boundary(end) {
+                text.replace_range(at.min(end)..end, &instead);
+            }
+        }
+        let file = File::new("vis.toml", text.as_str());
+        match file.parse::<Chassis>() {
+            Ok(chassis) => {
+                for port in &chassis.port {
+                    let _ = file.error(&port.get_ref().name, "x");
+                }
+            }
+            Err(error) => {
+                let line = error.line.expect("a line");
+                proptest::prop_assert!((1..=text.lines().count() + 1).contains(&line), "{error}");
+                proptest::prop_assert_eq!(error.to_string().lines().count(), 1);
+            }
+        }
+    }
+}

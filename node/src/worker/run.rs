@@ -9,6 +9,7 @@ use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 use std::io;
 use std::num::NonZeroU64;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// How often a busy worker looks at its events, in nanoseconds. It bounds how long a newly busy source waits
 /// beside a busy one, and what looking costs: about half a microsecond in twenty.
@@ -16,6 +17,40 @@ pub const LOOK: u64 = 20_000;
 
 /// The kernel may be late with a deadline by this many nanoseconds (the default, 50 us, is a burst at 10 Gbit/s).
 const TIMER_SLACK: NonZeroU64 = NonZeroU64::new(1_000).unwrap();
+
+/// So many wake-ups in a row that came at once and moved nothing are no coincidence.
+const MOST_BARREN: u32 = 1_000;
+
+/// Came at once: the descriptor was readable before the worker could sleep.
+const AT_ONCE: u64 = 10_000;
+
+/// How long a worker rests between barren wake-ups: CPU use falls to about one percent.
+const BARREN_PAUSE: Duration = Duration::from_millis(1);
+
+/// Guards against a descriptor that is readable for ever and never yields anything: a hung-up socket, a tap whose
+/// interface is gone, whatever a guest passed as a kick. Its owner should stop watching it; until then it costs
+/// little and delays others by a millisecond at most, and only while they are quiet themselves.
+#[derive(Debug, Default)]
+struct Barren {
+    in_a_row: u32,
+}
+
+impl Barren {
+    /// Whether the turns since the last sleep moved anything, and how this sleep ended; `true`: rest.
+    fn observe(&mut self, moved: bool, look: Look, slept: u64) -> bool {
+        if moved || look != Look::Events || slept > AT_ONCE {
+            self.in_a_row = 0;
+            return false;
+        }
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        if self.in_a_row == MOST_BARREN {
+            tracing::warn!(
+                "an event is reported again and again without anything to do; resting between looks"
+            );
+        }
+        self.in_a_row >= MOST_BARREN
+    }
+}
 
 /// How a worker's thread behaves.
 #[derive(Clone, Copy, Debug)]
@@ -47,17 +82,25 @@ pub fn run<W: Worker + ?Sized>(worker: &mut W, options: &Options, stop: &Stop) -
     let _ = worker.events_changed();
     let mut watch = Watch::new(worker, stop)?;
     let mut spin = Spin::new(options.spin);
+    let mut barren = Barren::default();
+    let mut moved = false;
     let mut now = clock::monotonic();
     let mut looked = now;
     loop {
         let turn = worker.turn(now);
+        moved |= turn.moved > 0;
         if worker.events_changed() {
             watch = Watch::new(worker, stop)?;
         }
         now = clock::monotonic();
         let look = if turn.idle {
-            let look = sleep(worker, &watch, &mut spin, turn, now)?;
+            let since = now;
+            let look = sleep(worker, &watch, &mut spin, turn, since)?;
             now = clock::monotonic();
+            if barren.observe(core::mem::take(&mut moved), look, now.saturating_sub(since)) {
+                std::thread::sleep(BARREN_PAUSE);
+                now = clock::monotonic();
+            }
             looked = now;
             look
         } else if now.saturating_sub(looked) >= LOOK {
@@ -123,4 +166,25 @@ pub fn spawn<W: Worker + Send + 'static>(
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || run(&mut worker, &options, &stop).map(|()| worker))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_events_that_come_at_once_and_move_nothing_are_barren() {
+        let mut barren = Barren::default();
+        for _ in 0..2 * MOST_BARREN {
+            assert!(!barren.observe(true, Look::Events, 0));
+            assert!(!barren.observe(false, Look::Events, AT_ONCE + 1));
+            assert!(!barren.observe(false, Look::Quiet, 0));
+            assert!(!barren.observe(false, Look::Events, 0));
+        }
+        barren = Barren::default();
+        assert_eq!((1..).find(|_| barren.observe(false, Look::Events, 0)), Some(MOST_BARREN));
+        assert!(barren.observe(false, Look::Events, 0));
+        assert!(!barren.observe(true, Look::Events, 0));
+        assert!(!barren.observe(false, Look::Events, 0));
+    }
 }
