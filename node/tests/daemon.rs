@@ -12,7 +12,9 @@ const NIVCTL: &str = env!("CARGO_BIN_EXE_nivctl");
 
 fn toy_binary() -> PathBuf {
     let folder = Path::new(NIVCTL).parent().expect("a folder");
-    folder.join("examples").join("toy")
+    let toy = folder.join("examples").join("toy");
+    assert!(toy.exists(), "`cargo test -p niv-node` builds the example; `--test daemon` alone does not");
+    toy
 }
 
 /// A running toy, killed when dropped.
