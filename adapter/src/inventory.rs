@@ -1,6 +1,6 @@
 //! What the adapter has: its links and vNICs with their monitors and counters, as the admin commands see them.
 
-use crate::engine::{Stats, VifParams};
+use crate::engine::{LinkStats, Stats, VifParams, VnicStats};
 use link::Monitor;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub struct Inventory {
     pub links: Vec<LinkEntry>,
     /// The vNICs, in the order of the configuration.
     pub vnics: Vec<VnicEntry>,
-    /// Their counters, in the same order.
+    /// The sums of all counters.
     pub stats: Arc<Stats>,
 }
 
@@ -27,6 +27,8 @@ pub struct LinkEntry {
     pub device: String,
     /// State and counters of the device.
     pub monitor: Arc<dyn Monitor>,
+    /// Its counters.
+    pub stats: Arc<LinkStats>,
     /// Lists on this link: id and members.
     pub lists: Vec<(u16, Vec<u16>)>,
 }
@@ -41,6 +43,8 @@ pub struct VnicEntry {
     pub socket: Option<(PathBuf, bool)>,
     /// State and counters of the device.
     pub monitor: Arc<dyn Monitor>,
+    /// Its counters.
+    pub stats: Arc<VnicStats>,
     /// Index of its link.
     pub link: usize,
     /// Its VIF on that link.

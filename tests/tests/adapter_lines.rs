@@ -1,17 +1,14 @@
 //! Every dropping line of the adapter's conformance table, provoked by a real frame through the real engine: the
 //! one counter moves, no other does, and nothing comes out anywhere.
 
-use niv_adapter::engine::{DropReason, VifParams, VlanMode};
+use niv_adapter::engine::{DropReason, Order, VifParams, VifState, VlanMode};
 use niv_lab::world::frames::{BROADCAST, down, down_list, frame, looped, mac, up};
 use niv_lab::world::{AdapterSpec, End, VirtualAdapter, VnicSpec, settle};
 use std::collections::BTreeSet;
+use vntag::VifId;
 
 /// Lines of the table that drop and that nothing can provoke yet, each with its reason.
-const NOT_YET: &[(&str, &str)] = &[
-    ("I3", "needs the control plane: a static VIF is active whenever its guest can send"),
-    ("I25", "no transit ports yet"),
-    ("I26", "no transit ports yet"),
-];
+const NOT_YET: &[(&str, &str)] = &[("I25", "no transit ports yet"), ("I26", "no transit ports yet")];
 
 /// Lines that are behaviours, each tested below or by the models.
 const BEHAVIOURS: &[&str] = &["I4", "I15", "I16", "I17", "I18", "I19", "I27", "I28"];
@@ -44,6 +41,13 @@ fn bed() -> Bed {
 }
 
 impl Bed {
+    /// VIF 5 passes nothing.
+    fn standby(&mut self) {
+        let vif = VifId::new(5).unwrap();
+        let (state, params) = (VifState::Standby, VifParams::default());
+        self.adapter.apply(Order::SetVif { link: 0, vif, vnic: 0, state, params });
+    }
+
     fn settle(&mut self) {
         settle(0, &mut [&mut self.adapter]);
     }
@@ -157,6 +161,14 @@ fn cases() -> Vec<Case> {
         case("", "longer than the link takes", Guest(1), to().ipv4(84), R::LinkRefused),
         case("", "longer than the guest takes", Link, to().vntag(down(5)).ipv4(85), R::HostRefused),
     ];
+    for (lines, what, at, frame, reason) in [
+        ("I3", "the VIF is on standby", Guest(0), to().ipv4(46), R::HostVifDown),
+        ("I1", "before I3", Guest(0), to().vntag(up(5)).ipv4(46), R::HostVntag),
+        ("I3", "before I6", Guest(0), to().ipv4(1600), R::HostVifDown),
+        ("I21", "the VIF is on standby", Link, from_switch(down(5)), R::LinkVifDown),
+    ] {
+        cases.push(Case { prepare: |bed| bed.standby(), ..case(lines, what, at, frame, reason) });
+    }
     cases.push(Case {
         prepare: |bed| bed.adapter.link_cables[0].unplug(),
         ..case("", "no switch", Guest(0), to().ipv4(46), R::LinkDown)
@@ -262,7 +274,7 @@ fn a_list_reaches_each_member_once_but_the_originator() {
         "access VLAN 10 untagged"
     );
     assert_eq!(bed.adapter.balance().replicated, 1);
-    assert_eq!(bed.adapter.stats().links[0].pruned.get(), 1);
+    assert_eq!(bed.adapter.link(0).pruned.get(), 1);
     assert!(bed.adapter.drops().is_empty());
 }
 
@@ -275,7 +287,7 @@ fn a_source_without_the_looped_bit_prunes_nobody() {
         bed.link.send(&frame(mac(1), mac(2)).vntag(word).vlan(10, 0).ipv4(46));
         bed.settle();
         assert_eq!(bed.adapter.guests[0].received().len(), 1, "I17, I18, I19: {word:08x}");
-        let link = &bed.adapter.stats().links[0];
+        let link = bed.adapter.link(0);
         assert_eq!((link.stray_source.get(), link.looped_without_source.get()), (stray, sourceless));
     }
 }
@@ -316,4 +328,18 @@ fn a_full_link_leaves_frames_with_the_guest_and_loses_none() {
     let want: Vec<_> = (0..20u16).map(|n| frame(mac(1), mac(n)).vntag(up(5)).vlan(0, 0).ipv4(46)).collect();
     assert_eq!(got, want);
     assert!(bed.adapter.drops().is_empty());
+}
+
+#[test]
+fn a_vnic_that_goes_takes_its_vifs_along_and_leaves_its_counts() {
+    let mut bed = bed();
+    bed.adapter.guests[0].send(&frame(mac(1), mac(2)).ipv4(46));
+    bed.settle();
+    bed.adapter.apply(Order::RemoveVnic(0));
+    assert_eq!(bed.adapter.balance().received, 1);
+    bed.link.send(&frame(mac(1), mac(2)).vntag(down(5)).vlan(10, 0).ipv4(46));
+    bed.link.send(&frame(mac(1), mac(2)).vntag(down_list(3)).vlan(10, 0).ipv4(46));
+    bed.settle();
+    assert_eq!(bed.adapter.drops(), [(DropReason::LinkDstUnknown, 1), (DropReason::LinkListEmpty, 1)]);
+    assert!(bed.adapter.guests[0].received().is_empty());
 }

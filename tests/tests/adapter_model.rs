@@ -124,6 +124,6 @@ proptest! {
         let mut want: BTreeMap<String, u64> = BTreeMap::new();
         drops.iter().for_each(|line| *want.entry((*line).to_owned()).or_default() += 1);
         prop_assert_eq!(lines(&adapter.drops()), want);
-        prop_assert_eq!(adapter.stats().links[0].pruned.get(), pruned);
+        prop_assert_eq!(adapter.link(0).pruned.get(), pruned);
     }
 }

@@ -178,7 +178,7 @@ fn two_guests_of_one_adapter_talk_through_the_switch() {
     let answer = frame(mac(1), mac(2)).ipv4(46);
     world.send(0, 1, &answer);
     assert_eq!(world.received(), Received::from([((0, 0), vec![answer])]));
-    assert_eq!(world.adapters[0].stats().links[0].pruned.get(), 1);
+    assert_eq!(world.adapters[0].link(0).pruned.get(), 1);
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn socket(vnic: &VnicEntry, args: &Args) -> Result<(PathBuf, bool), Refusal> {
 
 /// `vnic qemu NAME`.
 pub(super) fn qemu(inventory: &mut Context, args: &Args) -> Result<Reply, Refusal> {
-    let (_, vnic) = named(inventory, args)?;
+    let vnic = named(inventory, args)?;
     let (socket, client) = socket(vnic, args)?;
     let id = &vnic.name;
     let path = escape_qemu(&socket);
@@ -66,7 +66,7 @@ pub(super) fn qemu(inventory: &mut Context, args: &Args) -> Result<Reply, Refusa
 
 /// `vnic libvirt NAME`.
 pub(super) fn libvirt(inventory: &mut Context, args: &Args) -> Result<Reply, Refusal> {
-    let (_, vnic) = named(inventory, args)?;
+    let vnic = named(inventory, args)?;
     let (socket, client) = socket(vnic, args)?;
     let path = escape_xml(&socket.to_string_lossy());
     // libvirt's mode is the guest's: it is the client where the adapter listens.

@@ -35,12 +35,9 @@ pub fn table() -> Table<Context> {
 }
 
 /// The vNIC that a command names.
-fn named<'a>(
-    inventory: &'a Inventory,
-    args: &niv_node::command::Args,
-) -> Result<(usize, &'a VnicEntry), Refusal> {
+fn named<'a>(inventory: &'a Inventory, args: &niv_node::command::Args) -> Result<&'a VnicEntry, Refusal> {
     let name = args.text("name");
-    let found = inventory.vnics.iter().enumerate().find(|(_, vnic)| vnic.name == name);
+    let found = inventory.vnics.iter().find(|vnic| vnic.name == name);
     found.ok_or_else(|| {
         let known: Vec<&str> = inventory.vnics.iter().map(|vnic| vnic.name.as_str()).take(5).collect();
         args.refuse(

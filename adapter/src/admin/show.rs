@@ -38,7 +38,8 @@ pub(super) fn vnic(inventory: &mut Context, args: &Args) -> Answer {
         Column::right("drops", "Drops"),
         Column::left("state", "State"),
     ]);
-    for (vnic, stats) in inventory.vnics.iter().zip(&inventory.stats.vnics) {
+    for vnic in &inventory.vnics {
+        let stats = &vnic.stats;
         grid.row([
             vnic.name.as_str().into(),
             inventory.links.get(vnic.link).map_or("-", |link| link.name.as_str()).into(),
@@ -54,8 +55,8 @@ pub(super) fn vnic(inventory: &mut Context, args: &Args) -> Answer {
 }
 
 fn detail(inventory: &Context, args: &Args) -> Answer {
-    let (index, vnic) = named(inventory, args)?;
-    let stats = &inventory.stats.vnics[index];
+    let vnic = named(inventory, args)?;
+    let stats = &vnic.stats;
     let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let record = Record::new()
         .titled(format!("{} is {}", vnic.name, state(&*vnic.monitor)))
@@ -100,7 +101,8 @@ pub(super) fn link(inventory: &mut Context, args: &Args) -> Answer {
         Column::left("state", "State"),
     ]);
     let mut parts = Vec::new();
-    for (link, stats) in inventory.links.iter().zip(&inventory.stats.links) {
+    for link in &inventory.links {
+        let stats = &link.stats;
         if wanted.is_some_and(|name| name != link.name) {
             continue;
         }

@@ -3,7 +3,7 @@
 use super::file::{AdapterFile, LinkSection, ListSection, Negotiation, VnicSection};
 use super::{AdapterConfig, LinkConfig, VnicConfig};
 use crate::engine::VifParams;
-use crate::engine::worker::MAX_QUEUES;
+use crate::engine::datapath::MAX_QUEUES;
 use link::{Device, Options};
 use niv_node::config::{ConfigError, File, Node, Spanned};
 use vntag::ethernet::Mac;

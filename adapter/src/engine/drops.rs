@@ -8,6 +8,8 @@ niv_node::drop_reasons! {
         HostVntag = "host_vntag", "I1";
         /// The host hid a VNTag behind an 802.1Q or 802.1ad tag.
         HostTagHidden = "host_tag_hidden", "I2";
+        /// The vNIC has no active VIF.
+        HostVifDown = "host_vif_down", "I3";
         /// The priority of the frame is not allowed on this VIF.
         HostPriority = "host_priority", "I5";
         /// The host sent less than an Ethernet header.

@@ -9,14 +9,14 @@
 //! Functions of (state, input, now): no clock, thread, socket or log. One file per stage; [`Datapath`] strings
 //! them together for one worker.
 
+pub mod datapath;
 pub mod down;
 pub mod drops;
 pub mod stats;
 pub mod up;
 pub mod vif;
-pub mod worker;
 
+pub use datapath::{Datapath, LinkSetup, Order, VnicSetup};
 pub use drops::{DropCounters, DropReason};
 pub use stats::{Balance, LinkStats, Stats, VnicStats};
-pub use vif::{Lists, VifParams, VlanMode};
-pub use worker::{Datapath, LinkSetup, VnicSetup};
+pub use vif::{Lists, VifParams, VifState, VlanMode, VnicSlot};

@@ -2,6 +2,8 @@
 
 use super::drops::{DropCounters, DropReason};
 use niv_node::counter::Counter;
+use parking_lot::RwLock;
+use std::sync::Arc;
 
 /// Counters of one vNIC. Directions as the host port sees them: `rx` came from the guest.
 #[derive(Debug, Default)]
@@ -41,13 +43,13 @@ pub struct LinkStats {
     pub drops: DropCounters,
 }
 
-/// All counters of one worker; the order is that of the configuration.
+/// The counters of everything there is: vNICs and links come and go, what they counted stays in the sums.
 #[derive(Debug, Default)]
 pub struct Stats {
-    /// By vNIC.
-    pub vnics: Vec<VnicStats>,
-    /// By link.
-    pub links: Vec<LinkStats>,
+    vnics: RwLock<Vec<Arc<VnicStats>>>,
+    links: RwLock<Vec<Arc<LinkStats>>>,
+    /// What vNICs counted that no longer exist.
+    gone: VnicStats,
 }
 
 /// Both sides of `received + replicated = sent + drops`; equal whenever the worker rests.
@@ -71,21 +73,52 @@ impl Balance {
     }
 }
 
-impl Stats {
-    /// Counters for so many vNICs and links, all zero.
-    #[must_use]
-    pub fn new(vnics: usize, links: usize) -> Self {
-        Self {
-            vnics: (0..vnics).map(|_| VnicStats::default()).collect(),
-            links: (0..links).map(|_| LinkStats::default()).collect(),
+impl VnicStats {
+    /// Adds what another one counted.
+    fn absorb(&self, other: &Self) {
+        self.rx_frames.add(other.rx_frames.get());
+        self.rx_octets.add(other.rx_octets.get());
+        self.tx_frames.add(other.tx_frames.get());
+        self.tx_octets.add(other.tx_octets.get());
+        for (reason, count) in other.drops.iter() {
+            self.drops[reason].add(count);
         }
+    }
+}
+
+impl Stats {
+    /// Counters for a new vNIC.
+    #[must_use]
+    pub fn add_vnic(&self) -> Arc<VnicStats> {
+        let stats = Arc::new(VnicStats::default());
+        self.vnics.write().push(Arc::clone(&stats));
+        stats
+    }
+
+    /// A vNIC is gone from the worker: its counts move into the sum of those that were.
+    pub fn remove_vnic(&self, stats: &Arc<VnicStats>) {
+        let mut vnics = self.vnics.write();
+        if let Some(place) = vnics.iter().position(|known| Arc::ptr_eq(known, stats)) {
+            self.gone.absorb(stats);
+            vnics.swap_remove(place);
+        }
+    }
+
+    /// Counters for a new link.
+    #[must_use]
+    pub fn add_link(&self) -> Arc<LinkStats> {
+        let stats = Arc::new(LinkStats::default());
+        self.links.write().push(Arc::clone(&stats));
+        stats
     }
 
     /// The balance now.
     #[must_use]
     pub fn balance(&self) -> Balance {
-        let sum = |of: &dyn Fn(&VnicStats) -> u64| self.vnics.iter().map(of).sum::<u64>();
-        let sum_links = |of: &dyn Fn(&LinkStats) -> u64| self.links.iter().map(of).sum::<u64>();
+        let (vnics, links) = (self.vnics.read(), self.links.read());
+        let sum =
+            |of: &dyn Fn(&VnicStats) -> u64| vnics.iter().map(|vnic| of(vnic)).sum::<u64>() + of(&self.gone);
+        let sum_links = |of: &dyn Fn(&LinkStats) -> u64| links.iter().map(|link| of(link)).sum::<u64>();
         Balance {
             received: sum(&|vnic| vnic.rx_frames.get()) + sum_links(&|link| link.rx_frames.get()),
             replicated: sum_links(&|link| link.replicated.get()),
@@ -97,12 +130,13 @@ impl Stats {
     /// Every drop reason with its count over all vNICs and links.
     #[must_use]
     pub fn drops(&self) -> Vec<(DropReason, u64)> {
+        let (vnics, links) = (self.vnics.read(), self.links.read());
         DropReason::ALL
             .iter()
             .map(|reason| {
-                let vnics: u64 = self.vnics.iter().map(|vnic| vnic.drops[*reason].get()).sum();
-                let links: u64 = self.links.iter().map(|link| link.drops[*reason].get()).sum();
-                (*reason, vnics + links)
+                let vnics: u64 = vnics.iter().map(|vnic| vnic.drops[*reason].get()).sum();
+                let links: u64 = links.iter().map(|link| link.drops[*reason].get()).sum();
+                (*reason, vnics + links + self.gone.drops[*reason].get())
             })
             .collect()
     }

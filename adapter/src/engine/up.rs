@@ -10,13 +10,18 @@ const MAX_INSERTED: usize = 8 + VlanTag::LEN;
 
 /// Judges the frame in `head`, which is `len` octets long in all, and stamps it.
 ///
-/// A frame without 802.1Q tag gets a priority tag with the VIF's default priority behind the VNTag, so that a
+/// `source` is the active VIF, if there is one. A frame without 802.1Q tag gets a priority tag with the VIF's default priority behind the VNTag, so that a
 /// priority exists on the link.
 ///
 /// # Errors
 /// The reason why it is dropped: the first line of the conformance table that matches.
 #[inline]
-pub fn judge<T: NivTag>(head: &mut Head, len: usize, source: u32, vif: &VifParams) -> Result<(), DropReason> {
+pub fn judge<T: NivTag>(
+    head: &mut Head,
+    len: usize,
+    source: Option<u32>,
+    vif: &VifParams,
+) -> Result<(), DropReason> {
     let bytes = head.bytes();
     let Some(ethertype) = be16(bytes, ADDRESSES) else { return Err(DropReason::HostRunt) };
     if ethertype == TYPE_VNTAG {
@@ -26,6 +31,7 @@ pub fn judge<T: NivTag>(head: &mut Head, len: usize, source: u32, vif: &VifParam
     if is_vlan(ethertype) && hides_vntag(bytes) {
         return Err(DropReason::HostTagHidden);
     }
+    let source = source.ok_or(DropReason::HostVifDown)?;
     let pcp = vlan.map_or(vif.default_cos & 7, VlanTag::pcp);
     if vif.allowed_priorities & 1 << pcp == 0 {
         return Err(DropReason::HostPriority);

@@ -67,12 +67,30 @@ impl VifParams {
     }
 }
 
-/// Index of a vNIC in the worker's table.
-pub type VnicIndex = u32;
+/// Slot of a vNIC in the worker's table.
+pub type VnicSlot = u32;
+
+/// Whether a VIF passes frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VifState {
+    /// Assigned, but nothing passes (C12).
+    Standby,
+    /// Frames pass while the guest's rings are enabled.
+    Active,
+}
+
+/// What stands behind a VIF id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VifEntry {
+    /// The vNIC.
+    pub vnic: VnicSlot,
+    /// Whether frames pass.
+    pub state: VifState,
+}
 
 /// From VIF to vNIC, for one link.
 #[derive(Clone, Debug)]
-pub struct VifTable(Box<[Option<VnicIndex>; 4096]>);
+pub struct VifTable(Box<[Option<VifEntry>; 4096]>);
 
 impl Default for VifTable {
     fn default() -> Self {
@@ -81,51 +99,44 @@ impl Default for VifTable {
 }
 
 impl VifTable {
-    /// Assigns a VIF; the vNIC that had it before, if any.
-    pub fn set(&mut self, vif: VifId, vnic: VnicIndex) -> Option<VnicIndex> {
-        self.0[usize::from(vif.get())].replace(vnic)
+    /// Assigns a VIF, or takes it away.
+    pub fn set(&mut self, vif: VifId, entry: Option<VifEntry>) {
+        self.0[usize::from(vif.get())] = entry;
     }
 
-    /// The vNIC behind a VIF id as it came from the wire.
+    /// Takes every VIF of a vNIC away.
+    pub fn forget(&mut self, vnic: VnicSlot) {
+        self.0
+            .iter_mut()
+            .filter(|entry| entry.is_some_and(|entry| entry.vnic == vnic))
+            .for_each(|entry| *entry = None);
+    }
+
+    /// What stands behind a VIF id as it came from the wire.
     #[must_use]
     #[inline]
-    pub fn get(&self, vif: u32) -> Option<VnicIndex> {
+    pub fn get(&self, vif: u32) -> Option<VifEntry> {
         self.0.get(vif as usize).copied().flatten()
     }
 }
 
-/// The VIF lists of one link.
+/// The VIF lists of one link, by id. Takes no memory until the first list is set.
 #[derive(Clone, Debug, Default)]
-pub struct Lists {
-    // Index of the members in `sets`, plus one; empty until the first list is set.
-    index: Vec<u16>,
-    sets: Vec<Box<[VifId]>>,
-}
+pub struct Lists(Vec<Option<Box<[VifId]>>>);
 
 impl Lists {
-    /// Sets the members of a list.
-    pub fn set(&mut self, list: ListId, members: &[VifId]) {
-        if self.index.is_empty() {
-            self.index = vec![0; usize::from(ListId::MAX) + 1];
+    /// Sets the members of a list, or takes it away.
+    pub fn set(&mut self, list: ListId, members: Option<Box<[VifId]>>) {
+        if self.0.is_empty() {
+            self.0 = vec![None; usize::from(ListId::MAX) + 1];
         }
-        self.sets.push(members.into());
-        // At most 0x3FFF different lists exist and lists are set once, so the count fits 16 bits.
-        self.index[usize::from(list.get())] = u16::try_from(self.sets.len()).unwrap_or(0);
+        self.0[usize::from(list.get())] = members;
     }
 
     /// The members of a list id as it came from the wire.
     #[must_use]
     #[inline]
     pub fn get(&self, list: u32) -> Option<&[VifId]> {
-        let place = usize::from(*self.index.get(list as usize)?).checked_sub(1)?;
-        self.sets.get(place).map(AsRef::as_ref)
-    }
-
-    /// Every list with its members, by id.
-    pub fn iter(&self) -> impl Iterator<Item = (u16, &[VifId])> {
-        (0u16..).zip(&self.index).filter_map(|(id, place)| {
-            let place = usize::from(*place).checked_sub(1)?;
-            Some((id, self.sets.get(place)?.as_ref()))
-        })
+        self.0.get(list as usize)?.as_deref()
     }
 }

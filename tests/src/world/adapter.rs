@@ -2,7 +2,9 @@
 
 use super::{End, Machine, run_worker};
 use link::pair::{Cable, Config};
-use niv_adapter::engine::{Balance, Datapath, DropReason, LinkSetup, Lists, Stats, VifParams, VnicSetup};
+use niv_adapter::engine::{
+    Balance, Datapath, DropReason, LinkSetup, LinkStats, Order, Stats, VifParams, VifState, VnicSetup,
+};
 use std::sync::Arc;
 use vntag::{ListId, VifId, Vntag};
 
@@ -37,7 +39,8 @@ pub struct AdapterSpec {
 /// The real engine of the adapter between cables.
 pub struct VirtualAdapter {
     worker: Datapath<Vntag>,
-    stats: Arc<Stats>,
+    stats: Stats,
+    links: Vec<Arc<LinkStats>>,
     /// The guests, in the order of the vNICs.
     pub guests: Vec<End>,
     /// The cable of each guest, to be unplugged.
@@ -62,46 +65,57 @@ impl VirtualAdapter {
         };
         let vif = |id: &u16| VifId::new(*id).expect("an assignable VIF");
         let (mut links, mut far, mut link_cables) = (Vec::new(), Vec::new(), Vec::new());
-        for index in 0..spec.links {
+        for _ in 0..spec.links {
             let (near, away, cable) = pair(spec.link_max_frame);
-            let mut lists = Lists::default();
-            for (_, id, members) in spec.lists.iter().filter(|(link, ..)| *link == index) {
-                let members: Vec<VifId> = members.iter().map(vif).collect();
-                lists.set(ListId::new(*id).expect("an assignable list"), &members);
-            }
             let tx = near.tx.into_iter().next().expect("a pair has a queue");
-            links.push(LinkSetup { rx: near.rx, tx, lists });
+            links.push(LinkSetup { rx: near.rx, tx });
             far.push(End::new(away));
             link_cables.push(cable);
         }
-        let (mut vnics, mut guests, mut guest_cables) = (Vec::new(), Vec::new(), Vec::new());
-        for vnic in &spec.vnics {
+        let stats = Stats::default();
+        let mut worker = Datapath::new(links, &stats, None);
+        let (mut guests, mut guest_cables) = (Vec::new(), Vec::new());
+        for (slot, vnic) in (0..).zip(&spec.vnics) {
             let (near, away, cable) = pair(spec.guest_max_frame);
-            vnics.push(VnicSetup {
-                rx: near.rx,
-                tx: near.tx,
+            let setup = VnicSetup { rx: near.rx, tx: near.tx, stats: stats.add_vnic() };
+            worker.apply(Order::AddVnic(slot, setup));
+            worker.apply(Order::SetVif {
                 link: vnic.link,
                 vif: vif(&vnic.vif),
+                vnic: slot,
+                state: VifState::Active,
                 params: vnic.params,
             });
             guests.push(End::new(away));
             guest_cables.push(cable);
         }
-        let worker = Datapath::new(links, vnics);
-        let stats = worker.stats();
-        (Self { worker, stats, guests, guest_cables, link_cables }, far)
+        for (link, id, members) in &spec.lists {
+            let list = ListId::new(*id).expect("an assignable list");
+            worker.apply(Order::SetList {
+                link: *link,
+                list,
+                members: Some(members.iter().map(vif).collect()),
+            });
+        }
+        let links = worker.link_stats().collect();
+        (Self { worker, stats, links, guests, guest_cables, link_cables }, far)
+    }
+
+    /// Changes what the adapter works with.
+    pub fn apply(&mut self, order: Order) {
+        self.worker.apply(order);
+    }
+
+    /// The counters of a link.
+    #[must_use]
+    pub fn link(&self, index: usize) -> &LinkStats {
+        &self.links[index]
     }
 
     /// Received and replicated against sent and dropped.
     #[must_use]
     pub fn balance(&self) -> Balance {
         self.stats.balance()
-    }
-
-    /// The counters.
-    #[must_use]
-    pub fn stats(&self) -> &Stats {
-        &self.stats
     }
 
     /// The drop reasons that have counted anything, with their counts.

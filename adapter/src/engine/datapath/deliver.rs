@@ -1,0 +1,110 @@
+//! Where the heads of a burst are worked on, and the delivery to one host port.
+
+use super::{MAX_QUEUES, Vnic};
+use crate::engine::drops::DropReason;
+use crate::engine::vif::{HostTag, VnicSlot};
+use ::link::{BURST, Nanos, OutFrame, RxBurst};
+use arrayvec::ArrayVec;
+use vntag::Head;
+
+/// Kept between bursts, so that nothing is cleared or allocated.
+pub(super) struct Bench {
+    pub(super) heads: Vec<Head>,
+    /// The same heads without their 802.1Q tag, for those members of a list that get it stripped.
+    pub(super) stripped: Vec<Head>,
+    /// Octets of each frame that are in its head.
+    pub(super) loaded: [u8; BURST],
+    /// Host ports that get something from this burst.
+    pub(super) touched: Vec<VnicSlot>,
+    /// Host ports that got something in this turn.
+    pub(super) kicks: Vec<VnicSlot>,
+    /// Who gets the current frame.
+    pub(super) members: Vec<(VnicSlot, Member)>,
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self {
+            heads: vec![Head::default(); BURST],
+            stripped: vec![Head::default(); BURST],
+            loaded: [0; BURST],
+            touched: Vec::new(),
+            kicks: Vec::new(),
+            members: Vec::new(),
+        }
+    }
+}
+
+/// What a member of a list gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Member {
+    /// The frame, in this form.
+    Gets(HostTag),
+    /// Nothing.
+    Dropped(DropReason),
+}
+
+/// A frame of the current burst that goes to a host port.
+#[derive(Clone, Copy)]
+pub(super) struct Copied {
+    pub(super) frame: u8,
+    /// Its head is in [`Bench::stripped`], not in [`Bench::heads`].
+    pub(super) stripped: bool,
+}
+
+impl Bench {
+    /// Puts a frame behind the others for a host port.
+    #[inline]
+    pub(super) fn push(&mut self, slot: VnicSlot, vnic: &mut Vnic, copied: Copied) {
+        if vnic.pending.is_empty() {
+            self.touched.push(slot);
+        }
+        vnic.pending.push(copied);
+    }
+
+    /// Sends what a burst has for one host port. What its ring cannot take now is dropped: a link must never wait
+    /// for a guest.
+    pub(super) fn deliver(&mut self, slot: VnicSlot, vnic: &mut Vnic, burst: &RxBurst<'_>, now: Nanos) {
+        let counters = &vnic.stats;
+        let mut up: ArrayVec<usize, MAX_QUEUES> = ArrayVec::new();
+        up.extend((0..vnic.tx.len().min(MAX_QUEUES)).filter(|queue| vnic.tx[*queue].is_up()));
+        let mut sent = 0;
+        for (nth, queue) in up.iter().enumerate() {
+            let mut out: ArrayVec<OutFrame<'_>, BURST> = ArrayVec::new();
+            for copied in &vnic.pending {
+                let at = usize::from(copied.frame);
+                let heads = if copied.stripped { &self.stripped } else { &self.heads };
+                let head = heads[at].bytes();
+                if up.len() == 1 || flow_hash(head) as usize % up.len() == nth {
+                    out.push(OutFrame { head, body: burst[at].data.skip(usize::from(self.loaded[at])) });
+                }
+            }
+            let taken = vnic.tx[*queue].send(now, &out);
+            sent += taken.frames;
+            counters.tx_frames.add((taken.frames - taken.refused) as u64);
+            counters.tx_octets.add(out[..taken.frames].iter().map(|frame| frame.len() as u64).sum());
+            if taken.refused > 0 {
+                counters.drops[DropReason::HostRefused].add(taken.refused as u64);
+            }
+            if taken.frames < out.len() {
+                counters.drops[DropReason::HostRingFull].add((out.len() - taken.frames) as u64);
+            }
+        }
+        if up.is_empty() {
+            // The guest left between the judgement and the delivery.
+            counters.drops[DropReason::LinkVifDown].add(vnic.pending.len() as u64);
+        }
+        vnic.pending.clear();
+        if sent > 0 && !core::mem::replace(&mut vnic.kick, true) {
+            self.kicks.push(slot);
+        }
+    }
+}
+
+/// The same for all frames of a flow: addresses of Ethernet and, where they are at their usual place, of IP.
+fn flow_hash(head: &[u8]) -> u32 {
+    let fnv = |hash: u32, octet: &u8| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193);
+    let addresses = head.get(..12).unwrap_or(head).iter();
+    let hash = addresses.chain(head.get(26..34).unwrap_or_default()).fold(0x811c_9dc5, fnv);
+    hash ^ hash >> 16
+}

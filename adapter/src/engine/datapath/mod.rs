@@ -1,0 +1,338 @@
+//! The data path of one worker: visits every busy queue in turn and moves its frames.
+//!
+//! vNICs, VIFs and lists come and go by [`Order`]s. Control posts them into the worker's mailbox; they take effect
+//! between two turns, so that "applied" means that no frame is on its way under the former state.
+
+mod deliver;
+mod host;
+mod link;
+
+use super::stats::{LinkStats, Stats, VnicStats};
+use super::vif::{Lists, VifEntry, VifParams, VifState, VifTable, VnicSlot};
+use ::link::{BURST, Nanos, RxQueue, SourceId, Sources, TxQueue};
+use arrayvec::ArrayVec;
+use core::marker::PhantomData;
+use deliver::{Bench, Copied};
+use niv_node::mailbox::Mailbox;
+use niv_node::worker::{Turn, Worker};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use vntag::{ListId, NivTag, VifId};
+
+/// Frames a turn moves at the most.
+pub const TURN: usize = 512;
+/// Queue pairs of a vNIC at the most.
+pub const MAX_QUEUES: usize = 8;
+/// How long to wait before a full link is tried again; nothing tells us when a peer makes room.
+const FULL_LINK_RETRY: Nanos = 50_000;
+/// The token of the mailbox among those of the sources.
+const MAILBOX: u64 = u64::MAX;
+
+/// A link as the data path gets it. Links stay as long as the worker.
+pub struct LinkSetup {
+    /// From the switch.
+    pub rx: Vec<Box<dyn RxQueue>>,
+    /// To the switch; one queue, since there is one worker.
+    pub tx: Box<dyn TxQueue>,
+}
+
+/// A vNIC as the data path gets it.
+pub struct VnicSetup {
+    /// From the guest.
+    pub rx: Vec<Box<dyn RxQueue>>,
+    /// To the guest; [`MAX_QUEUES`] at the most are used.
+    pub tx: Vec<Box<dyn TxQueue>>,
+    /// What it counts.
+    pub stats: Arc<VnicStats>,
+}
+
+/// A change of what the worker works with. What names a slot or link that does not exist changes nothing.
+pub enum Order {
+    /// A new vNIC; what was in the slot before is gone.
+    AddVnic(VnicSlot, VnicSetup),
+    /// A vNIC, and every VIF that leads to it, is gone.
+    RemoveVnic(VnicSlot),
+    /// A VIF leads to a vNIC. While it is active, the frames of that vNIC carry it.
+    SetVif {
+        /// Index of the link.
+        link: usize,
+        /// The VIF.
+        vif: VifId,
+        /// The vNIC.
+        vnic: VnicSlot,
+        /// Whether frames pass.
+        state: VifState,
+        /// The parameters of the VIF.
+        params: VifParams,
+    },
+    /// A VIF leads nowhere any more.
+    ClearVif {
+        /// Index of the link.
+        link: usize,
+        /// The VIF.
+        vif: VifId,
+    },
+    /// The members of a list; `None` takes the list away.
+    SetList {
+        /// Index of the link.
+        link: usize,
+        /// The list.
+        list: ListId,
+        /// Its members.
+        members: Option<Box<[VifId]>>,
+    },
+}
+
+struct Vnic {
+    tx: Vec<Box<dyn TxQueue>>,
+    sources: Vec<SourceId>,
+    stats: Arc<VnicStats>,
+    /// Its active VIF.
+    uplink: Option<Uplink>,
+    params: VifParams,
+    pending: ArrayVec<Copied, BURST>,
+    /// It is in `Bench::kicks`.
+    kick: bool,
+}
+
+/// The link and VIF that a vNIC's frames go up by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Uplink {
+    link: usize,
+    source: u32,
+}
+
+struct Link {
+    tx: Box<dyn TxQueue>,
+    vifs: VifTable,
+    lists: Lists,
+    stats: Arc<LinkStats>,
+    kick: bool,
+}
+
+#[derive(Clone, Copy)]
+enum From {
+    Host(VnicSlot),
+    Link(usize),
+}
+
+/// How a visit ended.
+#[derive(PartialEq, Eq)]
+enum Visit {
+    Moved(usize),
+    Empty,
+    /// Frames wait, but their way is full.
+    Blocked,
+}
+
+/// The data path of one worker.
+pub struct Datapath<T: NivTag> {
+    sources: Sources,
+    from: Vec<From>,
+    vnics: Vec<Option<Vnic>>,
+    links: Vec<Link>,
+    bench: Bench,
+    order: Vec<SourceId>,
+    mailbox: Option<Mailbox<Order>>,
+    changed: bool,
+    tag: PhantomData<fn() -> T>,
+}
+
+impl<T: NivTag> Datapath<T> {
+    /// A data path over these links, without vNICs; they and everything else come through [`apply`](Self::apply)
+    /// or the mailbox.
+    #[must_use]
+    pub fn new(links: Vec<LinkSetup>, stats: &Stats, mailbox: Option<Mailbox<Order>>) -> Self {
+        let mut sources = Sources::default();
+        let mut from = Vec::new();
+        let mut tables = Vec::new();
+        for (index, setup) in links.into_iter().enumerate() {
+            for queue in setup.rx {
+                sources.add(queue);
+                from.push(From::Link(index));
+            }
+            let (vifs, lists) = (VifTable::default(), Lists::default());
+            tables.push(Link { tx: setup.tx, vifs, lists, stats: stats.add_link(), kick: false });
+        }
+        Self {
+            sources,
+            from,
+            vnics: Vec::new(),
+            links: tables,
+            bench: Bench::default(),
+            order: Vec::new(),
+            mailbox,
+            changed: true,
+            tag: PhantomData,
+        }
+    }
+
+    /// The counters of each link, in order.
+    pub fn link_stats(&self) -> impl Iterator<Item = Arc<LinkStats>> + '_ {
+        self.links.iter().map(|link| Arc::clone(&link.stats))
+    }
+
+    /// Polls every queue from now on. For worlds whose queues have no events.
+    pub fn wake_all(&mut self) {
+        self.sources.wake_all();
+    }
+
+    /// Applies an order between two turns.
+    pub fn apply(&mut self, order: Order) {
+        match order {
+            Order::AddVnic(slot, setup) => self.add_vnic(slot, setup),
+            Order::RemoveVnic(slot) => self.remove_vnic(slot),
+            Order::SetVif { link, vif, vnic, state, params } => {
+                let Some(table) = self.links.get_mut(link) else { return };
+                let Some(Some(port)) = self.vnics.get_mut(vnic as usize) else { return };
+                table.vifs.set(vif, Some(VifEntry { vnic, state }));
+                let uplink = Uplink { link, source: u32::from(vif.get()) };
+                match state {
+                    VifState::Active => {
+                        port.params = params;
+                        port.uplink = Some(uplink);
+                    }
+                    VifState::Standby if port.uplink == Some(uplink) => port.uplink = None,
+                    VifState::Standby => {}
+                }
+            }
+            Order::ClearVif { link, vif } => {
+                let Some(table) = self.links.get_mut(link) else { return };
+                table.vifs.set(vif, None);
+                let uplink = Some(Uplink { link, source: u32::from(vif.get()) });
+                self.vnics
+                    .iter_mut()
+                    .flatten()
+                    .filter(|vnic| vnic.uplink == uplink)
+                    .for_each(|vnic| vnic.uplink = None);
+            }
+            Order::SetList { link, list, members } => {
+                if let Some(link) = self.links.get_mut(link) {
+                    link.lists.set(list, members);
+                }
+            }
+        }
+    }
+
+    fn add_vnic(&mut self, slot: VnicSlot, setup: VnicSetup) {
+        self.remove_vnic(slot);
+        let mut sources = Vec::new();
+        for queue in setup.rx {
+            let id = self.sources.add(queue);
+            if id >= self.from.len() {
+                self.from.resize(id + 1, From::Host(slot));
+            }
+            self.from[id] = From::Host(slot);
+            sources.push(id);
+        }
+        let index = slot as usize;
+        if index >= self.vnics.len() {
+            self.vnics.resize_with(index + 1, || None);
+        }
+        self.vnics[index] = Some(Vnic {
+            tx: setup.tx,
+            sources,
+            stats: setup.stats,
+            uplink: None,
+            params: VifParams::default(),
+            pending: ArrayVec::new(),
+            kick: false,
+        });
+        self.changed = true;
+    }
+
+    fn remove_vnic(&mut self, slot: VnicSlot) {
+        let Some(vnic) = self.vnics.get_mut(slot as usize).and_then(Option::take) else { return };
+        for id in vnic.sources {
+            self.sources.remove(id);
+        }
+        self.links.iter_mut().for_each(|link| link.vifs.forget(slot));
+        self.changed = true;
+    }
+
+    fn visit(&mut self, id: SourceId, now: Nanos) -> Visit {
+        let visit = match self.from[id] {
+            From::Host(vnic) => self.visit_host(id, vnic, now),
+            From::Link(link) => self.visit_link(id, link, now),
+        };
+        match visit {
+            Visit::Moved(frames) => self.sources.visited(id, frames),
+            Visit::Empty => self.sources.visited(id, 0),
+            Visit::Blocked => {}
+        }
+        visit
+    }
+
+    /// Tells the peers and guests that got something in this turn.
+    fn kick(&mut self) {
+        for link in self.links.iter_mut().filter(|link| link.kick) {
+            link.tx.kick();
+            link.kick = false;
+        }
+        for slot in self.bench.kicks.drain(..) {
+            if let Some(Some(vnic)) = self.vnics.get_mut(slot as usize) {
+                vnic.tx.iter_mut().for_each(|queue| queue.kick());
+                vnic.kick = false;
+            }
+        }
+    }
+}
+
+impl Vnic {
+    /// A guest is there and its receiving rings are enabled.
+    fn has_guest(&self) -> bool {
+        self.tx.iter().any(|queue| queue.is_up())
+    }
+}
+
+impl<T: NivTag> Worker for Datapath<T> {
+    fn turn(&mut self, now: u64) -> Turn {
+        if let Some(mut mailbox) = self.mailbox.take() {
+            mailbox.drain(|order| self.apply(order));
+            self.mailbox = Some(mailbox);
+        }
+        self.sources.wake_due(now);
+        let mut moved = 0;
+        let mut order = core::mem::take(&mut self.order);
+        let blocked = loop {
+            self.sources.round(&mut order);
+            let before = moved;
+            let mut blocked = 0;
+            for id in order.iter().copied() {
+                match self.visit(id, now) {
+                    Visit::Moved(frames) => moved += frames,
+                    Visit::Empty => {}
+                    Visit::Blocked => blocked += 1,
+                }
+                if moved >= TURN {
+                    break;
+                }
+            }
+            if moved == before || moved >= TURN {
+                break blocked;
+            }
+        };
+        self.order = order;
+        self.kick();
+        let idle = moved == 0 && self.sources.polled() == blocked;
+        let retry = (blocked > 0).then(|| now + FULL_LINK_RETRY);
+        let next = if idle { retry.into_iter().chain(self.sources.deadline()).min() } else { None };
+        Turn { moved, idle, next }
+    }
+
+    fn ready(&mut self, token: u64) {
+        if token != MAILBOX {
+            self.sources.wake(token as SourceId);
+        }
+    }
+
+    fn events(&self) -> Vec<(BorrowedFd<'_>, u64)> {
+        let sources = self.sources.iter().filter_map(|(id, queue)| Some((queue.event()?, id as u64)));
+        let mailbox = self.mailbox.iter().map(|mailbox| (mailbox.event(), MAILBOX));
+        sources.chain(mailbox).collect()
+    }
+
+    fn events_changed(&mut self) -> bool {
+        core::mem::take(&mut self.changed)
+    }
+}
