@@ -58,21 +58,27 @@ pub(crate) struct Decode {
 
 const DECODE_HELP: &str = "\
 JSON, one object a frame:
-  {\"frame\":1,\"vntag\":{\"d\":0,\"p\":0,\"dst_vif\":0,\"l\":0,\"r\":0,\"ver\":0,\"src_vif\":5},
-   \"vlan\":{\"vid\":10,\"pcp\":3,\"dei\":0},\"ethertype\":2054,\"violations\":[]}
+  {\"frame\":1,\"vntag\":{\"d\":0,\"p\":0,\"dst_vif\":0,\"l\":0,\"r\":0,\"ver\":0,
+   \"src_vif\":5},\"vlan\":{\"vid\":10,\"pcp\":3,\"dei\":0},\"ethertype\":2054,
+   \"violations\":[]}
   frame       number in the capture, from 1
-  vntag       null where the frame has no tag; a frame with an E-TAG has this instead:
-  etag        {\"pcp\":0,\"dei\":0,\"ingress_ecid\":0,\"reserved\":0,\"grp\":0,\"ecid\":5}, E-CIDs with 20 bits
-  vlan        the 802.1Q tag (0x8100) that follows the tag or, without one, the source address; or null
-  ethertype   the two octets behind the tags shown, as they stand: an EtherType, an 802.3 length (up to
-              1500), or the EtherType of a further tag (second VNTag, second VLAN tag, 802.1ad) or of a tag
-              that is not whole; null where the frame ends first
-  violations  only with --check: names of lines, V... for `up`, I... for `down`, in the order of judgement;
-              the first is the one a receiver without further knowledge counts
+  vntag       null where the frame has no tag; a frame with an E-TAG has instead:
+  etag        {\"pcp\":0,\"dei\":0,\"ingress_ecid\":0,\"reserved\":0,\"grp\":0,
+               \"ecid\":5}, E-CIDs with 20 bits
+  vlan        the 802.1Q tag (0x8100) that follows the tag or, without one, the
+              source address; or null
+  ethertype   the two octets behind the tags shown, as they stand: an EtherType,
+              an 802.3 length (up to 1500), or the EtherType of a further tag
+              (second VNTag, second VLAN tag, 802.1ad) or of a tag that is not
+              whole; null where the frame ends first
+  violations  only with --check: names of lines, V... for `up`, I... for `down`
+              (V29 for both), in the order of judgement; the first is the one
+              that a receiver without further knowledge counts
 
---check judges a frame as the bridge does (`up`) or as the adapter does (`down`). What depends on tables or
-settings (an unknown VIF, a VLAN not allowed) is not judged, nor what the capture cut off.
-Exit code 1 where any frame has a violation.
+--check judges a frame as the bridge does (`up`) or as the adapter does
+(`down`). What depends on tables or settings (an unknown VIF, a VLAN not
+allowed) is not judged, nor what the capture cut off. Exit code 1 where any
+frame has a violation.
 
 Examples:
   vntag decode link0.pcapng
