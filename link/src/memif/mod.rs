@@ -18,8 +18,9 @@
 //! The names S2M and M2S are the protocol's; it used to call the client slave.
 //!
 //! **Interoperation.** DPDK's `net_memif` works as either end; what it does beside the protocol is noted where
-//! we allow for it. Its server fills our buffers by *its own* idea of their size: `buffer_size` must be at least
-//! its `bsize` (2,048 unless said).
+//! we allow for it. As a server it goes by *its own* idea of the size of our buffers, both when it fills them and
+//! when it empties them: `buffer_size` must be its `bsize` (2,048 in both unless said). Buffers lie 2,112 octets
+//! apart nevertheless, because beginnings at multiples of a power of two would all share a few cache sets.
 //!
 //! **Trust.** Neither end believes the other. Each index is checked against the length of the ring, each
 //! descriptor is copied once and checked against its region, each message against the state of the handshake.
@@ -63,8 +64,8 @@ pub struct Config {
     pub queues: u16,
     /// Logarithm of the length of the rings (a client's choice).
     pub log2_ring_size: u8,
-    /// Octets of a buffer (a client's choice); longer frames take several. Not a power of two by default, so
-    /// that buffers spread over the cache.
+    /// Octets of a buffer (a client's choice); longer frames take several. Should be what the peer thinks it is:
+    /// see [the module](self) about `net_memif`.
     pub buffer_size: u32,
     /// What the peer is told that we are.
     pub name: String,
@@ -83,7 +84,7 @@ impl Config {
             role,
             queues: 1,
             log2_ring_size: 10,
-            buffer_size: 2240,
+            buffer_size: 2048,
             name: "niv".into(),
             secret: None,
         }

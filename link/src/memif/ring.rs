@@ -200,9 +200,10 @@ impl Layout {
         u64::from(octets(self.log2_ring_size)).next_multiple_of(64)
     }
 
-    /// Octets from one buffer to the next: whole cache lines.
+    /// Octets from one buffer to the next: whole cache lines and an odd number of them, so that the beginnings of
+    /// all buffers spread over the whole cache.
     fn stride(&self) -> u64 {
-        u64::from(self.buffer_size).next_multiple_of(64)
+        (u64::from(self.buffer_size).div_ceil(64) | 1) * 64
     }
 
     fn ring_buffers(&self) -> u64 {
@@ -277,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_layout_beyond_32_bits_is_refused() {
-        assert!(Layout::new(2, 14, 65_536).is_some());
+        assert!(Layout::new(2, 14, 65_000).is_some());
         assert!(Layout::new(4, 14, 65_536).is_none());
         assert!(Layout::new(1, 15, 64).is_none());
     }
