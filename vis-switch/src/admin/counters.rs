@@ -1,0 +1,81 @@
+//! `show counters`, `show drops`, `show mac address-table`.
+
+use super::interface::name;
+use super::{Answer, Session};
+use crate::config::slots::Owner;
+use niv_node::command::Args;
+use niv_node::output::{Column, Grid, Output, Record};
+
+/// `show counters`
+pub(super) fn counters(session: &mut Session, _: &Args) -> Answer {
+    let counted = &session.switch.counters;
+    let balance = counted.balance();
+    let record = Record::new()
+        .field("received", "Received", balance.received)
+        .field("replicated", "Replicated", balance.replicated)
+        .field("sent", "Sent", balance.sent)
+        .field("dropped", "Dropped", balance.dropped)
+        .field("rx_no_inner_q", "Without 802.1Q behind the VNTag (V16)", counted.rx_no_inner_q.get())
+        .field("mac_learned", "Addresses learned", counted.mac_learned.get())
+        .field("mac_moved", "Addresses moved", counted.mac_moved.get())
+        .field("mac_table_full", "Addresses without room", counted.mac_table_full.get());
+    let mut grid = Grid::new([
+        Column::left("interface", "Port"),
+        Column::right("rx_frames", "InFrames"),
+        Column::right("rx_octets", "InOctets"),
+        Column::right("rx_dropped", "InDrops"),
+        Column::right("tx_frames", "OutFrames"),
+        Column::right("tx_octets", "OutOctets"),
+        Column::right("tx_dropped", "OutDrops"),
+    ]);
+    for (port, counted) in session.switch.ports.iter().zip(&counted.ports) {
+        let (rx, tx) = (counted.rx.get(), counted.tx.get());
+        grid.row([
+            name(Owner::Ethernet(port.id)),
+            rx.frames.into(),
+            rx.octets.into(),
+            counted.rx_dropped.get().into(),
+            tx.frames.into(),
+            tx.octets.into(),
+            counted.tx_dropped.get().into(),
+        ]);
+    }
+    let parts = vec![("switch".to_owned(), record.into()), ("ports".to_owned(), grid.into())];
+    Ok(Output::Group(parts).into())
+}
+
+/// `show drops`: the reasons that counted anything, or `all`
+pub(super) fn drops(session: &mut Session, args: &Args) -> Answer {
+    let all = args.has("all");
+    let mut grid = Grid::new([
+        Column::left("reason", "Drop reason"),
+        Column::left("lines", "Line"),
+        Column::right("frames", "Frames"),
+        Column::left("help", "What it counts"),
+    ]);
+    for (reason, count) in session.switch.counters.drops.iter().filter(|(_, count)| all || *count > 0) {
+        grid.row([reason.name().into(), reason.lines().into(), count.into(), reason.help().trim().into()]);
+    }
+    Ok(Output::from(grid).into())
+}
+
+/// `show mac address-table`
+pub(super) fn addresses(session: &mut Session, _: &Args) -> Answer {
+    let state = session.switch.state();
+    let mut grid = Grid::new([
+        Column::right("vlan", "VLAN"),
+        Column::left("mac", "MAC Address"),
+        Column::left("type", "Type"),
+        Column::right("age", "age"),
+        Column::left("port", "Ports"),
+    ])
+    .before("Legend: age - seconds since last seen");
+    for (entry, owner) in session.switch.addresses(&state) {
+        let [a, b, c, d, e, f] = entry.mac.0;
+        let dotted = format!("{a:02x}{b:02x}.{c:02x}{d:02x}.{e:02x}{f:02x}");
+        let mac = niv_node::output::Cell::shown(dotted, entry.mac.to_string());
+        grid.row([entry.vlan.into(), mac, "dynamic".into(), entry.age.into(), name(owner)]);
+    }
+    let total = format!("Total {} addresses", grid.len());
+    Ok(Output::from(grid.after(&total)).into())
+}
