@@ -11,9 +11,13 @@
 //! peer) may rewrite at any moment. Whoever decides about a frame copies its head out once, judges that copy,
 //! and sends that copy: an [`OutFrame`] is a private `head` followed by what remains of the borrowed segments.
 //!
-//! Faults and captures are ports around ports: [`fault`], [`capture`].
+//! What a port can be made of is written as a [`Device`] and opened with [`open_with`]. Faults and captures are
+//! ports around ports: [`fault`], [`capture`].
 //!
-//! Nothing here reads a clock: `now` comes in as [`Nanos`].
+//! Time comes in as [`Nanos`]; only a capture file is given the time of the wall clock.
+//!
+//! `packet`, alone, has to look into frames: it undoes what the kernel left undone in them (checksums,
+//! segmentation), so that every frame that leaves this crate is one that a wire could carry.
 
 pub mod capture;
 mod counter;

@@ -5,8 +5,8 @@ use crate::error::OpenError;
 use crate::frame::OutFrame;
 use crate::queue::Nanos;
 use parking_lot::{Condvar, Mutex};
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,7 +60,13 @@ impl Capture {
     /// The file cannot be made, or no thread can be started.
     pub fn create(path: &Path) -> Result<Self, OpenError> {
         let name = format!("capture {}", path.display());
-        let mut file = File::create(path).map_err(|e| OpenError::io(&name, "the file cannot be made", e))?;
+        let mut file = make(path).map_err(|e| OpenError::io(&name, "the file cannot be made", e))?;
+        // A file system without locks is no reason to do without a capture.
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            let problem = "another port or process is writing this file; give each its own";
+            return Err(OpenError::new(&name, problem));
+        }
+        empty(&file).map_err(|e| OpenError::io(&name, "the file cannot be emptied", e))?;
         let mut head = Vec::new();
         pcapng::section(&mut head);
         file.write_all(&head).map_err(|e| OpenError::io(&name, "the file cannot be written", e))?;
@@ -85,6 +91,16 @@ impl Capture {
         self.0.shared.wake.notify_one();
         Interface { capture: self.clone(), id, lost: Arc::default() }
     }
+}
+
+/// Opens the file, or makes it; what is in it stays until it is known to be nobody's capture.
+fn make(path: &Path) -> io::Result<File> {
+    File::options().write(true).create(true).truncate(false).open(path)
+}
+
+fn empty(file: &File) -> io::Result<()> {
+    // A pipe (for a Wireshark that looks on) has no length.
+    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
 }
 
 impl Interface {

@@ -105,6 +105,19 @@ fn frames_that_find_no_room_are_counted_and_pass() {
 }
 
 #[test]
+fn two_captures_do_not_write_into_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.pcapng");
+    std::fs::write(&path, [0; 5000]).unwrap();
+    let first = Capture::create(&path).unwrap();
+    let error = Capture::create(&path).err().unwrap().to_string();
+    assert!(error.ends_with("another port or process is writing this file; give each its own"), "{error}");
+    drop(first);
+    assert_eq!(read(&path), [], "what was there before is gone");
+    Capture::create(&path).unwrap();
+}
+
+#[test]
 fn a_path_that_cannot_be_made_is_named() {
     let error = Capture::create("/nowhere/at/all.pcapng".as_ref()).err().unwrap().to_string();
     assert_eq!(

@@ -12,6 +12,9 @@
 //! Two sockets: one receives (promiscuous, without what leaves through the interface), the other one sends and,
 //! bound to no protocol, receives nothing. Bursts go through `recvmmsg` and `sendmmsg`. The kernel knows the
 //! sockets' interface by its index; when it went away and a new one has its name, they are bound again.
+//!
+//! The host's own protocols see each frame too. An interface that is a port should have no address, and
+//! `net.ipv4.conf.IF.arp_ignore` set to 1 where the host has others.
 
 mod offload;
 mod rx;
