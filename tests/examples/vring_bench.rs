@@ -46,7 +46,7 @@ impl Least {
 }
 
 fn bench(name: &str, features: Features, octets: usize) -> std::io::Result<()> {
-    let (mut driver, mut rx, mut tx) = VirtualNic::new(features)?;
+    let (mut driver, mut rx, mut tx) = VirtualNic::ends(features)?;
     let frame = vec![0x5a; octets];
     let (mut from, mut to) = (Least::NONE, Least::NONE);
     let mut copy = vec![[0u8; 2048]; BURST];

@@ -45,7 +45,7 @@ proptest! {
 
     #[test]
     fn frames_from_the_guest_arrive_once_in_order(features in features(), steps in prop::collection::vec(step(), 1..120)) {
-        let (mut driver, mut rx, _tx) = VirtualNic::new(features).unwrap();
+        let (mut driver, mut rx, _tx) = VirtualNic::ends(features).unwrap();
         let mut model: VecDeque<Vec<u8>> = VecDeque::new();
         let (mut number, mut back) = (0, 0);
         for step in steps.into_iter().chain(std::iter::repeat_n(Step::Visit { max: BURST, take: BURST }, 4)) {
@@ -82,7 +82,7 @@ proptest! {
 
     #[test]
     fn frames_to_the_guest_arrive_once_in_order(features in features(), bursts in prop::collection::vec(prop::collection::vec(0usize..2036, 0..20), 1..60)) {
-        let (mut driver, _rx, mut tx) = VirtualNic::new(features).unwrap();
+        let (mut driver, _rx, mut tx) = VirtualNic::ends(features).unwrap();
         let (mut model, mut number) = (VecDeque::new(), 0);
         for lens in bursts {
             let frames: Vec<_> = lens.iter().map(|len| { number += 1; frame(number, *len) }).collect();

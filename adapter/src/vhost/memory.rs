@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub const MAX_REGIONS: usize = 509;
 
 /// A file system that answers page faults from another process could stall a worker for ever.
-const FUSE_SUPER_MAGIC: i64 = 0x6573_5546;
+const FUSE_SUPER_MAGIC: rustix::fs::FsWord = 0x6573_5546;
 
 /// Where a region lies, as the front end says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Region {
                 if has < end {
                     return Err(MemoryError::FileTooShort { guest, needed: end, has });
                 }
-                if i64::try_from(fstatfs(file).map_err(map_error)?.f_type) == Ok(FUSE_SUPER_MAGIC) {
+                if fstatfs(file).map_err(map_error)?.f_type == FUSE_SUPER_MAGIC {
                     return Err(MemoryError::Kind { guest, what: "a FUSE file" });
                 }
             }

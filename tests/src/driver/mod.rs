@@ -1,16 +1,23 @@
 //! A virtual guest: memory, a virtio-net driver, and the two ways in which it meets the adapter.
 //!
 //! - [`VirtualNic`]: in one process, under a virtual clock; the driver's rings are directly behind the queues.
+//! - [`Guest`]: at a real vhost-user socket, with real descriptors; [`Wire`] is its side of the protocol.
 //!
 //! The driver keeps to the rules and asserts that the device does. Whoever wants to break rules has
 //! [`DriverRing`] and [`GuestMemory`], which let everything be written.
 
+mod echo;
+mod guest;
 mod memory;
 mod nic;
 mod ring;
 mod virtual_nic;
+mod wire;
 
+pub use echo::{Echo, EchoCounters};
+pub use guest::{Guest, start_ring};
 pub use memory::{BASE, GuestMemory};
 pub use nic::{Features, HEADER, NetDriver};
 pub use ring::{Buffer, DriverRing, INDIRECT, NEXT, WRITE};
-pub use virtual_nic::VirtualNic;
+pub use virtual_nic::{Ends, VirtualNic};
+pub use wire::{Request, Wire};

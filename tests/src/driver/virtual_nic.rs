@@ -8,7 +8,10 @@ use niv_adapter::vhost::ring::{Direction, RingAddress, RingFeatures, RingSetup, 
 use std::io;
 use std::sync::Arc;
 
-/// Both ends of one queue pair.
+/// A virtual guest's driver, and the two queues that an adapter would have for it.
+pub type Ends = (NetDriver, Box<dyn RxQueue>, Box<dyn TxQueue>);
+
+/// Both sides of one queue pair.
 pub struct VirtualNic {
     /// The guest's side.
     pub driver: NetDriver,
@@ -24,7 +27,7 @@ impl VirtualNic {
     ///
     /// # Errors
     /// When there is no memory.
-    pub fn new(features: Features) -> io::Result<(NetDriver, Box<dyn RxQueue>, Box<dyn TxQueue>)> {
+    pub fn ends(features: Features) -> io::Result<Ends> {
         let nic = Self::stopped(features)?;
         nic.start((0, 0));
         let (rx, tx) = nic.queues();

@@ -1,0 +1,56 @@
+//! Which virtio and vhost-user features are offered, and what an accepted set means.
+
+use super::ring::RingFeatures;
+use vhost::vhost_user::{VhostUserProtocolFeatures as Protocol, VhostUserVirtioFeatures};
+use virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
+use virtio_bindings::virtio_net::{
+    VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_MQ, VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_MTU,
+    VIRTIO_NET_F_STATUS,
+};
+use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
+
+/// `VHOST_USER_F_PROTOCOL_FEATURES`.
+pub(super) const PROTOCOL_FEATURES: u64 = VhostUserVirtioFeatures::PROTOCOL_FEATURES.bits();
+
+/// `VIRTIO_F_VERSION_1`.
+pub(super) const VERSION_1: u64 = 1 << VIRTIO_F_VERSION_1;
+
+/// Virtio features for a guest. No offloads: what a guest sends is then complete, and so is what it gets.
+/// Legacy drivers (no `VIRTIO_F_VERSION_1`, a header of 10 octets) are not served: every driver of the last
+/// ten years accepts it, and two header formats would cost every frame a branch.
+pub(super) fn virtio(queue_pairs: u16, mtu: u16) -> u64 {
+    let mut offered = VERSION_1
+        | PROTOCOL_FEATURES
+        | 1 << VIRTIO_RING_F_INDIRECT_DESC
+        | 1 << VIRTIO_RING_F_EVENT_IDX
+        | 1 << VIRTIO_NET_F_MRG_RXBUF
+        | 1 << VIRTIO_NET_F_STATUS
+        | 1 << VIRTIO_NET_F_GUEST_ANNOUNCE;
+    if queue_pairs > 1 {
+        offered |= 1 << VIRTIO_NET_F_MQ;
+    }
+    if mtu > 0 {
+        offered |= 1 << VIRTIO_NET_F_MTU;
+    }
+    offered
+}
+
+/// vhost-user protocol features.
+pub(super) fn protocol(mtu: u16) -> Protocol {
+    let offered = Protocol::MQ
+        | Protocol::REPLY_ACK
+        | Protocol::CONFIGURE_MEM_SLOTS
+        | Protocol::STATUS
+        | Protocol::RARP;
+    if mtu > 0 { offered | Protocol::MTU } else { offered }
+}
+
+/// What an accepted set means for rings.
+pub(super) fn ring(accepted: u64) -> RingFeatures {
+    let has = |bit: u32| accepted & 1 << bit != 0;
+    RingFeatures {
+        indirect: has(VIRTIO_RING_F_INDIRECT_DESC),
+        event_idx: has(VIRTIO_RING_F_EVENT_IDX),
+        mergeable: has(VIRTIO_NET_F_MRG_RXBUF),
+    }
+}

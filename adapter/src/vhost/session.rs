@@ -1,0 +1,550 @@
+//! One connection of a front end: its requests, and what they make of the rings.
+//!
+//! A request only changes what is known; then [`Session::settle`] compares what every ring should do with what
+//! it does. So the order of requests does not matter (QEMU enables rings before it sets features), and there
+//! is one place that starts rings and one that says why a ring does not run.
+//!
+//! ```text
+//!   runs =  features with VERSION_1  and  memory  and  size, addresses
+//!           and  started (kick descriptor since the last GET_VRING_BASE)
+//!           and  enabled (by request; by default where protocol features were not accepted)
+//! ```
+//!
+//! Whatever a request takes away stops the rings concerned before it is answered.
+
+use super::features::{self, PROTOCOL_FEATURES, VERSION_1};
+use super::memory::{MemoryError, MemoryMap, Region, RegionInfo};
+use super::message::Message;
+use super::peer;
+use super::ring::{MAX_RING_SIZE, RingAddress, RingSetup, RingSlot};
+use super::vnic::{Cause, FrontendEvent, GuestInfo, Status, VnicMonitor};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use vhost::vhost_user::VhostUserProtocolFeatures as Protocol;
+use vhost::vhost_user::message::{
+    FrontendReq, VhostUserMemory, VhostUserMemoryRegion, VhostUserU64, VhostUserVringAddr,
+    VhostUserVringState,
+};
+use vm_memory::ByteValued;
+
+/// Index of a ring in the payloads that carry a descriptor; bit 8 says that none came.
+const VRING_INDEX_MASK: u64 = 0xff;
+const VRING_NOFD: u64 = 0x100;
+
+/// Smallest MTU of IPv4 (RFC 791), and of virtio-net.
+const MIN_MTU: u64 = 68;
+
+/// Why a request was refused. The front end is told if it asked to be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("request {0} is unknown")]
+    Unknown(u32),
+    #[error("{0:?} was not offered")]
+    NotOffered(FrontendReq),
+    #[error("{0:?} has a payload of the wrong size")]
+    Size(FrontendReq),
+    #[error("{0:?} came with the wrong number of file descriptors")]
+    Descriptors(FrontendReq),
+    #[error("there is no ring {0}")]
+    NoRing(u64),
+    #[error("ring {0} cannot have {1} slots (a power of two up to {MAX_RING_SIZE})")]
+    RingSize(u32, u32),
+    #[error("ring {0} cannot begin at {1}")]
+    RingBase(u32, u32),
+    #[error("{0} is not 0 or 1")]
+    Enable(u32),
+    #[error("the descriptor for ring {0} is not an eventfd")]
+    NotEventfd(usize),
+    #[error("ring {0} has no kick descriptor, and polling is not offered")]
+    NoKick(usize),
+    #[error("features {0:#x} were not offered")]
+    Features(u64),
+    #[error("an MTU of {0} (68 to {1} are possible)")]
+    Mtu(u64, u16),
+    #[error("there is no such memory region")]
+    NoRegion,
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+}
+
+/// What goes back for a request that was carried out.
+enum Answer {
+    /// An acknowledgement, if asked for.
+    Done,
+    /// A reply of its own.
+    Number(u64),
+    /// A reply of its own.
+    State(VhostUserVringState),
+}
+
+#[derive(Debug, Default)]
+struct Vring {
+    size: u16,
+    at: Option<RingAddress>,
+    base: u16,
+    kick: Option<Arc<OwnedFd>>,
+    call: Option<Arc<OwnedFd>>,
+    err: Option<Arc<OwnedFd>>,
+    enabled: Option<bool>,
+    runs: bool,
+    wrong: Option<&'static str>,
+}
+
+/// The state of one connection.
+pub(super) struct Session {
+    monitor: Arc<VnicMonitor>,
+    vrings: Vec<Vring>,
+    offered: u64,
+    accepted: Option<u64>,
+    offered_protocol: Protocol,
+    protocol: u64,
+    memory: Option<Arc<MemoryMap>>,
+    memory_refused: Option<String>,
+    not_shared: bool,
+    largest_mtu: u16,
+    mtu: u16,
+    status: u8,
+    pid: Option<i32>,
+    events: Vec<FrontendEvent>,
+}
+
+impl Session {
+    /// A fresh connection to a vNIC; `pid` is at its other end.
+    pub(super) fn new(monitor: Arc<VnicMonitor>, largest_mtu: u16, pid: Option<i32>) -> Self {
+        let pairs = monitor.pairs().len();
+        let mut session = Self {
+            vrings: (0..2 * pairs).map(|_| Vring::default()).collect(),
+            offered: features::virtio(pairs as u16, largest_mtu),
+            accepted: None,
+            offered_protocol: features::protocol(largest_mtu),
+            protocol: 0,
+            memory: None,
+            memory_refused: None,
+            not_shared: false,
+            largest_mtu,
+            mtu: 0,
+            status: 0,
+            pid,
+            events: vec![FrontendEvent::Connected],
+            monitor,
+        };
+        session.settle();
+        session
+    }
+
+    /// What happened since this was last called.
+    pub(super) fn events(&mut self) -> std::vec::Drain<'_, FrontendEvent> {
+        self.events.drain(..)
+    }
+
+    /// The front end is gone: all rings stop.
+    pub(super) fn close(&mut self) {
+        self.reset();
+        *self.monitor.status.lock() = Status::default();
+        self.events.push(FrontendEvent::Disconnected);
+    }
+
+    /// Carries out a request; the payload of the reply, if there is to be one.
+    pub(super) fn handle(&mut self, mut message: Message) -> Option<Vec<u8>> {
+        let done = match message.request() {
+            Some(request) => self.request(request, &mut message),
+            None => Err(Refusal::Unknown(message.code)),
+        };
+        self.settle();
+        let acknowledge = message.need_reply && self.protocol & Protocol::REPLY_ACK.bits() != 0;
+        match done {
+            Ok(Answer::Number(value)) => Some(value.to_ne_bytes().to_vec()),
+            Ok(Answer::State(state)) => Some(state.as_slice().to_vec()),
+            Ok(Answer::Done) => acknowledge.then(|| 0u64.to_ne_bytes().to_vec()),
+            Err(refusal) => {
+                tracing::warn!(vnic = self.monitor.name(), "vhost-user request refused: {refusal}");
+                self.monitor.requests_refused.fetch_add(1, Ordering::Relaxed);
+                if let Refusal::Memory(error) = &refusal {
+                    self.memory_refused = Some(error.to_string());
+                    self.settle();
+                }
+                // A front end that waits for a reply gets one, whatever it asked.
+                (acknowledge || message.request().is_some_and(waits)).then(|| 1u64.to_ne_bytes().to_vec())
+            }
+        }
+    }
+
+    fn request(&mut self, request: FrontendReq, message: &mut Message) -> Result<Answer, Refusal> {
+        use FrontendReq as R;
+        match request {
+            R::GET_FEATURES => return Ok(Answer::Number(self.offered)),
+            R::SET_FEATURES => return self.set_features(number(request, message)?),
+            R::GET_PROTOCOL_FEATURES => return Ok(Answer::Number(self.offered_protocol.bits())),
+            R::SET_PROTOCOL_FEATURES => {
+                let accepted = number(request, message)?;
+                if accepted & !self.offered_protocol.bits() != 0 {
+                    return Err(Refusal::Features(accepted & !self.offered_protocol.bits()));
+                }
+                self.protocol = accepted;
+            }
+            R::SET_OWNER => {}
+            R::RESET_OWNER | R::RESET_DEVICE => self.reset(),
+            R::GET_QUEUE_NUM => return Ok(Answer::Number(self.monitor.pairs().len() as u64)),
+            R::SET_MEM_TABLE => self.set_memory_table(message)?,
+            R::GET_MAX_MEM_SLOTS => return Ok(Answer::Number(super::memory::MAX_REGIONS as u64)),
+            R::ADD_MEM_REG => self.add_region(message)?,
+            R::REM_MEM_REG => self.remove_region(message)?,
+            R::SET_VRING_NUM => {
+                let VhostUserVringState { index, num } = body(request, message)?;
+                let size = u16::try_from(num).ok().filter(|n| n.is_power_of_two() && *n <= MAX_RING_SIZE);
+                let size = size.ok_or(Refusal::RingSize(index, num))?;
+                self.stopped(index.into())?.size = size;
+            }
+            R::SET_VRING_ADDR => {
+                let addr: VhostUserVringAddr = body(request, message)?;
+                let at = RingAddress { desc: addr.descriptor, avail: addr.available, used: addr.used };
+                self.stopped(addr.index.into())?.at = Some(at);
+            }
+            R::SET_VRING_BASE => {
+                let VhostUserVringState { index, num } = body(request, message)?;
+                let base = u16::try_from(num).map_err(|_| Refusal::RingBase(index, num))?;
+                self.stopped(index.into())?.base = base;
+            }
+            R::GET_VRING_BASE => {
+                let VhostUserVringState { index, .. } = body(request, message)?;
+                let vring = self.stopped(index.into())?;
+                // The ring is started again by a new kick descriptor.
+                vring.kick = None;
+                return Ok(Answer::State(VhostUserVringState::new(index, vring.base.into())));
+            }
+            R::SET_VRING_ENABLE => {
+                let VhostUserVringState { index, num } = body(request, message)?;
+                let vring = self.vrings.get_mut(index as usize).ok_or(Refusal::NoRing(index.into()))?;
+                vring.enabled = Some(match num {
+                    0 => false,
+                    1 => true,
+                    other => return Err(Refusal::Enable(other)),
+                });
+            }
+            R::SET_VRING_KICK => {
+                let (index, fd) = self.ring_fd(request, message)?;
+                let kick = fd.ok_or(Refusal::NoKick(index))?;
+                self.stopped(index as u64)?.kick = Some(kick);
+            }
+            R::SET_VRING_CALL => {
+                let (index, fd) = self.ring_fd(request, message)?;
+                self.with_ring(index, |vring, slot| {
+                    vring.call.clone_from(&fd);
+                    slot.set_call(fd);
+                })?;
+            }
+            R::SET_VRING_ERR => {
+                let (index, fd) = self.ring_fd(request, message)?;
+                self.with_ring(index, |vring, _| vring.err = fd)?;
+            }
+            R::SET_STATUS => {
+                let status = number(request, message)?;
+                self.status = status as u8;
+                if self.status == 0 {
+                    self.reset();
+                }
+            }
+            R::GET_STATUS => return Ok(Answer::Number(self.status.into())),
+            R::SEND_RARP => {
+                let [a, b, c, d, e, f, _, _] = number(request, message)?.to_ne_bytes();
+                self.events.push(FrontendEvent::Announce([a, b, c, d, e, f]));
+            }
+            R::NET_SET_MTU => {
+                let mtu = number(request, message)?;
+                let legal = mtu >= MIN_MTU && mtu <= self.largest_mtu.into();
+                self.mtu = legal.then_some(mtu as u16).ok_or(Refusal::Mtu(mtu, self.largest_mtu))?;
+            }
+            other => return Err(Refusal::NotOffered(other)),
+        }
+        Ok(Answer::Done)
+    }
+
+    fn set_features(&mut self, accepted: u64) -> Result<Answer, Refusal> {
+        if self.accepted != Some(accepted) {
+            self.stop_all();
+        }
+        self.accepted = Some(accepted);
+        let surplus = accepted & !self.offered;
+        if surplus != 0 { Err(Refusal::Features(surplus)) } else { Ok(Answer::Done) }
+    }
+
+    /// A ring's number and descriptor. The descriptor must be an eventfd, the only thing that a write of eight
+    /// octets can neither block nor hurt; it is made non-blocking.
+    fn ring_fd(
+        &self,
+        request: FrontendReq,
+        message: &mut Message,
+    ) -> Result<(usize, Option<Arc<OwnedFd>>), Refusal> {
+        let value = number(request, message)?;
+        let index = (value & VRING_INDEX_MASK) as usize;
+        if index >= self.vrings.len() {
+            return Err(Refusal::NoRing(value & VRING_INDEX_MASK));
+        }
+        if value & VRING_NOFD != 0 {
+            return Ok((index, None));
+        }
+        let fd = message.take_fd().ok_or(Refusal::Descriptors(request))?;
+        // An anonymous inode has no file type.
+        let anonymous =
+            fstat(&fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Unknown);
+        let nonblocking = fcntl_getfl(&fd).and_then(|flags| fcntl_setfl(&fd, flags | OFlags::NONBLOCK));
+        if !anonymous || nonblocking.is_err() {
+            return Err(Refusal::NotEventfd(index));
+        }
+        Ok((index, Some(Arc::new(fd))))
+    }
+
+    fn with_ring(&mut self, index: usize, change: impl FnOnce(&mut Vring, &RingSlot)) -> Result<(), Refusal> {
+        let no_ring = || Refusal::NoRing(index as u64);
+        let slot = self.monitor.slot(index).ok_or_else(no_ring)?;
+        change(self.vrings.get_mut(index).ok_or_else(no_ring)?, slot);
+        Ok(())
+    }
+
+    fn set_memory_table(&mut self, message: &mut Message) -> Result<(), Refusal> {
+        let request = FrontendReq::SET_MEM_TABLE;
+        let (head, rest) =
+            message.payload.split_at_checked(size_of::<VhostUserMemory>()).ok_or(Refusal::Size(request))?;
+        let count = VhostUserMemory::from_slice(head).ok_or(Refusal::Size(request))?.num_regions as usize;
+        let regions = rest.chunks_exact(size_of::<VhostUserMemoryRegion>());
+        // The payload may be longer than the table (QEMU's structure has room for eight).
+        if regions.len() < count {
+            return Err(Refusal::Size(request));
+        }
+        self.stop_all();
+        self.memory = None;
+        self.memory_refused = None;
+        self.not_shared = count > 0 && message.fds.is_empty();
+        if message.fds.len() != count {
+            return Err(Refusal::Descriptors(request));
+        }
+        let mapped: Result<Vec<_>, _> = regions
+            .take(count)
+            .zip(&message.fds)
+            .map(|(bytes, fd)| {
+                let region = VhostUserMemoryRegion::from_slice(bytes).ok_or(Refusal::Size(request))?;
+                self.map(*region, fd)
+            })
+            .collect();
+        self.replace_memory(mapped?)
+    }
+
+    fn map(&mut self, region: VhostUserMemoryRegion, fd: &OwnedFd) -> Result<Arc<Region>, Refusal> {
+        let info = RegionInfo {
+            guest: region.guest_phys_addr,
+            user: region.user_addr,
+            size: region.memory_size,
+            offset: region.mmap_offset,
+        };
+        if self.pid.is_some_and(|pid| peer::maps_privately(pid, info.user, fd.as_fd())) {
+            self.not_shared = true;
+        }
+        Ok(Arc::new(Region::map(info, fd.as_fd())?))
+    }
+
+    fn single_region(message: &Message) -> Result<VhostUserMemoryRegion, Refusal> {
+        // Eight octets of padding come first.
+        let bytes = message.payload.get(8..).unwrap_or_default();
+        VhostUserMemoryRegion::from_slice(bytes).copied().ok_or(Refusal::Size(FrontendReq::ADD_MEM_REG))
+    }
+
+    fn add_region(&mut self, message: &mut Message) -> Result<(), Refusal> {
+        let region = Self::single_region(message)?;
+        let fd = message.take_fd().ok_or(Refusal::Descriptors(FrontendReq::ADD_MEM_REG))?;
+        let mut regions = self.regions();
+        regions.push(self.map(region, &fd)?);
+        self.stop_all();
+        self.replace_memory(regions)
+    }
+
+    fn remove_region(&mut self, message: &Message) -> Result<(), Refusal> {
+        let region = Self::single_region(message)?;
+        let mut regions = self.regions();
+        let before = regions.len();
+        regions.retain(|known| {
+            let info = known.info();
+            info.guest != region.guest_phys_addr
+                || info.user != region.user_addr
+                || info.size != region.memory_size
+        });
+        if regions.len() == before {
+            return Err(Refusal::NoRegion);
+        }
+        self.stop_all();
+        self.replace_memory(regions)
+    }
+
+    fn regions(&self) -> Vec<Arc<Region>> {
+        self.memory.as_ref().map_or_else(Vec::new, |map| map.regions().to_vec())
+    }
+
+    fn replace_memory(&mut self, regions: Vec<Arc<Region>>) -> Result<(), Refusal> {
+        let map = MemoryMap::new(regions)?;
+        self.memory = (!map.regions().is_empty()).then(|| Arc::new(map));
+        self.memory_refused = None;
+        self.events.push(FrontendEvent::Memory);
+        Ok(())
+    }
+
+    /// The ring, stopped: whoever changes it starts it again by `settle`.
+    fn stopped(&mut self, index: u64) -> Result<&mut Vring, Refusal> {
+        let at = usize::try_from(index).map_err(|_| Refusal::NoRing(index))?;
+        self.stop(at);
+        self.vrings.get_mut(at).ok_or(Refusal::NoRing(index))
+    }
+
+    fn stop(&mut self, index: usize) {
+        let (Some(vring), Some(slot)) = (self.vrings.get_mut(index), self.monitor.slot(index)) else {
+            return;
+        };
+        if core::mem::take(&mut vring.runs) {
+            if let Some(base) = slot.stop() {
+                vring.base = base;
+            }
+            self.events
+                .push(FrontendEvent::RingStop { pair: (index / 2) as u16, direction: slot.direction() });
+        }
+    }
+
+    fn stop_all(&mut self) {
+        for index in 0..self.vrings.len() {
+            self.stop(index);
+        }
+    }
+
+    /// All rings stop, and begin again only with new kick descriptors.
+    fn reset(&mut self) {
+        self.stop_all();
+        for vring in &mut self.vrings {
+            vring.kick = None;
+        }
+    }
+
+    /// Starts and stops rings so that they do what is known; says in the monitor why they do not run.
+    fn settle(&mut self) {
+        for index in 0..self.vrings.len() {
+            match self.setup(index) {
+                Some(setup) if !self.vrings.get(index).is_some_and(|vring| vring.runs) => {
+                    self.start(index, &setup);
+                }
+                Some(_) => {}
+                None => self.stop(index),
+            }
+        }
+        let cause = self.cause();
+        let mut status = self.monitor.status.lock();
+        if cause == Cause::NotShared && status.cause != cause {
+            tracing::warn!(vnic = self.monitor.name(), "{cause}");
+        }
+        status.cause = cause;
+        status.guest = Some(GuestInfo {
+            pid: self.pid,
+            features: self.accepted.unwrap_or(0),
+            protocol_features: self.protocol,
+            mtu: self.mtu,
+        });
+    }
+
+    fn start(&mut self, index: usize, setup: &RingSetup) {
+        let (Some(vring), Some(slot)) = (self.vrings.get_mut(index), self.monitor.slot(index)) else {
+            return;
+        };
+        if slot.start(setup) {
+            vring.runs = true;
+            vring.wrong = None;
+            self.events
+                .push(FrontendEvent::RingStart { pair: (index / 2) as u16, direction: slot.direction() });
+        } else {
+            vring.wrong = Some("its addresses are not in shared memory or not aligned");
+        }
+    }
+
+    /// What the ring is to run with, if it is to run.
+    fn setup(&self, index: usize) -> Option<RingSetup> {
+        let vring = self.vrings.get(index)?;
+        let accepted = self.accepted.filter(|bits| bits & VERSION_1 != 0 && bits & !self.offered == 0)?;
+        let enabled = vring.enabled.unwrap_or(accepted & PROTOCOL_FEATURES == 0);
+        let at = vring.at.filter(|_| enabled && vring.size > 0 && !self.not_shared)?;
+        Some(RingSetup {
+            memory: Arc::clone(self.memory.as_ref()?),
+            at,
+            size: vring.size,
+            base: vring.base,
+            features: features::ring(accepted),
+            kick: Some(Arc::clone(vring.kick.as_ref()?)),
+            call: vring.call.clone(),
+            err: vring.err.clone(),
+        })
+    }
+
+    /// Why the rings of the first pair do not run.
+    fn cause(&self) -> Cause {
+        if self.not_shared {
+            return Cause::NotShared;
+        }
+        if let Some(error) = &self.memory_refused {
+            return Cause::Memory(error.clone());
+        }
+        // QEMU sets no feature but its own before the driver runs.
+        let driver = self.accepted.unwrap_or(0) & !PROTOCOL_FEATURES;
+        if driver == 0 {
+            return Cause::NoDriver;
+        }
+        if driver & !self.offered != 0 {
+            return Cause::Features(driver & !self.offered);
+        }
+        if driver & VERSION_1 == 0 {
+            return Cause::Legacy;
+        }
+        if self.memory.is_none() {
+            return Cause::NoMemory;
+        }
+        for (index, vring) in self.vrings.iter().enumerate().take(2) {
+            let ring = |what| Cause::Ring(index as u16, what);
+            if let Some(wrong) = vring.wrong {
+                return ring(wrong);
+            }
+            if vring.size == 0 || vring.at.is_none() {
+                return ring("not set up");
+            }
+            if vring.kick.is_none() {
+                return ring("stopped by the guest");
+            }
+        }
+        Cause::NotEnabled
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Front ends wait for a reply of its own to these, acknowledged or not.
+fn waits(request: FrontendReq) -> bool {
+    use FrontendReq as R;
+    matches!(
+        request,
+        R::GET_VRING_BASE
+            | R::GET_CONFIG
+            | R::GET_INFLIGHT_FD
+            | R::SET_LOG_BASE
+            | R::GET_SHARED_OBJECT
+            | R::SET_DEVICE_STATE_FD
+            | R::CHECK_DEVICE_STATE
+            | R::GET_SHMEM_CONFIG
+            | R::POSTCOPY_ADVISE
+            | R::POSTCOPY_END
+    )
+}
+
+fn body<T: ByteValued>(request: FrontendReq, message: &Message) -> Result<T, Refusal> {
+    message.body().ok_or(Refusal::Size(request))
+}
+
+fn number(request: FrontendReq, message: &Message) -> Result<u64, Refusal> {
+    body::<VhostUserU64>(request, message).map(|body| body.value)
+}

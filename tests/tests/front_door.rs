@@ -1,0 +1,357 @@
+//! The front door over real sockets: guests that come and go, lie, and leave half way.
+
+use link::{Monitor, PortState};
+use niv_adapter::vhost::{FrontDoor, FrontendEvent, Vnic, VnicConfig, VnicMonitor};
+use niv_lab::driver::{Echo, Features, Guest, Request, Wire};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+const SOON: Duration = Duration::from_secs(5);
+
+struct Bench {
+    door: FrontDoor,
+    monitor: Arc<VnicMonitor>,
+    vnic: Option<Vnic>,
+    socket: PathBuf,
+    events: mpsc::Receiver<FrontendEvent>,
+    _folder: tempfile::TempDir,
+}
+
+fn config(socket: &Path) -> VnicConfig {
+    VnicConfig {
+        name: "vnic0".to_owned(),
+        socket: socket.to_owned(),
+        client: false,
+        queue_pairs: 1,
+        mtu: 1500,
+        socket_mode: None,
+        socket_group: None,
+    }
+}
+
+fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("vnic0.sock");
+    let door = FrontDoor::start().unwrap();
+    let (send, events) = mpsc::channel();
+    let vnic = door.add(&config(&socket), Box::new(move |event| drop(send.send(event)))).unwrap();
+    Bench { door, monitor: Arc::clone(&vnic.monitor), vnic: Some(vnic), socket, events, _folder: folder }
+}
+
+impl Bench {
+    fn echo(&mut self) -> Echo {
+        Echo::start(self.vnic.take().unwrap(), false).unwrap()
+    }
+
+    fn cause(&self) -> String {
+        match self.monitor.state() {
+            PortState::Up => "up".to_owned(),
+            PortState::Down { cause } => cause,
+        }
+    }
+
+    fn await_event(&self, wanted: impl Fn(&FrontendEvent) -> bool) {
+        let deadline = Instant::now() + SOON;
+        while !wanted(&self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap())
+        {
+        }
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        self.monitor.counters().iter().find(|c| c.name == name).unwrap_or_else(|| panic!("no {name}")).value
+    }
+}
+
+fn frame(number: u64, len: usize) -> Vec<u8> {
+    let mut frame: Vec<u8> = (0..len).map(|i| i as u8).collect();
+    frame[14..22].copy_from_slice(&number.to_ne_bytes());
+    frame
+}
+
+fn ping(guest: &mut Guest, number: u64, len: usize) {
+    let sent = frame(number, len);
+    assert!(guest.send(&sent));
+    assert_eq!(guest.recv(SOON).as_deref(), Some(&sent[..]), "frame {number} of {len} octets");
+}
+
+#[test]
+fn frames_pass_both_ways_in_every_shape() {
+    let shapes = [
+        Features::default(),
+        Features::plain(),
+        Features { event_idx: false, ..Features::default() },
+        Features { indirect: false, tx_pieces: 5, tx_header_apart: true, ..Features::default() },
+        Features { tx_pieces: 5, tx_header_apart: true, rx_header_apart: true, ..Features::plain() },
+        Features { rx_buffer: 128, ..Features::default() },
+        Features { queue_size: 1024, ..Features::default() },
+    ];
+    let mut bench = bench();
+    let echo = bench.echo();
+    for features in shapes {
+        let mut guest = Guest::connect(&bench.socket, features).unwrap();
+        for number in 0..3 * u64::from(features.queue_size) {
+            ping(&mut guest, number, 60 + (number as usize * 37) % 1400);
+        }
+        guest.disconnect();
+        bench.await_event(|event| *event == FrontendEvent::Disconnected);
+    }
+    assert_eq!(bench.cause(), "no guest");
+    drop(echo);
+}
+
+fn threads_and_fds() -> (usize, usize) {
+    let count = |folder: &str| fs::read_dir(folder).unwrap().count();
+    (count("/proc/self/task"), count("/proc/self/fd"))
+}
+
+#[test]
+fn a_guest_leaves_and_returns_two_hundred_times() {
+    // Other tests of this process open descriptors, too: a process of its own.
+    const ALONE: &str = "NIV_LEAK_TEST";
+    if std::env::var_os(ALONE).is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_guest_leaves_and_returns_two_hundred_times", "--test-threads=1"])
+            .env(ALONE, "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let mut bench = bench();
+    let echo = bench.echo();
+    let mut guest = Guest::new(Features::default()).unwrap();
+    let mut before = None;
+    for round in 0..200 {
+        // Returns to where it was, as QEMU does when the back end has gone: no frame twice, none lost.
+        guest.reconnect(&bench.socket).unwrap();
+        for number in 0..5 {
+            ping(&mut guest, round * 5 + number, 100);
+        }
+        guest.disconnect();
+        bench.await_event(|event| *event == FrontendEvent::Disconnected);
+        let now = threads_and_fds();
+        assert_eq!(*before.get_or_insert(now), now, "threads, descriptors after round {round}");
+    }
+    assert_eq!(bench.counter("guest_connections"), 200);
+    assert_eq!(bench.counter("rx_frames"), 1000);
+    assert_eq!(bench.counter("tx_frames"), 1000);
+    drop(echo);
+}
+
+#[test]
+fn a_second_guest_is_turned_away_while_the_first_lives() {
+    let mut bench = bench();
+    let echo = bench.echo();
+    let mut first = Guest::connect(&bench.socket, Features::default()).unwrap();
+    let second = Wire::connect(&bench.socket).unwrap();
+    assert_eq!(second.reply().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    ping(&mut first, 1, 64);
+    assert_eq!(bench.counter("guest_turned_away"), 1);
+    // One that is killed and back at once is no second guest.
+    first.disconnect();
+    first.reconnect(&bench.socket).unwrap();
+    ping(&mut first, 2, 64);
+    drop(echo);
+}
+
+#[test]
+fn the_base_is_where_the_ring_stopped() {
+    let mut bench = bench();
+    let echo = bench.echo();
+    let mut guest = Guest::connect(&bench.socket, Features::default()).unwrap();
+    for number in 0..300 {
+        ping(&mut guest, number, 64);
+    }
+    assert_eq!(guest.stop().unwrap(), [300, 300]);
+    assert_eq!(bench.cause(), "ring 0: stopped by the guest");
+    drop(echo);
+}
+
+#[test]
+fn causes_say_what_is_missing() {
+    let bench = bench();
+    assert_eq!(bench.cause(), "no guest");
+    let mut wire = Wire::connect(&bench.socket).unwrap();
+    wire.set_number(Request::SET_PROTOCOL_FEATURES, 1 << 3).unwrap();
+    wire.acknowledge = true;
+    wire.set(Request::SET_OWNER, &[], &[]).unwrap();
+    assert_eq!(bench.cause(), "waiting for the guest's driver");
+    wire.set_number(Request::SET_FEATURES, 1 << 30 | 1 << 15).unwrap();
+    assert_eq!(bench.cause(), "the guest's driver speaks legacy virtio (VIRTIO_F_VERSION_1 is required)");
+    wire.set_number(Request::SET_FEATURES, 1 << 32 | 1 << 30 | 1 << 7).unwrap_err();
+    assert_eq!(bench.cause(), "the guest accepted features that were not offered (0x80)");
+    wire.set_number(Request::SET_FEATURES, 1 << 32 | 1 << 30).unwrap();
+    assert_eq!(bench.cause(), "the guest shares no memory (add a memory backend with share=on)");
+    let mut table = 1u64.to_ne_bytes().to_vec();
+    table.extend([0u64, 4096, 0, 0].into_iter().flat_map(u64::to_ne_bytes));
+    wire.set(Request::SET_MEM_TABLE, &table, &[]).unwrap_err();
+    assert_eq!(bench.cause(), "guest memory is not shared (add share=on to the memory backend)");
+    let memory = rustix::fs::memfd_create("short", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    let fd = std::os::fd::AsFd::as_fd(&memory);
+    wire.set(Request::SET_MEM_TABLE, &table, &[fd]).unwrap_err();
+    assert_eq!(bench.cause(), "guest memory region at 0x0 needs 4096 octets of its file, which has 0");
+    rustix::fs::ftruncate(&memory, 4096).unwrap();
+    wire.set(Request::SET_MEM_TABLE, &table, &[fd]).unwrap();
+    assert_eq!(bench.cause(), "ring 0: not set up");
+    wire.set_ring(Request::SET_VRING_NUM, 0, 100).unwrap_err();
+    wire.set_ring(Request::SET_VRING_NUM, 2, 128).unwrap_err();
+    wire.set_ring(Request::SET_VRING_BASE, 0, 65_536).unwrap_err();
+    wire.set_number(Request::SET_VRING_KICK, 0x100).unwrap_err();
+    wire.set_fd(Request::SET_VRING_CALL, 0, fd).unwrap_err();
+    assert_eq!(bench.counter("guest_requests_refused"), 8);
+    drop(wire);
+    bench.await_event(|event| *event == FrontendEvent::Disconnected);
+    assert_eq!(bench.cause(), "no guest");
+}
+
+#[test]
+fn privately_mapped_memory_is_named() {
+    use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+    let bench = bench();
+    let memory = rustix::fs::memfd_create("private", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::fs::ftruncate(&memory, 4096).unwrap();
+    // SAFETY: a fresh mapping, unmapped below, never followed.
+    let map = unsafe {
+        mmap(std::ptr::null_mut(), 4096, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE, &memory, 0)
+    }
+    .unwrap();
+    let wire = Wire::connect(&bench.socket).unwrap();
+    let mut table = 1u64.to_ne_bytes().to_vec();
+    table.extend([0u64, 4096, map.addr() as u64, 0].into_iter().flat_map(u64::to_ne_bytes));
+    wire.set(Request::SET_MEM_TABLE, &table, &[std::os::fd::AsFd::as_fd(&memory)]).unwrap();
+    wire.get(Request::GET_FEATURES).unwrap();
+    assert_eq!(bench.cause(), "guest memory is not shared (add share=on to the memory backend)");
+    // SAFETY: as above.
+    unsafe { munmap(map, 4096) }.unwrap();
+}
+
+#[test]
+fn unknown_requests_are_answered_not_fatal() {
+    let bench = bench();
+    let mut wire = Wire::connect(&bench.socket).unwrap();
+    wire.set_number(Request::SET_PROTOCOL_FEATURES, 1 << 3 | 1 << 16 | 1 << 4 | 1 << 2).unwrap();
+    wire.send(4711, 0x9, &[1, 2, 3], &[]).unwrap();
+    assert_eq!(wire.reply().unwrap(), (4711, 1u64.to_ne_bytes().to_vec()));
+    wire.send(4711, 0x1, &[], &[]).unwrap();
+    wire.acknowledge = true;
+    wire.set_number(Request::SET_STATUS, 7).unwrap();
+    assert_eq!(wire.get(Request::GET_STATUS).unwrap(), 7);
+    wire.set_number(Request::NET_SET_MTU, 1500).unwrap();
+    wire.set_number(Request::NET_SET_MTU, 1501).unwrap_err();
+    wire.set_number(Request::SET_VRING_ENDIAN, 0).unwrap_err();
+    wire.set(Request::SET_LOG_FD, &[], &[]).unwrap_err();
+    let mac = [0x52, 0x54, 0, 0, 0, 1];
+    wire.set_number(Request::SEND_RARP, u64::from_ne_bytes([0x52, 0x54, 0, 0, 0, 1, 0, 0])).unwrap();
+    bench.await_event(|event| *event == FrontendEvent::Announce(mac));
+    assert_eq!(bench.monitor.guest().unwrap().mtu, 1500);
+}
+
+#[test]
+fn what_cannot_be_skipped_closes_the_connection() {
+    let bench = bench();
+    let mut too_many = Vec::new();
+    for octets in [
+        &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], // version 0
+        &[1, 0, 0, 0, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff][..],
+        &[0xff; 64][..],
+    ] {
+        let wire = Wire::connect(&bench.socket).unwrap();
+        wire.raw(octets, &[]).unwrap();
+        assert!(wire.reply().is_err());
+        bench.await_event(|event| *event == FrontendEvent::Disconnected);
+    }
+    let wire = Wire::connect(&bench.socket).unwrap();
+    let fd = std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned().unwrap();
+    too_many.resize_with(200, || std::os::fd::AsFd::as_fd(&fd));
+    wire.send(Request::SET_MEM_TABLE as u32, 1, &[], &too_many).unwrap();
+    assert!(wire.reply().is_err());
+    bench.await_event(|event| *event == FrontendEvent::Disconnected);
+}
+
+#[test]
+fn half_a_message_delays_nobody_else() {
+    let mut bench = bench();
+    let mut other = config(&bench.socket.with_extension("other"));
+    other.name = "vnic1".to_owned();
+    let _vnic = bench.door.add(&other, Box::new(|_| ())).unwrap();
+    let stuck = Wire::connect(&other.socket).unwrap();
+    stuck.raw(&[1, 0, 0, 0, 1], &[]).unwrap();
+    let echo = bench.echo();
+    let mut guest = Guest::connect(&bench.socket, Features::default()).unwrap();
+    ping(&mut guest, 1, 64);
+    // The rest of a question, octet by octet.
+    for octet in [0, 0, 0, 0, 0, 0, 0] {
+        stuck.raw(&[octet], &[]).unwrap();
+    }
+    assert_eq!(stuck.reply().unwrap().0, Request::GET_FEATURES as u32);
+    drop(echo);
+}
+
+#[test]
+fn a_guest_that_reads_no_replies_is_disconnected() {
+    let bench = bench();
+    let wire = Wire::connect(&bench.socket).unwrap();
+    while wire.send(Request::GET_FEATURES as u32, 1, &[], &[]).is_ok() {}
+    bench.await_event(|event| *event == FrontendEvent::Disconnected);
+}
+
+#[test]
+fn memory_can_change_under_a_running_ring() {
+    let mut bench = bench();
+    let echo = bench.echo();
+    let mut guest = Guest::connect(&bench.socket, Features::default()).unwrap();
+    for number in 0..50 {
+        ping(&mut guest, number, 200);
+        guest.share_memory(guest.wire().unwrap()).unwrap();
+    }
+    assert_eq!(guest.stop().unwrap(), [50, 50]);
+    drop(echo);
+}
+
+#[test]
+fn sockets_say_what_is_wrong_with_them() {
+    let bench = bench();
+    let add =
+        |config: VnicConfig| bench.door.add(config, Box::new(|_| ())).map(drop).unwrap_err().to_string();
+    let folder = bench.socket.parent().unwrap();
+    assert_eq!(add(&config(&folder.join("a.sock"))), "vNIC vnic0 exists already");
+    assert!(!folder.join("a.sock").exists());
+    let named = |socket: PathBuf| VnicConfig { name: "vnic1".to_owned(), ..config(&socket) };
+    assert!(add(&named(folder.join("no/a.sock"))).contains("no does not exist"));
+    assert!(add(&named(bench.socket.clone())).ends_with("another process listens on this socket"));
+    fs::write(folder.join("file"), "").unwrap();
+    assert!(add(&named(folder.join("file"))).ends_with("exists and is not a socket"));
+    assert!(add(&VnicConfig { queue_pairs: 0, ..named(folder.join("q")) }).contains("0 queue pairs"));
+    drop(std::os::unix::net::UnixListener::bind(folder.join("stale")).unwrap());
+    assert!(folder.join("stale").exists());
+    let config = VnicConfig { socket_mode: Some(0o600), ..named(folder.join("stale")) };
+    let vnic = bench.door.add(&config, Box::new(|_| ())).unwrap();
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(folder.join("stale")).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(bench.door.remove("vnic1"));
+    assert!(!bench.door.remove("vnic1"));
+    assert!(!folder.join("stale").exists());
+    drop(vnic);
+}
+
+#[test]
+fn a_client_finds_its_front_end_when_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("qemu.sock");
+    let door = FrontDoor::start().unwrap();
+    let vnic = door.add(&VnicConfig { client: true, ..config(&socket) }, Box::new(|_| ())).unwrap();
+    let echo = Echo::start(vnic, false).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let mut guest = Guest::new(Features::default()).unwrap();
+    for round in 0..3 {
+        let (stream, _) = listener.accept().unwrap();
+        guest.start(Wire::new(stream).unwrap(), true).unwrap();
+        ping(&mut guest, round, 64);
+        guest.disconnect();
+    }
+    drop(echo);
+}
