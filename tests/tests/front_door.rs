@@ -264,7 +264,7 @@ fn what_cannot_be_skipped_closes_the_connection() {
         bench.await_event(|event| *event == FrontendEvent::Disconnected);
     }
     let wire = Wire::connect(&bench.socket).unwrap();
-    let fd = std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned().unwrap();
+    let fd = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().unwrap();
     too_many.resize_with(200, || std::os::fd::AsFd::as_fd(&fd));
     wire.send(Request::SET_MEM_TABLE as u32, 1, &[], &too_many).unwrap();
     assert!(wire.reply().is_err());
@@ -315,7 +315,7 @@ fn memory_can_change_under_a_running_ring() {
 fn sockets_say_what_is_wrong_with_them() {
     let bench = bench();
     let add =
-        |config: VnicConfig| bench.door.add(config, Box::new(|_| ())).map(drop).unwrap_err().to_string();
+        |config: &VnicConfig| bench.door.add(config, Box::new(|_| ())).map(drop).unwrap_err().to_string();
     let folder = bench.socket.parent().unwrap();
     assert_eq!(add(&config(&folder.join("a.sock"))), "vNIC vnic0 exists already");
     assert!(!folder.join("a.sock").exists());
