@@ -9,6 +9,9 @@ use std::thread;
 use vntag::check::{self, Violation, Violations};
 use vntag::{Fault, NivTag, Target, Vntag};
 
+/// Of so many words, one goes through `check` as well; a prime, so that every field meets every other.
+const CHECKED: u64 = 61;
+
 /// The fields as the octet table has them.
 struct Naive {
     d: bool,
@@ -90,6 +93,28 @@ fn agrees(found: Violations, lines: &[(Violation, bool)]) -> bool {
     found.len() == expected
 }
 
+/// The tag lines of both ways, named exactly where they apply.
+fn checked(bytes: &[u8], tag: Vntag, n: &Naive) {
+    use Violation::{I9, I10, I11, I12, I13, I14, I20, V5, V6, V7, V8, V9, V10, V11};
+    let found = check::up(bytes, 20);
+    let unassigned = n.src == 0 || n.src == 4095;
+    let lines =
+        [(V5, n.d), (V6, n.p), (V7, n.l), (V8, n.dst > 0), (V9, n.r), (V10, n.ver > 0), (V11, unassigned)];
+    assert!(agrees(found, &lines), "{tag:?}: {found:?}");
+    let found = check::down(bytes, 20);
+    let unicast = !n.p;
+    let lines = [
+        (I9, !n.d),
+        (I10, n.r),
+        (I11, n.ver > 0),
+        (I13, unicast && n.dst > 4095),
+        (I12, unicast && n.dst == 0),
+        (I14, n.p && n.dst == 0),
+        (I20, unicast && n.l && n.src == n.dst),
+    ];
+    assert!(agrees(found, &lines), "{tag:?}: {found:?}");
+}
+
 fn go_through(first: u64, last: u64, step: u64) {
     let mut bytes = [0x52, 0x54, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0, 1, 0x89, 0x26, 0, 0, 0, 0, 0x08, 0x00];
     let mut word = first;
@@ -121,31 +146,11 @@ fn go_through(first: u64, last: u64, step: u64) {
             assert_eq!(emitted == bytes[12..18], source_kept, "{tag:?}");
         }
 
-        use Violation::{I9, I10, I11, I12, I13, I14, I20, V5, V6, V7, V8, V9, V10, V11};
-        let found = check::up(&bytes, 20);
-        let unassigned = n.src == 0 || n.src == 4095;
-        let lines = [
-            (V5, n.d),
-            (V6, n.p),
-            (V7, n.l),
-            (V8, n.dst > 0),
-            (V9, n.r),
-            (V10, n.ver > 0),
-            (V11, unassigned),
-        ];
-        assert!(agrees(found, &lines), "{tag:?}: {found:?}");
-        let found = check::down(&bytes, 20);
-        let unicast = !n.p;
-        let lines = [
-            (I9, !n.d),
-            (I10, n.r),
-            (I11, n.ver > 0),
-            (I13, unicast && n.dst > 4095),
-            (I12, unicast && n.dst == 0),
-            (I14, n.p && n.dst == 0),
-            (I20, unicast && n.l && n.src == n.dst),
-        ];
-        assert!(agrees(found, &lines), "{tag:?}: {found:?}");
+        // What `check` says follows from the same fields: a part of the words is enough, and the rest would double
+        // the time.
+        if word.is_multiple_of(CHECKED) {
+            checked(&bytes, tag, &n);
+        }
         word += step;
     }
 }
