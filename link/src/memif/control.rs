@@ -262,7 +262,7 @@ impl Control {
 
     /// Ends a connection: tells the peer, counts, takes the rings back.
     fn end(&mut self, i: usize, end: &End) {
-        let connection = self.connections.swap_remove(i);
+        let connection = self.connections.remove(i);
         // Somebody who only looked whether the socket is alive is no peer.
         let stranger = matches!(&connection.machine, Machine::Server(server) if !server.claimed());
         if !(stranger && end.fault == Fault::PeerGone) {
@@ -297,7 +297,7 @@ impl Control {
 }
 
 /// The server's part of the memory: maps what the client offers and checks it.
-fn accept_offer(offer: Offer<OwnedFd>) -> Result<Rings, Fault> {
+pub(super) fn accept_offer(offer: Offer<OwnedFd>) -> Result<Rings, Fault> {
     let memory = Arc::new(Memory::map(&offer.regions)?);
     let open = |ring: &RingOffer<OwnedFd>| {
         socket::check_eventfd(&ring.eventfd)?;
@@ -314,7 +314,10 @@ fn accept_offer(offer: Offer<OwnedFd>) -> Result<Rings, Fault> {
 }
 
 /// The client's part, first half: memory with rings in it, and what to tell the server.
-fn make_offer(plan: Plan, buffer_size: u32) -> Result<(Offer<OwnedFd>, Arc<Memory>, Layout), Fault> {
+pub(super) fn make_offer(
+    plan: Plan,
+    buffer_size: u32,
+) -> Result<(Offer<OwnedFd>, Arc<Memory>, Layout), Fault> {
     let layout =
         Layout::new(plan.s2m + plan.m2s, plan.log2_ring_size, buffer_size).ok_or(Fault::NoResources)?;
     let (memory, fd) = Memory::create(layout.octets()).map_err(|_| Fault::NoResources)?;
@@ -336,7 +339,11 @@ fn make_offer(plan: Plan, buffer_size: u32) -> Result<(Offer<OwnedFd>, Arc<Memor
 
 /// The client's part, second half. Only now buffers are posted: net_memif's server zeroes all indices when it
 /// connects.
-fn open_offer(offer: Offer<OwnedFd>, memory: &Arc<Memory>, layout: &Layout) -> Result<Rings, Fault> {
+pub(super) fn open_offer(
+    offer: Offer<OwnedFd>,
+    memory: &Arc<Memory>,
+    layout: &Layout,
+) -> Result<Rings, Fault> {
     let mut index = 0;
     let mut open = |offer: &RingOffer<OwnedFd>| {
         let ring = Ring::new(Arc::clone(memory), offer.region, offer.offset, offer.log2_ring_size)?;

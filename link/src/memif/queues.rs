@@ -147,7 +147,6 @@ impl Shared {
             *slot.ring.lock() = Some((generation, ring));
         }
         self.tx_rings.store(count, Ordering::Release);
-        *self.state.lock() = PortState::Up;
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
         let mut fresh = rings.rx.into_iter();
         for slot in &self.rx {
@@ -160,12 +159,12 @@ impl Shared {
             });
             slot.publish(generation, ring);
         }
+        self.announce(PortState::Up);
         live
     }
 
     /// Takes the rings away again.
     pub(super) fn down(&self, live: &Live, generation: Generation, cause: String) {
-        *self.state.lock() = PortState::Down { cause };
         self.tx_rings.store(0, Ordering::Release);
         for slot in &self.tx {
             if let Some((_, ring)) = slot.ring.lock().take() {
@@ -179,6 +178,15 @@ impl Shared {
                 let _ = epoll::delete(&slot.events, eventfd);
             }
             slot.publish(generation, None);
+        }
+        self.announce(PortState::Down { cause });
+    }
+
+    /// Says what has become of the port, once all of it has.
+    fn announce(&self, state: PortState) {
+        *self.state.lock() = state;
+        for slot in &self.rx {
+            signal(&slot.signal);
         }
     }
 
@@ -217,7 +225,6 @@ impl RxSlot {
             core::mem::replace(&mut *fresh, ring)
         };
         drop(old);
-        signal(&self.signal);
     }
 }
 

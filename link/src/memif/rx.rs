@@ -23,6 +23,8 @@ pub(super) struct RxRing {
     next: u16,
     /// For each frame lent: the slot behind it.
     ends: [u16; BURST],
+    /// Frames lent.
+    lent: usize,
     /// The burst has chains.
     chained: bool,
     /// Holds the segments of chains: each slot is in one chain at the most, so a ring's length is enough.
@@ -49,7 +51,7 @@ impl RxRing {
     fn new(ring: Ring, buffers: Option<Buffers>) -> Self {
         ring.want_interrupts(false);
         let segs = vec![Seg::from_slice(&[]); usize::from(ring.size())].into();
-        Self { ring, buffers, next: 0, ends: [0; BURST], chained: false, segs, broken: false }
+        Self { ring, buffers, next: 0, ends: [0; BURST], lent: 0, chained: false, segs, broken: false }
     }
 
     /// Slots that hold frames.
@@ -63,7 +65,7 @@ impl RxRing {
     /// Lends frames. After an error the ring is broken and lends nothing more; frames before it are good.
     #[inline]
     pub(super) fn recv<'a>(&'a mut self, max: usize, burst: &mut RxBurst<'a>) -> Result<(), Fault> {
-        self.chained = false;
+        (self.chained, self.lent) = (false, 0);
         if self.broken {
             return Ok(());
         }
@@ -102,16 +104,18 @@ impl RxRing {
                 }
             };
             *frame_end = slot;
+            self.lent += 1;
             burst.push(Frame { data });
         }
         Ok(())
     }
 
-    /// The first `taken` frames of the last burst (not more than it had) are done.
+    /// The first `taken` frames of the last burst are done.
     #[inline]
     pub(super) fn release(&mut self, taken: usize) {
-        let Some(end) = taken.checked_sub(1).and_then(|last| self.ends.get(last)) else { return };
-        let end = *end;
+        let Some(last) = taken.min(self.lent).checked_sub(1) else { return };
+        let end = self.ends[last];
+        self.lent = 0;
         if let Some(buffers) = self.buffers {
             while self.next != end {
                 let slot = self.next.wrapping_add(self.ring.size());

@@ -1,6 +1,9 @@
 //! A port against a port, and a port against peers played by hand.
 
+mod handshake;
+mod hostile;
 mod pair;
+mod rings;
 
 use super::*;
 use crate::frame::OutFrame;

@@ -1,0 +1,117 @@
+//! Laws of the rings, against a model that is a queue of frames.
+
+use super::*;
+use crate::memif::control::{accept_offer, make_offer, open_offer};
+use crate::memif::handshake::{Offer, Plan, RingOffer};
+use crate::memif::queues::Rings;
+use proptest::prelude::*;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+
+fn copy(offer: &Offer<OwnedFd>) -> Offer<OwnedFd> {
+    let rings = |rings: &[RingOffer<OwnedFd>]| {
+        let copy = |ring: &RingOffer<OwnedFd>| RingOffer {
+            eventfd: ring.eventfd.try_clone().unwrap(),
+            region: ring.region,
+            offset: ring.offset,
+            log2_ring_size: ring.log2_ring_size,
+        };
+        rings.iter().map(copy).collect()
+    };
+    let regions = offer.regions.iter().map(|(fd, size)| (fd.try_clone().unwrap(), *size)).collect();
+    Offer { regions, s2m: rings(&offer.s2m), m2s: rings(&offer.m2s) }
+}
+
+/// Both ends without a socket: server, client.
+fn ends(log2_ring_size: u8, buffer_size: u32) -> (Rings, Rings) {
+    let plan = Plan { s2m: 1, m2s: 1, log2_ring_size };
+    let (offer, memory, layout) = make_offer(plan, buffer_size).unwrap();
+    let server = accept_offer(copy(&offer)).unwrap();
+    (server, open_offer(offer, &memory, &layout).unwrap())
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Offer a burst of frames of these lengths.
+    Send(Vec<usize>),
+    /// Take at most this many, release this share of them.
+    Receive(usize, prop::sample::Index),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let length = prop_oneof![4 => 1usize..64, 2 => 1usize..300, 1 => 1usize..1200];
+    prop_oneof![
+        prop::collection::vec(length, 0..20).prop_map(Step::Send),
+        (0usize..30, any::<prop::sample::Index>()).prop_map(|(max, share)| Step::Receive(max, share)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn frames_come_out_once_in_order_and_whole(
+        steps in prop::collection::vec(step(), 1..60), log2 in 1u8..6, up in any::<bool>(), start in any::<u16>()
+    ) {
+        let (mut server, mut client) = ends(log2, 64);
+        let (tx, rx) = if up {
+            (&mut client.tx[0], &mut server.rx[0].0)
+        } else {
+            (&mut server.tx[0], &mut client.rx[0].0)
+        };
+        // Somewhere in the life of the ring, so that indices wrap.
+        for _ in 0..start % 97 {
+            prop_assert_eq!(tx.send(&[OutFrame::private(&[1; 60])]).0.frames, 1);
+            let mut burst = RxBurst::new();
+            rx.recv(BURST, &mut burst).unwrap();
+            drop(burst);
+            rx.release(1);
+        }
+        let size = 1usize << log2;
+        let slots = |len: usize| len.div_ceil(64).max(1);
+        let mut inside: VecDeque<Vec<u8>> = VecDeque::new();
+        let mut seed = 0;
+        for step in steps {
+            match step {
+                Step::Send(lengths) => {
+                    let frames: Vec<Vec<u8>> = lengths.iter().map(|len| { seed += 1; frame(seed, *len) }).collect();
+                    let out: Vec<OutFrame<'_>> = frames.iter().map(|frame| {
+                        let (head, body) = frame.split_at(frame.len() / 3);
+                        OutFrame { head, body: crate::Gather::one(crate::Seg::from_slice(body)) }
+                    }).collect();
+                    let (taken, result) = tx.send(&out);
+                    prop_assert_eq!(result, Ok(()));
+                    let (mut want, mut refused) = (0, 0);
+                    let mut free = size - inside.iter().map(|frame| slots(frame.len())).sum::<usize>();
+                    for frame in frames {
+                        // A full ring says nothing about a frame; a free slot is needed to refuse it.
+                        if free == 0 || (slots(frame.len()) > free && slots(frame.len()) <= size) {
+                            break;
+                        }
+                        if slots(frame.len()) > size {
+                            // The server sees how little the client posts only when all of it is free.
+                            if !up && free < size { break; }
+                            refused += 1;
+                        } else {
+                            free -= slots(frame.len());
+                            inside.push_back(frame);
+                        }
+                        want += 1;
+                    }
+                    prop_assert_eq!((taken.frames, taken.refused), (want, refused));
+                    prop_assert_eq!(tx.unread(), inside.len() as u64);
+                }
+                Step::Receive(max, share) => {
+                    let mut burst = RxBurst::new();
+                    prop_assert_eq!(rx.recv(max, &mut burst), Ok(()));
+                    prop_assert_eq!(burst.len(), max.min(inside.len()));
+                    for (got, want) in burst.iter().zip(&inside) {
+                        prop_assert_eq!(&got.data.to_vec(), want);
+                    }
+                    let done = share.index(burst.len() + 1);
+                    drop(burst);
+                    rx.release(done);
+                    inside.drain(..done);
+                }
+            }
+        }
+    }
+}
