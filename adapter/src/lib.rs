@@ -6,4 +6,5 @@ pub mod admin;
 pub mod config;
 pub mod engine;
 pub mod inventory;
+pub mod rim;
 pub mod vhost;

@@ -41,7 +41,7 @@ pub use device::{Device, InterfaceName, MemifDevice, Role};
 pub use error::OpenError;
 pub use fault::FaultPlan;
 pub use frame::{Frame, Gather, OutFrame, Seg};
-pub use open::{Defaults, Options, open, open_with};
+pub use open::{Defaults, Options, open, open_with, wrap};
 pub use port::{Monitor, Port, PortCounter, PortState};
 pub use queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
 pub use sources::{SourceId, Sources};

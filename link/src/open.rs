@@ -34,18 +34,30 @@ pub struct Defaults {
     pub mtu: usize,
 }
 
-/// Opens the device and wraps it as the options say: faults next to the device, so that a capture shows what
-/// this side saw and did.
+/// Opens the device and wraps it as the options say.
 ///
 /// # Errors
 /// The device cannot be opened, or the capture file cannot be made.
 pub fn open_with(options: &Options, defaults: &Defaults) -> Result<Port, OpenError> {
+    wrap(options, defaults, || open(&options.device, defaults))
+}
+
+/// Wraps a port, opened here by `open`, as the options say: faults next to the device, so that a capture shows
+/// what this side saw and did.
+///
+/// # Errors
+/// The capture file cannot be made, or what `open` says.
+pub fn wrap<E: From<OpenError>>(
+    options: &Options,
+    defaults: &Defaults,
+    open: impl FnOnce() -> Result<Port, E>,
+) -> Result<Port, E> {
     // The file first: a device that is opened and closed again would show its peer a short life.
     let interface = match &options.capture {
         Some(path) => Some(Capture::create(path)?.interface(&defaults.name, &options.device.to_string())),
         None => None,
     };
-    let mut port = open(&options.device, defaults)?;
+    let mut port = open()?;
     if let Some(plan) = options.fault {
         port = fault::inject(port, plan);
     }

@@ -99,7 +99,7 @@ impl AdapterConfig {
         // VIF 1 can be assigned.
         let vif = VifId::new(1).into_iter();
         Self {
-            node: Node::without_file("adapter"),
+            node: Node::without_file("adapter0"),
             links: vec![LinkConfig {
                 name: "link0".to_owned(),
                 options: options(link::Device::Memif(memif)),
