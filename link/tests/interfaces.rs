@@ -162,28 +162,58 @@ impl Drop for Background {
     }
 }
 
-/// iperf3 between two namespaces, both ways, and a ping; gives the client's words.
-fn hosts_talk(x: &str, y: &str, to: &str) {
-    let ping = within(x, &format!("ping -c 3 -i 0.2 -W 5 {to}")).output().expect("ip netns exec");
-    assert!(ping.status.success(), "{}", text(&ping));
+/// The address of a test's host over IPv4 or IPv6, with its prefix length.
+fn address(version: u8, host: u8) -> String {
+    if version == 4 { format!("198.18.77.{host}/24") } else { format!("fd77::{host}/64") }
+}
+
+/// Two hosts, made of these interfaces, talk: TCP both ways and UDP, over IPv4 and IPv6; and neither sees a
+/// wrong checksum.
+fn hosts_talk([x, y]: [&str; 2], [x_end, y_end]: [&str; 2]) {
+    for (ns, end, host) in [(x, x_end, 1), (y, y_end, 2)] {
+        ip(&format!("-n {ns} addr add {} dev {end} nodad", address(6, host))).expect("an address");
+    }
     let server =
         within(y, "iperf3 -s").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("ip netns exec");
     let _server = Background(server);
-    for way in ["", " -R"] {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            // The server needs a moment to listen; the client is refused until then.
-            let client = within(x, &format!("iperf3 -c {to} -t 1 --connect-timeout 3000{way}"))
-                .output()
-                .expect("ip netns exec");
-            let said = text(&client);
-            if client.status.success() {
-                println!("{said}");
-                break;
+    for version in [4, 6] {
+        let to = address(version, 2);
+        let to = to.split('/').next().unwrap_or_default();
+        let ping = within(x, &format!("ping -c 2 -i 0.2 -W 5 {to}")).output().expect("ip netns exec");
+        assert!(ping.status.success(), "{}", text(&ping));
+        for kind in ["", " -R", " -u -b 50M -l 1400"] {
+            let end = Instant::now() + PATIENCE;
+            loop {
+                // The server needs a moment to listen; the client is refused until then.
+                let client =
+                    within(x, &format!("timeout 20 iperf3 -c {to} -t 1 --connect-timeout 3000{kind}"))
+                        .output()
+                        .expect("ip netns exec");
+                let said = text(&client);
+                if client.status.success() {
+                    println!("{said}");
+                    break;
+                }
+                assert!(said.contains("Connection refused") && Instant::now() < end, "{said}");
             }
-            assert!(said.contains("Connection refused") && Instant::now() < end, "{said}");
         }
     }
+    for ns in [x, y] {
+        assert_eq!(wrong_checksums(ns), [0; 3], "TCP, UDP, UDP over IPv6");
+    }
+}
+
+/// What a host counted as received with a wrong checksum: TCP, UDP, UDP over IPv6.
+fn wrong_checksums(ns: &str) -> [u64; 3] {
+    let said = text(&within(ns, "cat /proc/net/snmp /proc/net/snmp6").output().expect("ip netns exec"));
+    let column = |kind: &str| {
+        let mut lines = said.lines().filter(|line| line.starts_with(kind)).map(str::split_whitespace);
+        let (mut names, mut values) = (lines.next().expect("names"), lines.next().expect("values"));
+        let at = names.position(|name| name == "InCsumErrors").expect("this column");
+        values.nth(at).expect("a value").parse().expect("a number")
+    };
+    let six = said.lines().find_map(|line| line.strip_prefix("Udp6InCsumErrors")).expect("this line");
+    [column("Tcp:"), column("Udp:"), six.trim().parse().expect("a number")]
 }
 
 #[test]
@@ -193,10 +223,10 @@ fn hosts_behind_veths_talk_with_their_offloads_on() {
     }
     let (one, two) = (Net::new().unwrap(), Net::new().unwrap());
     let ((a, b), (c, d)) = (one.veth().unwrap(), two.veth().unwrap());
-    let x = one.host("x", &b, "198.18.77.1/24").unwrap();
-    let y = two.host("y", &d, "198.18.77.2/24").unwrap();
+    let x = one.host("x", &b, &address(4, 1)).unwrap();
+    let y = two.host("y", &d, &address(4, 2)).unwrap();
     let cable = Cable::between(open_device(&format!("packet:{a}")), open_device(&format!("packet:{c}")));
-    hosts_talk(&x, &y, "198.18.77.2");
+    hosts_talk([&x, &y], [&b, &d]);
     assert_eq!(cable.longest(), 1514, "super-frames were cut to what a wire carries");
     for port in cable.stop() {
         assert!(counter(&port, "rx_segmented") > 0, "the hosts did make super-frames");
@@ -213,10 +243,10 @@ fn hosts_behind_taps_talk() {
     let net = Net::new().unwrap();
     let (s, t) = (net.name("s"), net.name("t"));
     let (a, b) = (open_device(&format!("tap:{s}")), open_device(&format!("tap:{t}")));
-    let x = net.host("x", &s, "198.18.77.1/24").unwrap();
-    let y = net.host("y", &t, "198.18.77.2/24").unwrap();
+    let x = net.host("x", &s, &address(4, 1)).unwrap();
+    let y = net.host("y", &t, &address(4, 2)).unwrap();
     let cable = Cable::between(a, b);
-    hosts_talk(&x, &y, "198.18.77.2");
+    hosts_talk([&x, &y], [&s, &t]);
     assert_eq!(cable.longest(), 1514);
     cable.stop();
 }
