@@ -6,7 +6,8 @@
 //!
 //! A frame held on its way *out* becomes due without anybody sending, so the receiving half of the same port
 //! looks after it too: its [`deadline`](RxQueue::deadline) covers both directions, and its `recv` sends what is
-//! due. A reordered frame is overtaken by the next one; when none comes within a millisecond it goes on alone.
+//! due. Where another worker sleeps on that receiving half, such a frame goes at the next turn of either of them.
+//! A reordered frame is overtaken by the next one; when none comes within a millisecond it goes on alone.
 
 mod line;
 mod plan;
