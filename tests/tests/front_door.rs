@@ -184,7 +184,7 @@ fn causes_say_what_is_missing() {
     wire.set_number(Request::SET_FEATURES, 1 << 32 | 1 << 30 | 1 << 7).unwrap_err();
     assert_eq!(bench.cause(), "the guest accepted features that were not offered (0x80)");
     wire.set_number(Request::SET_FEATURES, 1 << 32 | 1 << 30).unwrap();
-    assert_eq!(bench.cause(), "the guest shares no memory (add a memory backend with share=on)");
+    assert_eq!(bench.cause(), "waiting for the guest's memory");
     let mut table = 1u64.to_ne_bytes().to_vec();
     table.extend([0u64, 4096, 0, 0].into_iter().flat_map(u64::to_ne_bytes));
     wire.set(Request::SET_MEM_TABLE, &table, &[]).unwrap_err();
@@ -309,6 +309,38 @@ fn memory_can_change_under_a_running_ring() {
     }
     assert_eq!(guest.stop().unwrap(), [50, 50]);
     drop(echo);
+}
+
+#[test]
+fn a_region_is_there_until_it_was_removed_as_often_as_added() {
+    let bench = bench();
+    let mut wire = Wire::connect(&bench.socket).unwrap();
+    wire.set_number(Request::SET_PROTOCOL_FEATURES, 1 << 3 | 1 << 15).unwrap();
+    wire.acknowledge = true;
+    assert_eq!(wire.get(Request::GET_MAX_MEM_SLOTS).unwrap(), 509);
+    wire.set_number(Request::SET_FEATURES, 1 << 32 | 1 << 30).unwrap();
+    let memory = rustix::fs::memfd_create("regions", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::fs::ftruncate(&memory, 16384).unwrap();
+    let region = |guest: u64, size: u64| -> Vec<u8> {
+        [0, guest, size, 0x7000_0000 + guest, guest].into_iter().flat_map(u64::to_ne_bytes).collect()
+    };
+    let fd = [std::os::fd::AsFd::as_fd(&memory)];
+    let (waiting, not_set_up) = ("waiting for the guest's memory", "ring 0: not set up");
+    wire.set(Request::REM_MEM_REG, &region(0, 4096), &[]).unwrap_err();
+    // QEMU 7.2 adds each region once per queue pair.
+    for _ in 0..2 {
+        assert_eq!(bench.cause(), waiting);
+        wire.set(Request::ADD_MEM_REG, &region(0, 4096), &fd).unwrap();
+        wire.set(Request::ADD_MEM_REG, &region(0, 4096), &fd).unwrap();
+        wire.set(Request::ADD_MEM_REG, &region(8192, 8192), &fd).unwrap();
+        wire.set(Request::REM_MEM_REG, &region(8192, 8192), &fd).unwrap();
+        wire.set(Request::REM_MEM_REG, &region(0, 4096), &[]).unwrap();
+        assert_eq!(bench.cause(), not_set_up);
+        wire.set(Request::REM_MEM_REG, &region(0, 4096), &[]).unwrap();
+    }
+    wire.set(Request::ADD_MEM_REG, &region(0, 8192), &fd).unwrap();
+    wire.set(Request::ADD_MEM_REG, &region(4096, 8192), &fd).unwrap_err();
+    assert_eq!(bench.cause(), "guest memory regions overlap at 0x1000");
 }
 
 #[test]

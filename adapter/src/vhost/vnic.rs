@@ -69,9 +69,9 @@ pub enum Cause {
     Legacy,
     /// The driver accepted what was not offered; the bits.
     Features(u64),
-    /// The front end shared no memory although the driver has begun.
+    /// The driver has begun; no memory yet.
     NoMemory,
-    /// The front end has its memory for itself.
+    /// The front end has its memory for itself: mapped privately, or not sent though the rings are started.
     NotShared,
     /// Memory was refused.
     Memory(String),
@@ -92,7 +92,7 @@ impl fmt::Display for Cause {
             Self::Features(bits) => {
                 write!(f, "the guest accepted features that were not offered ({bits:#x})")
             }
-            Self::NoMemory => f.write_str("the guest shares no memory (add a memory backend with share=on)"),
+            Self::NoMemory => f.write_str("waiting for the guest's memory"),
             Self::NotShared => f.write_str("guest memory is not shared (add share=on to the memory backend)"),
             Self::Memory(error) => f.write_str(error),
             Self::Ring(ring, what) => write!(f, "ring {ring}: {what}"),

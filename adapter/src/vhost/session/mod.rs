@@ -12,21 +12,21 @@
 //!
 //! Whatever a request takes away stops the rings concerned before it is answered.
 
-use super::features::{self, PROTOCOL_FEATURES, VERSION_1};
-use super::memory::{MemoryError, MemoryMap, Region, RegionInfo};
+mod regions;
+mod settle;
+
+use super::features;
+use super::memory::{MAX_REGIONS, MemoryError};
 use super::message::Message;
-use super::peer;
-use super::ring::{MAX_RING_SIZE, RingAddress, RingSetup, RingSlot};
-use super::vnic::{Cause, FrontendEvent, GuestInfo, Status, VnicMonitor};
+use super::ring::{MAX_RING_SIZE, RingAddress, RingSlot};
+use super::vnic::{FrontendEvent, Status, VnicMonitor};
+use regions::Memory;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use vhost::vhost_user::VhostUserProtocolFeatures as Protocol;
-use vhost::vhost_user::message::{
-    FrontendReq, VhostUserMemory, VhostUserMemoryRegion, VhostUserU64, VhostUserVringAddr,
-    VhostUserVringState,
-};
+use vhost::vhost_user::message::{FrontendReq, VhostUserU64, VhostUserVringAddr, VhostUserVringState};
 use vm_memory::ByteValued;
 
 /// Index of a ring in the payloads that carry a descriptor; bit 8 says that none came.
@@ -100,9 +100,7 @@ pub(super) struct Session {
     accepted: Option<u64>,
     offered_protocol: Protocol,
     protocol: u64,
-    memory: Option<Arc<MemoryMap>>,
-    memory_refused: Option<String>,
-    not_shared: bool,
+    memory: Memory,
     largest_mtu: u16,
     mtu: u16,
     status: u8,
@@ -120,9 +118,7 @@ impl Session {
             accepted: None,
             offered_protocol: features::protocol(largest_mtu),
             protocol: 0,
-            memory: None,
-            memory_refused: None,
-            not_shared: false,
+            memory: Memory::default(),
             largest_mtu,
             mtu: 0,
             status: 0,
@@ -162,7 +158,7 @@ impl Session {
                 tracing::warn!(vnic = self.monitor.name(), "vhost-user request refused: {refusal}");
                 self.monitor.requests_refused.fetch_add(1, Ordering::Relaxed);
                 if let Refusal::Memory(error) = &refusal {
-                    self.memory_refused = Some(error.to_string());
+                    self.memory.refused = Some(error.to_string());
                     self.settle();
                 }
                 // A front end that waits for a reply gets one, whatever it asked.
@@ -188,7 +184,7 @@ impl Session {
             R::RESET_OWNER | R::RESET_DEVICE => self.reset(),
             R::GET_QUEUE_NUM => return Ok(Answer::Number(self.monitor.pairs().len() as u64)),
             R::SET_MEM_TABLE => self.set_memory_table(message)?,
-            R::GET_MAX_MEM_SLOTS => return Ok(Answer::Number(super::memory::MAX_REGIONS as u64)),
+            R::GET_MAX_MEM_SLOTS => return Ok(Answer::Number(MAX_REGIONS as u64)),
             R::ADD_MEM_REG => self.add_region(message)?,
             R::REM_MEM_REG => self.remove_region(message)?,
             R::SET_VRING_NUM => {
@@ -303,91 +299,6 @@ impl Session {
         Ok(())
     }
 
-    fn set_memory_table(&mut self, message: &mut Message) -> Result<(), Refusal> {
-        let request = FrontendReq::SET_MEM_TABLE;
-        let (head, rest) =
-            message.payload.split_at_checked(size_of::<VhostUserMemory>()).ok_or(Refusal::Size(request))?;
-        let count = VhostUserMemory::from_slice(head).ok_or(Refusal::Size(request))?.num_regions as usize;
-        let regions = rest.chunks_exact(size_of::<VhostUserMemoryRegion>());
-        // The payload may be longer than the table (QEMU's structure has room for eight).
-        if regions.len() < count {
-            return Err(Refusal::Size(request));
-        }
-        self.stop_all();
-        self.memory = None;
-        self.memory_refused = None;
-        self.not_shared = count > 0 && message.fds.is_empty();
-        if message.fds.len() != count {
-            return Err(Refusal::Descriptors(request));
-        }
-        let mapped: Result<Vec<_>, _> = regions
-            .take(count)
-            .zip(&message.fds)
-            .map(|(bytes, fd)| {
-                let region = VhostUserMemoryRegion::from_slice(bytes).ok_or(Refusal::Size(request))?;
-                self.map(*region, fd)
-            })
-            .collect();
-        self.replace_memory(mapped?)
-    }
-
-    fn map(&mut self, region: VhostUserMemoryRegion, fd: &OwnedFd) -> Result<Arc<Region>, Refusal> {
-        let info = RegionInfo {
-            guest: region.guest_phys_addr,
-            user: region.user_addr,
-            size: region.memory_size,
-            offset: region.mmap_offset,
-        };
-        if self.pid.is_some_and(|pid| peer::maps_privately(pid, info.user, fd.as_fd())) {
-            self.not_shared = true;
-        }
-        Ok(Arc::new(Region::map(info, fd.as_fd())?))
-    }
-
-    fn single_region(message: &Message) -> Result<VhostUserMemoryRegion, Refusal> {
-        // Eight octets of padding come first.
-        let bytes = message.payload.get(8..).unwrap_or_default();
-        VhostUserMemoryRegion::from_slice(bytes).copied().ok_or(Refusal::Size(FrontendReq::ADD_MEM_REG))
-    }
-
-    fn add_region(&mut self, message: &mut Message) -> Result<(), Refusal> {
-        let region = Self::single_region(message)?;
-        let fd = message.take_fd().ok_or(Refusal::Descriptors(FrontendReq::ADD_MEM_REG))?;
-        let mut regions = self.regions();
-        regions.push(self.map(region, &fd)?);
-        self.stop_all();
-        self.replace_memory(regions)
-    }
-
-    fn remove_region(&mut self, message: &Message) -> Result<(), Refusal> {
-        let region = Self::single_region(message)?;
-        let mut regions = self.regions();
-        let before = regions.len();
-        regions.retain(|known| {
-            let info = known.info();
-            info.guest != region.guest_phys_addr
-                || info.user != region.user_addr
-                || info.size != region.memory_size
-        });
-        if regions.len() == before {
-            return Err(Refusal::NoRegion);
-        }
-        self.stop_all();
-        self.replace_memory(regions)
-    }
-
-    fn regions(&self) -> Vec<Arc<Region>> {
-        self.memory.as_ref().map_or_else(Vec::new, |map| map.regions().to_vec())
-    }
-
-    fn replace_memory(&mut self, regions: Vec<Arc<Region>>) -> Result<(), Refusal> {
-        let map = MemoryMap::new(regions)?;
-        self.memory = (!map.regions().is_empty()).then(|| Arc::new(map));
-        self.memory_refused = None;
-        self.events.push(FrontendEvent::Memory);
-        Ok(())
-    }
-
     /// The ring, stopped: whoever changes it starts it again by `settle`.
     fn stopped(&mut self, index: u64) -> Result<&mut Vring, Refusal> {
         let at = usize::try_from(index).map_err(|_| Refusal::NoRing(index))?;
@@ -420,100 +331,6 @@ impl Session {
         for vring in &mut self.vrings {
             vring.kick = None;
         }
-    }
-
-    /// Starts and stops rings so that they do what is known; says in the monitor why they do not run.
-    fn settle(&mut self) {
-        for index in 0..self.vrings.len() {
-            match self.setup(index) {
-                Some(setup) if !self.vrings.get(index).is_some_and(|vring| vring.runs) => {
-                    self.start(index, &setup);
-                }
-                Some(_) => {}
-                None => self.stop(index),
-            }
-        }
-        let cause = self.cause();
-        let mut status = self.monitor.status.lock();
-        if cause == Cause::NotShared && status.cause != cause {
-            tracing::warn!(vnic = self.monitor.name(), "{cause}");
-        }
-        status.cause = cause;
-        status.guest = Some(GuestInfo {
-            pid: self.pid,
-            features: self.accepted.unwrap_or(0),
-            protocol_features: self.protocol,
-            mtu: self.mtu,
-        });
-    }
-
-    fn start(&mut self, index: usize, setup: &RingSetup) {
-        let (Some(vring), Some(slot)) = (self.vrings.get_mut(index), self.monitor.slot(index)) else {
-            return;
-        };
-        if slot.start(setup) {
-            vring.runs = true;
-            vring.wrong = None;
-            self.events
-                .push(FrontendEvent::RingStart { pair: (index / 2) as u16, direction: slot.direction() });
-        } else {
-            vring.wrong = Some("its addresses are not in shared memory or not aligned");
-        }
-    }
-
-    /// What the ring is to run with, if it is to run.
-    fn setup(&self, index: usize) -> Option<RingSetup> {
-        let vring = self.vrings.get(index)?;
-        let accepted = self.accepted.filter(|bits| bits & VERSION_1 != 0 && bits & !self.offered == 0)?;
-        let enabled = vring.enabled.unwrap_or(accepted & PROTOCOL_FEATURES == 0);
-        let at = vring.at.filter(|_| enabled && vring.size > 0 && !self.not_shared)?;
-        Some(RingSetup {
-            memory: Arc::clone(self.memory.as_ref()?),
-            at,
-            size: vring.size,
-            base: vring.base,
-            features: features::ring(accepted),
-            kick: Some(Arc::clone(vring.kick.as_ref()?)),
-            call: vring.call.clone(),
-            err: vring.err.clone(),
-        })
-    }
-
-    /// Why the rings of the first pair do not run.
-    fn cause(&self) -> Cause {
-        if self.not_shared {
-            return Cause::NotShared;
-        }
-        if let Some(error) = &self.memory_refused {
-            return Cause::Memory(error.clone());
-        }
-        // QEMU sets no feature but its own before the driver runs.
-        let driver = self.accepted.unwrap_or(0) & !PROTOCOL_FEATURES;
-        if driver == 0 {
-            return Cause::NoDriver;
-        }
-        if driver & !self.offered != 0 {
-            return Cause::Features(driver & !self.offered);
-        }
-        if driver & VERSION_1 == 0 {
-            return Cause::Legacy;
-        }
-        if self.memory.is_none() {
-            return Cause::NoMemory;
-        }
-        for (index, vring) in self.vrings.iter().enumerate().take(2) {
-            let ring = |what| Cause::Ring(index as u16, what);
-            if let Some(wrong) = vring.wrong {
-                return ring(wrong);
-            }
-            if vring.size == 0 || vring.at.is_none() {
-                return ring("not set up");
-            }
-            if vring.kick.is_none() {
-                return ring("stopped by the guest");
-            }
-        }
-        Cause::NotEnabled
     }
 }
 
