@@ -45,9 +45,9 @@ struct Place {
 
 impl Place {
     fn new(files: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         for (name, text) in files {
-            std::fs::write(folder.path().join(name), text).unwrap();
+            std::fs::write(folder.path().join(name), text).expect("written");
         }
         Self { folder, process: None }
     }
@@ -61,7 +61,7 @@ impl Place {
 
     /// Starts the switch and waits until its API answers.
     fn start(mut self, words: &[&str], socket: &str) -> (Self, Client) {
-        self.process = Some(self.command(words).stderr(Stdio::null()).spawn().unwrap());
+        self.process = Some(self.command(words).stderr(Stdio::null()).spawn().expect("built"));
         let client = Client::new(self.path(socket));
         let begin = Instant::now();
         while client.health().is_err() {
@@ -77,14 +77,14 @@ impl Place {
 
     /// Runs a switch that cannot start: its exit code and what it says.
     fn refused(&self, words: &[&str]) -> (Option<i32>, String) {
-        let output = self.command(words).stderr(Stdio::piped()).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        let output = self.command(words).stderr(Stdio::piped()).output().expect("built");
+        (output.status.code(), String::from_utf8(output.stderr).expect("a text"))
     }
 
     fn end(&mut self, signal: Signal) -> Option<i32> {
-        let mut process = self.process.take().unwrap();
-        kill_process(Pid::from_child(&process), signal).unwrap();
-        process.wait().unwrap().code()
+        let mut process = self.process.take().expect("started");
+        kill_process(Pid::from_child(&process), signal).expect("it runs");
+        process.wait().expect("it ended").code()
     }
 }
 
