@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p vis-switch --example engine_cycles`
 //!
-//! Two vEths on one NIV link send 64-octet frames to each other (hairpin), once over ports that only copy each
+//! Two vEths on one NIV link send 64-octet frames to each other (hairpin, or flooded while nobody is known), once over ports that only copy each
 //! frame out of a fixed buffer and into another (what a memif does, without its ring), once over an in-memory pair.
 //! On machines without a time stamp counter the unit is nanoseconds.
 
@@ -97,9 +97,14 @@ fn engine(port: EnginePort) -> Engine<Vntag> {
     Engine::new(vec![port], published, Arc::new(MacTable::new(32_768, 1)), Options::default())
 }
 
-fn bare(flows: bool, len: usize) -> f64 {
+/// One burst: `hosts` behind VIF 5 send to as many behind VIF 6, and are answered if `known`.
+fn bare(hosts: u8, known: bool, len: usize) -> f64 {
+    let half = |n: u8| n % hosts * 2;
     let frames = (0..BURST as u8)
-        .map(|n| if flows && n % 2 == 1 { frame(6, 1, 2, len) } else { frame(5, 2, 1, len) })
+        .map(|n| match known && n >= BURST as u8 / 2 {
+            true => frame(6, half(n), half(n) + 1, len),
+            false => frame(5, half(n) + 1, half(n), len),
+        })
         .collect();
     let source = Source { frames, left: 512 };
     let sink = Sink { buffers: vec![[0; 2048]; BURST] };
@@ -150,8 +155,9 @@ fn least(mut round: impl FnMut() -> (u64, usize)) -> f64 {
 }
 
 fn main() {
-    println!("bare ports, 64 octets, one flow:    {:6.1} per frame", bare(false, 64));
-    println!("bare ports, 64 octets, two flows:   {:6.1} per frame", bare(true, 64));
-    println!("bare ports, 1500 octets, one flow:  {:6.1} per frame", bare(false, 1500));
-    println!("in-memory pair, 64 octets:          {:6.1} per frame", cable());
+    println!("bare ports, 64 octets, two flows:         {:6.1} per frame", bare(1, true, 64));
+    println!("bare ports, 64 octets, 64 flows:          {:6.1} per frame", bare(32, true, 64));
+    println!("bare ports, 1500 octets, two flows:       {:6.1} per frame", bare(1, true, 1500));
+    println!("bare ports, 64 octets, flooded to a list: {:6.1} per frame", bare(1, false, 64));
+    println!("in-memory pair, 64 octets, two flows:     {:6.1} per frame", cable());
 }

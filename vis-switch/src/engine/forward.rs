@@ -2,12 +2,19 @@
 
 use super::admit::Admitted;
 use super::counters::WorkerCounters;
-use super::lif::Lif;
-use super::mac::{Learned, Lesson, MacTable, Second};
+use super::lif::{Lif, LifId};
+use super::mac::{Key, Learned, Lesson, MacTable, Second};
 use super::tables::Tables;
 use super::verdict::{DropReason, Verdict};
 
-/// Notes the source (F11, F13, V28: only what was admitted comes here). `true` where the table changed.
+/// What the frame before taught and found, within one burst: frames of one flow come in a row.
+#[derive(Default)]
+pub(super) struct Recent {
+    source: Option<(Key, LifId)>,
+    destination: Option<(Key, Option<LifId>)>,
+}
+
+/// Notes the source (F11, F13, V28: only what was admitted comes here).
 #[inline]
 pub(super) fn learn(
     tables: &Tables,
@@ -16,32 +23,53 @@ pub(super) fn learn(
     source: &Lif,
     now: Second,
     counters: &WorkerCounters,
-) -> bool {
+    recent: &mut Recent,
+) {
+    let who = Some((frame.source, frame.lif));
+    if recent.source == who {
+        return;
+    }
+    recent.source = who;
     let seen = Learned { lif: frame.lif, generation: source.generation, seen: now };
     let live = |old: Learned| tables.live(old.lif, old.generation).is_some();
     match mac.learn(frame.source, seen, live) {
-        Lesson::Known => return false,
+        Lesson::Known => return,
         Lesson::New => counters.mac_learned.add(1),
         Lesson::Moved => counters.mac_moved.add(1),
-        Lesson::Full => {
-            counters.mac_table_full.add(1);
-            return false;
-        }
+        Lesson::Full => counters.mac_table_full.add(1),
     }
-    true
+    // What was found before may be another's now.
+    recent.destination = None;
 }
 
 /// Who gets the frame (F1-F3).
 #[inline]
-pub(super) fn forward(tables: &Tables, mac: &MacTable, frame: &Admitted, now: Second) -> Verdict {
+pub(super) fn forward(
+    tables: &Tables,
+    mac: &MacTable,
+    frame: &Admitted,
+    now: Second,
+    recent: &mut Recent,
+) -> Verdict {
     if frame.group {
         return Verdict::Flood;
     }
-    let Some(learned) = mac.lookup(frame.destination, now) else { return Verdict::Flood };
-    let Some(lif) = tables.live(learned.lif, learned.generation) else { return Verdict::Flood };
-    if learned.lif == frame.lif {
-        let virt = lif.vif != 0;
-        return Verdict::Drop(if virt { DropReason::SameVifUc } else { DropReason::SameIfUc });
+    let found = match recent.destination {
+        Some((key, found)) if key == frame.destination => found,
+        _ => {
+            let learned = mac.lookup(frame.destination, now);
+            let live = learned.filter(|learned| tables.live(learned.lif, learned.generation).is_some());
+            let found = live.map(|learned| learned.lif);
+            recent.destination = Some((frame.destination, found));
+            found
+        }
+    };
+    match found {
+        None => Verdict::Flood,
+        Some(lif) if lif != frame.lif => Verdict::Unicast(lif),
+        Some(lif) => Verdict::Drop(match tables.lif(lif) {
+            Some(lif) if lif.vif != 0 => DropReason::SameVifUc,
+            _ => DropReason::SameIfUc,
+        }),
     }
-    Verdict::Unicast(learned.lif)
 }

@@ -13,6 +13,9 @@ impl LifId {
     /// Slots are numbered from 1; this many are possible, so that a slot fits into a MAC table entry.
     pub const MAX: u32 = (1 << 20) - 1;
 
+    /// The first slot.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+
     /// `None` for 0 and for more than [`MAX`](Self::MAX).
     #[must_use]
     pub const fn new(slot: u32) -> Option<Self> {

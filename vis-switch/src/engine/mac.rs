@@ -22,6 +22,9 @@ const SECONDS: u32 = (1 << 24) - 1;
 pub struct Key(u64);
 
 impl Key {
+    /// The key of nothing.
+    pub const NONE: Self = Self(0);
+
     /// From its parts.
     #[inline]
     #[must_use]

@@ -45,7 +45,7 @@ impl Inner {
 }
 
 /// The channel of a frame from an NIV link (V1, V3-V11, V29).
-#[inline]
+#[inline(always)]
 pub(super) fn channel<T: NivTag>(bytes: &[u8]) -> Result<u32, DropReason> {
     if be16(bytes, ADDRESSES) != Some(T::TPID) {
         return Err(untagged(bytes));
@@ -63,7 +63,7 @@ fn untagged(bytes: &[u8]) -> DropReason {
 }
 
 /// The header behind the tag of a frame from an NIV link (V14).
-#[inline]
+#[inline(always)]
 pub(super) fn behind_tag<T: NivTag>(bytes: &[u8]) -> Result<Inner, DropReason> {
     let at = ADDRESSES + T::LEN;
     if be16(bytes, at) == Some(T::TPID) {
@@ -73,7 +73,7 @@ pub(super) fn behind_tag<T: NivTag>(bytes: &[u8]) -> Result<Inner, DropReason> {
 }
 
 /// The header of a frame from an ordinary port (V2).
-#[inline]
+#[inline(always)]
 pub(super) fn plain(bytes: &[u8]) -> Result<Inner, DropReason> {
     if be16(bytes, ADDRESSES) == Some(TYPE_VNTAG) {
         return Err(DropReason::RxVntagIllegal);
@@ -81,7 +81,7 @@ pub(super) fn plain(bytes: &[u8]) -> Result<Inner, DropReason> {
     inner(bytes, ADDRESSES)
 }
 
-#[inline]
+#[inline(always)]
 fn inner(bytes: &[u8], at: usize) -> Result<Inner, DropReason> {
     let first = be16(bytes, at).ok_or(DropReason::RxRunt)?;
     if first != TYPE_VLAN {

@@ -15,7 +15,7 @@ use super::counters::WorkerCounters;
 use super::desk::Desk;
 use super::egress;
 use super::flood::{CopyForm, FloodCopy};
-use super::forward;
+use super::forward::{self, Recent};
 use super::lif::{Lif, LifId};
 use super::mac::{MacTable, Second};
 use super::outbox::{Outbox, Receiver, Waiting};
@@ -33,7 +33,8 @@ pub(super) struct Pipeline<T> {
     counters: Arc<WorkerCounters>,
     mac: Arc<MacTable>,
     desk: Desk,
-    admitted: Vec<(u8, Admitted)>,
+    /// As many as a burst has.
+    admitted: Box<[Admitted; BURST]>,
     outbox: Outbox,
     options: Options,
     tag: PhantomData<T>,
@@ -45,7 +46,7 @@ impl<T: NivTag> Pipeline<T> {
             counters: Arc::new(WorkerCounters::new(tx.len())),
             mac,
             desk: Desk::new(),
-            admitted: Vec::with_capacity(BURST),
+            admitted: Box::new([Admitted::EMPTY; BURST]),
             outbox: Outbox::new(tx),
             options,
             tag: PhantomData,
@@ -68,41 +69,40 @@ impl<T: NivTag> Pipeline<T> {
     /// Brings a burst from one port through all stages.
     pub(super) fn run<'a>(&mut self, tables: &'a Tables, port: u16, burst: &'a [Frame<'a>], now: Nanos) {
         self.desk.clear();
-        self.admit(tables, port, burst);
+        let count = self.admit(tables, port, burst);
         let turn = Burst { tables, burst, now, second: Second::of(now) };
-        let mut admitted = core::mem::take(&mut self.admitted);
-        for (index, frame) in &admitted {
-            self.dispatch(&turn, *index, frame);
+        let mut recent = Recent::default();
+        for place in 0..count {
+            let Some(frame) = self.admitted.get(place) else { break };
+            let frame = *frame;
+            self.dispatch(&turn, &frame, &mut recent);
         }
-        admitted.clear();
-        self.admitted = admitted;
         self.flush(&turn);
     }
 
-    /// The first half: heads are copied and judged.
-    fn admit(&mut self, tables: &Tables, port: u16, burst: &[Frame<'_>]) {
+    /// The first half: heads are copied and judged. Says how many frames may come in.
+    fn admit(&mut self, tables: &Tables, port: u16, burst: &[Frame<'_>]) -> usize {
         const UNUSED: PortRole = PortRole::Unused;
         let role = tables.roles.get(usize::from(port)).unwrap_or(&UNUSED);
         let overhead = if matches!(role, PortRole::Niv(_)) { T::LEN } else { 0 };
         let mut octets = 0;
-        let mut dropped = 0;
+        let mut admitted = 0;
+        let mut untagged = 0;
         let mut run = Run::default();
         for (index, frame) in (0u8..).zip(burst) {
+            let Some(to) = self.admitted.get_mut(admitted) else { break };
             let len = frame.len();
             octets += len as u64;
             let head = self.desk.load(usize::from(index), frame);
-            let judged = admit::admit::<T>(tables, role, head, len);
             let inner = len.saturating_sub(overhead) as u64;
-            match judged {
-                Ok(frame) => {
-                    if !frame.inner.tagged && overhead != 0 {
-                        self.counters.rx_no_inner_q.add(1);
-                    }
-                    run.add(tables, frame.lif, inner);
-                    self.admitted.push((index, frame));
+            match admit::admit::<T>(tables, role, head, len, to) {
+                Ok(()) => {
+                    to.index = index;
+                    untagged += u64::from(!to.inner.tagged);
+                    run.add(tables, to.lif, inner);
+                    admitted += 1;
                 }
                 Err(refused) => {
-                    dropped += 1;
                     self.counters.drops[refused.reason].add(1);
                     if let Some(id) = refused.lif {
                         run.add(tables, id, inner);
@@ -115,20 +115,24 @@ impl<T: NivTag> Pipeline<T> {
         }
         run.finish(tables);
         self.counters.received.add(burst.len() as u64);
+        if overhead != 0 {
+            self.counters.rx_no_inner_q.add(untagged);
+        }
         if let Some(port) = self.counters.ports.get(usize::from(port)) {
             port.rx.add(burst.len() as u64, octets);
-            port.rx_dropped.add(dropped);
+            port.rx_dropped.add((burst.len() - admitted) as u64);
         }
+        admitted
     }
 
     /// The second half, for one frame.
     #[inline]
-    fn dispatch(&mut self, turn: &Burst<'_>, index: u8, frame: &Admitted) {
+    fn dispatch(&mut self, turn: &Burst<'_>, frame: &Admitted, recent: &mut Recent) {
         let Some(source) = turn.tables.lif(frame.lif) else { return };
-        forward::learn(turn.tables, &self.mac, frame, source, turn.second, &self.counters);
-        let refused = match forward::forward(turn.tables, &self.mac, frame, turn.second) {
-            Verdict::Unicast(id) => self.unicast(turn, index, frame, source, id),
-            Verdict::Flood => self.flood(turn, index, frame, source),
+        forward::learn(turn.tables, &self.mac, frame, source, turn.second, &self.counters, recent);
+        let refused = match forward::forward(turn.tables, &self.mac, frame, turn.second, recent) {
+            Verdict::Unicast(id) => self.unicast(turn, frame, source, id),
+            Verdict::Flood => self.flood(turn, frame, source),
             Verdict::Drop(reason) => Err(reason),
         };
         if let Err(reason) = refused {
@@ -141,13 +145,12 @@ impl<T: NivTag> Pipeline<T> {
     fn unicast(
         &mut self,
         turn: &Burst<'_>,
-        index: u8,
         frame: &Admitted,
         source: &Lif,
         to: LifId,
     ) -> Result<(), DropReason> {
         let lif = turn.tables.lif(to).ok_or(DropReason::UcDvifXlateMiss)?;
-        let head = self.desk.head(usize::from(index)).ok_or(DropReason::RxRunt)?;
+        let head = self.desk.head(usize::from(frame.index)).ok_or(DropReason::RxRunt)?;
         match turn.tables.roles.get(usize::from(lif.port)) {
             Some(PortRole::Niv(_)) => {
                 if lif.vif == 0 {
@@ -157,32 +160,26 @@ impl<T: NivTag> Pipeline<T> {
                 let looped = looped.filter(|_| self.options.hairpin_looped);
                 egress::to_link::<T>(head, frame, Target::Channel(u32::from(lif.vif)), looped);
             }
-            _ => egress::to_wire(head, frame, &lif.program, turn.len(index)),
+            _ => egress::to_wire(head, frame, &lif.program, turn.len(frame.index)),
         }
-        let waiting = Waiting { head: u16::from(index), frame: index, to: Receiver::Lif(to) };
+        let waiting = Waiting { head: u16::from(frame.index), frame: frame.index, to: Receiver::Lif(to) };
         self.outbox.push(lif.port, waiting);
         Ok(())
     }
 
     /// One copy for each port with members other than the originator (F4-F6, F8-F10).
-    fn flood(
-        &mut self,
-        turn: &Burst<'_>,
-        index: u8,
-        frame: &Admitted,
-        source: &Lif,
-    ) -> Result<(), DropReason> {
+    fn flood(&mut self, turn: &Burst<'_>, frame: &Admitted, source: &Lif) -> Result<(), DropReason> {
         let number = turn.tables.floods.of_vlan(frame.vlan);
         let flood = turn.tables.floods.get(number).ok_or(DropReason::FloodNoReceiver)?;
         let mut copies = 0;
         for (nth, copy) in (0u16..).zip(&flood.copies) {
             let Some(form) = form(copy, frame, source) else { continue };
             copies += 1;
-            match form.and_then(|form| self.replicate(turn, index, frame, form)) {
+            match form.and_then(|form| self.replicate(turn, frame, form)) {
                 Ok(head) => {
                     let looped = (copy.port == source.port).then_some(frame.lif);
                     let to = Receiver::Copy { flood: number, copy: nth, looped };
-                    self.outbox.push(copy.port, Waiting { head, frame: index, to });
+                    self.outbox.push(copy.port, Waiting { head, frame: frame.index, to });
                 }
                 Err(reason) => self.counters.drops[reason].add(1),
             }
@@ -195,20 +192,14 @@ impl<T: NivTag> Pipeline<T> {
     }
 
     /// Makes the head of one copy; says where it is on the desk.
-    fn replicate(
-        &mut self,
-        turn: &Burst<'_>,
-        index: u8,
-        frame: &Admitted,
-        form: Form<'_>,
-    ) -> Result<u16, DropReason> {
+    fn replicate(&mut self, turn: &Burst<'_>, frame: &Admitted, form: Form<'_>) -> Result<u16, DropReason> {
         if self.desk.is_used_up() {
             self.flush(turn);
             self.desk.clear();
         }
-        let (number, head) = self.desk.copy(usize::from(index)).ok_or(DropReason::TxRingFull)?;
+        let (number, head) = self.desk.copy(usize::from(frame.index)).ok_or(DropReason::TxRingFull)?;
         match form {
-            Form::Wire(program) => egress::to_wire(head, frame, program, turn.len(index)),
+            Form::Wire(program) => egress::to_wire(head, frame, program, turn.len(frame.index)),
             Form::Link(list, looped) => {
                 egress::to_link::<T>(head, frame, Target::List(u32::from(list.get())), looped);
             }
