@@ -10,7 +10,8 @@
 //! [`NivTag`] is what the engines are written against, so that E-TAG can be a second tag and not a second
 //! product. [`Head`] is the private copy of a frame's first octets in which tags are inserted and removed;
 //! [`splice`] does it while a frame is copied. [`convert`] turns one tag into the other. [`Headers`] reads the front
-//! of any frame, [`check`] names everything that is wrong with it.
+//! of any frame, [`check`] names everything that is wrong with it. [`ctl`] is the control protocol of a link, [`lldp`]
+//! the discovery before it.
 //!
 //! ```
 //! use vntag::{Headers, Outer, check};
@@ -34,15 +35,18 @@
 
 pub mod check;
 pub mod convert;
+pub mod ctl;
 pub mod etag;
 pub mod ethernet;
 pub mod head;
 pub mod headers;
 pub mod legal;
+pub mod lldp;
 mod niv;
 pub mod splice;
 pub mod tag;
 pub mod untagged;
+pub mod uuid;
 pub mod vlan;
 
 pub use check::{Violation, Violations};
@@ -53,4 +57,5 @@ pub use headers::{Headers, Outer};
 pub use legal::{DownTag, Fault, ListId, NivTag, Target, UpTag, VifId};
 pub use tag::Vntag;
 pub use untagged::Untagged;
+pub use uuid::Uuid;
 pub use vlan::VlanTag;
