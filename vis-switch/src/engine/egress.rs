@@ -36,7 +36,16 @@ pub(super) fn to_link<T: NivTag>(head: &mut Head, frame: &Admitted, target: Targ
     if let Some(vlan) = vlan.first_chunk_mut() {
         *vlan = frame.inner.tag.with_vid(frame.vlan).to_bytes();
     }
-    replace(head, frame.inner.tags(), tags.get(..T::LEN + VlanTag::LEN).unwrap_or_default());
+    let new = T::LEN + VlanTag::LEN;
+    let tags = tags.get(..new).unwrap_or_default();
+    if frame.inner.tags() == new
+        && let Some(place) = head.bytes_mut().get_mut(ADDRESSES..ADDRESSES + new)
+    {
+        // From one NIV link to another with an 802.1Q tag, the usual case: everything stays where it is.
+        place.copy_from_slice(tags);
+    } else {
+        replace(head, frame.inner.tags(), tags);
+    }
 }
 
 /// Turns the head into that of a frame for an ordinary port. `len` is the length of the incoming frame.
@@ -54,12 +63,6 @@ pub(super) fn to_wire(head: &mut Head, frame: &Admitted, program: &Program, len:
 /// Puts `tags` in the place of the `old` octets behind the addresses.
 #[inline]
 fn replace(head: &mut Head, old: usize, tags: &[u8]) {
-    if old == tags.len() {
-        if let Some(place) = head.bytes_mut().get_mut(ADDRESSES..ADDRESSES + old) {
-            place.copy_from_slice(tags);
-        }
-        return;
-    }
     // The header was parsed, so the old tags are there, and the headroom is made for the longest new ones.
     let done = head.remove(old) && head.insert(tags);
     debug_assert!(done && head.bytes().len() >= HEADER, "no room for the tags of an admitted frame");
