@@ -1,5 +1,7 @@
 //! The front door over real sockets: guests that come and go, lie, and leave half way.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use link::{Monitor, PortState};
 use niv_adapter::vhost::{FrontDoor, FrontendEvent, Vnic, VnicConfig, VnicMonitor};
 use niv_lab::driver::{Echo, Features, Guest, Request, Wire};

@@ -1,6 +1,8 @@
 //! Laws of the vrings: what a virtual guest sends arrives once, in order, unchanged, whatever the shape of its
 //! chains and however the bursts are cut; likewise towards the guest.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use link::{BURST, OutFrame, RxBurst};
 use niv_lab::driver::{Features, VirtualNic};
 use proptest::prelude::*;
