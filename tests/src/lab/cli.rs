@@ -1,6 +1,6 @@
 //! The subcommands and their help.
 
-use super::{check, cleanup, demo, inside, up};
+use super::{bench, check, cleanup, demo, inside, up};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -45,6 +45,12 @@ enum What {
     },
     /// End the running lab.
     Down,
+    /// Compare with OVS-DPDK, run by run in turn; writes target/bench/report.json.
+    Bench {
+        /// Fewer and shorter runs: a figure for today, not for the record.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Runs inside the guests.
     #[command(hide = true)]
     Inside {
@@ -77,6 +83,7 @@ fn run(what: What) -> Result<ExitCode> {
         What::Console { vm } => up::console(&vm)?,
         What::Exec { vm, command } => return Ok(ExitCode::from(up::exec(&vm, &command)?)),
         What::Down => up::down()?,
+        What::Bench { quick } => bench::run(quick)?,
         What::Inside { what } => inside::run(&what)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -14,9 +14,10 @@
 //! | [`topology`] | who is in the lab: adapters, switch, guests, addresses, their configuration files |
 //! | [`running`] | the lab running: start in order, stop in order |
 //! | [`facts`], [`wire`] | what is shown of it: reachability and throughput, and what the capture holds |
-//! | [`demo`], [`up`], [`check`] | the subcommands themselves |
+//! | [`demo`], [`up`], [`check`], [`bench`] | the subcommands themselves |
 
 pub(crate) mod agent;
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod cleanup;
 pub(crate) mod cli;

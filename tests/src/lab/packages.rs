@@ -35,6 +35,12 @@ pub(crate) const CAPTURE: &[Need] = &[need("tshark", "tshark")];
 /// For foreign peers in the tests.
 pub(crate) const PEERS: &[Need] = &[need("dpdk-testpmd", "dpdk-dev"), need("tcpdump", "tcpdump")];
 
+/// For comparisons.
+pub(crate) const COMPARED: &[Need] = &[
+    need("dpdk-testpmd", "dpdk-dev"),
+    need("/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk", "openvswitch-switch-dpdk"),
+];
+
 /// Where `program` is, if it is anywhere.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     if program.starts_with('/') {

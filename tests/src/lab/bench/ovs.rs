@@ -1,0 +1,141 @@
+//! The peer: Debian's OVS-DPDK, one bridge with the NORMAL action, two vhost-user ports, one polling thread.
+
+use super::huge::Memory;
+use super::{SWITCH_CORE, Side, wait_for};
+use crate::lab::packages::output;
+use crate::lab::paths::{LOG, RUN};
+use crate::lab::process::{Process, tail_of};
+use anyhow::{Context, Result, anyhow, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The time OVS is given to answer one question, in seconds.
+const TIMEOUT: &str = "--timeout=15";
+
+/// OVS, with a database of its own.
+pub(super) struct Ovs {
+    folder: PathBuf,
+    switch: Process,
+    _database: Process,
+}
+
+impl Ovs {
+    /// Starts database and switch.
+    pub(super) fn start(memory: &Memory) -> Result<Self> {
+        let folder = std::env::current_dir()?.join(RUN).join("ovs");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder)?;
+        let at = |name: &str| folder.join(name);
+        let schema = "/usr/share/openvswitch/vswitch.ovsschema";
+        output(Command::new("ovsdb-tool").arg("create").arg(at("conf.db")).arg(schema))?;
+
+        let mut command = Command::new("ovsdb-server");
+        command.env("OVS_RUNDIR", &folder).arg(at("conf.db"));
+        command
+            .arg(format!("--remote=punix:{}", at("db").display()))
+            .arg(format!("--unixctl={}", at("dbctl").display()));
+        let mut database = Process::start("bench-ovsdb", &mut command)?;
+        database.wait_until("opening its socket", PATIENCE, || at("db").exists())?;
+
+        vsctl(&folder, &["--no-wait", "init"])?;
+        vsctl(
+            &folder,
+            &[
+                "--no-wait",
+                "set",
+                "Open_vSwitch",
+                ".",
+                "other_config:dpdk-init=true",
+                &format!("other_config:dpdk-extra={}", memory.ovs()),
+                &format!("other_config:pmd-cpu-mask={}", mask()),
+                &format!("other_config:dpdk-lcore-mask={}", mask()),
+            ],
+        )?;
+        let mut command = Command::new("taskset");
+        command.args(["-c", SWITCH_CORE, "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"]);
+        command.env("OVS_RUNDIR", &folder).env("OVS_LOGDIR", &folder);
+        command.arg(format!("unix:{}", at("db").display())).arg(format!("--unixctl={}", at("ctl").display()));
+        let switch = Process::start("bench-ovs", &mut command)?;
+        let ovs = Self { folder, switch, _database: database };
+        let done =
+            vsctl(&ovs.folder, &["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"]);
+        done.with_context(|| tail_of(&Path::new(LOG).join("bench-ovs.log")))?;
+        for port in ["v0", "v1"] {
+            vsctl(
+                &ovs.folder,
+                &["add-port", "br0", port, "--", "set", "Interface", port, "type=dpdkvhostuser"],
+            )?;
+        }
+        wait_for("OVS's vhost-user sockets", PATIENCE, || {
+            Ok(ovs.sockets().iter().all(|s| s.exists()).then_some(()))
+        })?;
+        Ok(ovs)
+    }
+
+    fn appctl(&self, words: &[&str]) -> Result<String> {
+        output(Command::new("ovs-appctl").arg(TIMEOUT).arg("-t").arg(self.folder.join("ctl")).args(words))
+    }
+
+    /// A value of the polling thread's statistics.
+    fn statistic(&self, name: &str) -> Result<f64> {
+        let text = self.appctl(&["dpif-netdev/pmd-stats-show"])?;
+        text.lines()
+            .find_map(|line| {
+                line.trim().strip_prefix(name)?.strip_prefix(':')?.split_whitespace().next()?.parse().ok()
+            })
+            .ok_or_else(|| anyhow!("OVS gives no {name:?}: {text}"))
+    }
+}
+
+fn vsctl(folder: &Path, words: &[&str]) -> Result<String> {
+    let database = format!("--db=unix:{}", folder.join("db").display());
+    output(Command::new("ovs-vsctl").arg(TIMEOUT).arg(database).args(words))
+}
+
+fn mask() -> String {
+    let core: u32 = SWITCH_CORE.parse().unwrap_or(0);
+    format!("0x{:x}", 1_u64 << core)
+}
+
+impl Side for Ovs {
+    fn sockets(&self) -> [PathBuf; 2] {
+        ["v0", "v1"].map(|port| self.folder.join(port))
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        vec![self.switch.pid()]
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.appctl(&["dpif-netdev/pmd-stats-clear"]).map(|_| ())
+    }
+
+    fn own_cycles(&mut self) -> Result<Option<f64>> {
+        self.statistic("avg processing cycles per packet").map(Some)
+    }
+
+    /// OVS counts what its ports received from the guests over their whole life.
+    fn balance(&mut self, sent: u64) -> Result<()> {
+        let mut received = 0;
+        let done = wait_for("OVS's port statistics", PATIENCE, || {
+            received = 0;
+            for port in ["v0", "v1"] {
+                let text = vsctl(&self.folder, &["get", "Interface", port, "statistics:rx_packets"])?;
+                received += text.trim().parse::<u64>().with_context(|| format!("{port}: {text}"))?;
+            }
+            Ok((received == sent).then_some(()))
+        });
+        if done.is_err() {
+            bail!("the guests sent {sent} frames, OVS counts {received}");
+        }
+        Ok(())
+    }
+
+    fn tail(&self) -> String {
+        self.switch.tail()
+    }
+}
