@@ -138,7 +138,8 @@ impl Pair {
     }
 
     fn start_with(&mut self, bursts: u32) -> Result<()> {
-        self.ask(&format!("start tx_first {bursts}"), |answer| answer.contains("port 1: RX queue number")).map(|_| ())
+        self.ask(&format!("start tx_first {bursts}"), |answer| answer.contains("port 1: RX queue number"))
+            .map(|_| ())
     }
 
     /// Frames that both ports have received.
