@@ -138,12 +138,12 @@ fn a_life() {
 
 #[test]
 fn without_a_file() {
-    let (mut place, client) = Place::new(&[]).start(&[], "niv-run/vis.sock");
+    let (mut place, client) = Place::new(&[]).start(&[], "niv-run/vis0.sock");
     let virt = client.exec("show interface virtual").unwrap();
     assert_eq!((&virt[0]["interface"], &virt[0]["channel"]), (&"vethernet1".into(), &1.into()));
     assert!(place.path("niv-run/link0.sock").exists());
     assert_eq!(place.end(Signal::INT), Some(0));
-    assert!(!place.path("niv-run/vis.sock").exists());
+    assert!(!place.path("niv-run/vis0.sock").exists());
     assert!(!place.path("niv-run/link0.sock").exists());
 }
 

@@ -27,9 +27,9 @@ and the same for every daemon:
   exec \"LINE\"          a line as it is
   commands             the whole command table, configuration too
 
-Which daemon: --api, else $NIV_API, else the sockets vis0.sock, vis.sock, adapter0.sock and
-adapter.sock, in that order, in ./niv-run/ or, if none is there, in /run/niv/. Where both daemons
-run, a line goes to the first one that knows it.
+Which daemon: --api, else $NIV_API, else the sockets vis0.sock and adapter0.sock, in that order,
+in ./niv-run/ or, if none is there, in /run/niv/. Where both daemons run, a line goes to the first
+one that knows it.
 
 Exit code: 0 done, 1 it failed, 2 the request was wrong.";
 
@@ -139,7 +139,7 @@ fn execute(daemons: &Daemons, line: &str, as_json: bool) -> Result<(), Failure> 
 }
 
 /// Where a daemon is looked for: the usual names of nodes, and those of daemons without a configuration file.
-const SOCKETS: [&str; 4] = ["vis0.sock", "vis.sock", "adapter0.sock", "adapter.sock"];
+const SOCKETS: [&str; 2] = ["vis0.sock", "adapter0.sock"];
 
 /// The daemons that a request may go to.
 struct Daemons(Vec<Client>);

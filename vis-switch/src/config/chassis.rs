@@ -82,7 +82,7 @@ impl Chassis {
         let ports = read(&File::new("built-in defaults", text))?.1;
         let built_in = "interface ethernet 1/1\n vif-list 1 members 1\n\
                         interface vethernet 1\n bind interface ethernet 1/1 channel 1\n";
-        Ok(Self { node: Node::without_file("vis"), ports, built_in })
+        Ok(Self { node: Node::without_file("vis0"), ports, built_in })
     }
 
     /// Reads a chassis.
