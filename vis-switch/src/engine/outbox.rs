@@ -122,7 +122,8 @@ impl Sent<'_> {
         run.finish(tables);
         let lost = (self.frames.len() - done) as u64;
         let Some(port) = counters.ports.get(usize::from(self.port)) else { return };
-        port.tx.add(done as u64, octets);
+        // The octets of refused frames are among the others; which frames those were, only the device knows.
+        port.tx.add(done as u64 - refused, octets);
         counters.sent.add(done as u64 - refused);
         if refused + lost == 0 {
             return;

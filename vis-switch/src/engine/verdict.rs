@@ -81,7 +81,7 @@ niv_node::drop_reasons! {
         TxPortDown = "tx_port_down", "";
         /// The transmit queue of the port is full.
         TxRingFull = "tx_ring_full", "";
-        /// The port can never send this frame (longer than its device takes).
+        /// The device of the port refused the frame for good (too long, interface set down).
         TxUnsendable = "tx_unsendable", "";
     }
 }

@@ -90,6 +90,26 @@ fn refused_frames_move_one_counter_and_teach_nothing() {
 }
 
 #[test]
+fn every_reason_has_a_case() {
+    let others = [
+        SameVifUc,
+        SameIfUc,
+        UcDvifXlateMiss,
+        McDvifXlateMiss,
+        SvifXlateMiss,
+        FloodNoReceiver,
+        TxPortDown,
+        TxRingFull,
+        TxUnsendable,
+    ];
+    let refused = refused();
+    let cases = || refused.iter().map(|(reason, ..)| *reason).chain(others);
+    for reason in DropReason::ALL {
+        assert!(cases().any(|case| case == *reason), "nothing provokes {}", reason.name());
+    }
+}
+
+#[test]
 fn the_longest_frames_pass() {
     let mut rig = Rig::new(campus());
     for tci in [None, Some(0)] {
