@@ -25,6 +25,7 @@ pub mod device;
 pub mod error;
 pub mod fault;
 pub mod frame;
+pub mod guard;
 pub mod memif;
 pub mod open;
 mod packet;

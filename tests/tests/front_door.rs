@@ -39,7 +39,7 @@ fn bench() -> Bench {
     let socket = folder.path().join("vnic0.sock");
     let door = FrontDoor::start().unwrap();
     let (send, events) = mpsc::channel();
-    let vnic = door.add(&config(&socket), Box::new(move |event| drop(send.send(event)))).unwrap();
+    let vnic = door.add(&config(&socket), Box::new(move |event| _ = send.send(event))).unwrap();
     Bench { door, monitor: Arc::clone(&vnic.monitor), vnic: Some(vnic), socket, events, _folder: folder }
 }
 
@@ -343,6 +343,34 @@ fn a_region_is_there_until_it_was_removed_as_often_as_added() {
     wire.set(Request::ADD_MEM_REG, &region(0, 8192), &fd).unwrap();
     wire.set(Request::ADD_MEM_REG, &region(4096, 8192), &fd).unwrap_err();
     assert_eq!(bench.cause(), "guest memory regions overlap at 0x1000");
+}
+
+#[test]
+fn memory_that_is_cut_off_stops_its_own_rings_only() {
+    let mut bench = bench();
+    let mut other = config(&bench.socket.with_extension("other"));
+    other.name = "vnic1".to_owned();
+    let other_echo = Echo::start(bench.door.add(&other, Box::new(|_| ())).unwrap(), false).unwrap();
+    let echo = bench.echo();
+    let mut neighbour = Guest::connect(&other.socket, Features::default()).unwrap();
+    let mut guest = Guest::connect(&bench.socket, Features::default()).unwrap();
+    ping(&mut guest, 1, 64);
+    rustix::fs::ftruncate(guest.memory().fd(), 0).unwrap();
+    // From here on this test must not touch the guest's memory either.
+    let deadline = Instant::now() + SOON;
+    while !bench.cause().contains("rx_lost_memory") {
+        assert!(Instant::now() < deadline, "{}", bench.cause());
+        rustix::io::write(guest.kick_fd(1), &1u64.to_ne_bytes()).unwrap();
+        std::thread::yield_now();
+    }
+    for number in 0..100 {
+        ping(&mut neighbour, number, 64);
+    }
+    guest.disconnect();
+    bench.await_event(|event| *event == FrontendEvent::Disconnected);
+    let mut next = Guest::connect(&bench.socket, Features::default()).unwrap();
+    ping(&mut next, 2, 64);
+    drop((echo, other_echo));
 }
 
 #[test]

@@ -4,9 +4,13 @@
 //! physical one (descriptors use it), the front end's virtual one (the ring addresses of `SET_VRING_ADDR` use
 //! it), and ours. A [`MemoryMap`] is immutable; a change of memory makes a new one that shares the regions
 //! that stayed. Whoever holds the map keeps its mappings alive.
+//!
+//! A front end can cut its file off after it was checked. Memory that can be sealed against that is sealed;
+//! the rest is watched by a [`Guard`], and the rings in it stop when it is lost.
 
 use core::ptr::NonNull;
-use rustix::fs::{FileType, fstat, fstatfs};
+use link::guard::Guard;
+use rustix::fs::{FileType, SealFlags, fcntl_add_seals, fstat, fstatfs};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -66,6 +70,14 @@ pub enum MemoryError {
     /// More regions than [`MAX_REGIONS`], or more than came with descriptors.
     #[error("{0} guest memory regions are too many")]
     TooMany(usize),
+    /// It cannot be watched.
+    #[error("cannot watch the guest memory region at {guest:#x}: {source}")]
+    Guard {
+        /// Its guest physical address.
+        guest: u64,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The kernel refused.
     #[error("cannot map the guest memory region at {guest:#x}: {source}")]
     Map {
@@ -80,6 +92,8 @@ pub enum MemoryError {
 #[derive(Debug)]
 pub struct Region {
     info: RegionInfo,
+    /// Until the region is unmapped.
+    guard: Option<Guard>,
     mapping: NonNull<u8>,
     mapped: usize,
     host: NonNull<u8>,
@@ -106,6 +120,8 @@ impl Region {
             return Err(range());
         }
         let map_error = |source| MemoryError::Map { guest, source };
+        // Before its size is read. Refused by what knows no seals, or whose owner wants no more of them.
+        let _ = fcntl_add_seals(file, SealFlags::SHRINK);
         let stat = fstat(file).map_err(map_error)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
@@ -140,7 +156,12 @@ impl Region {
         let mapping = NonNull::new(mapping.cast::<u8>()).ok_or_else(range)?;
         // SAFETY: offset - first < page and offset + size <= last, so the result is inside the mapping.
         let host = unsafe { mapping.add(usize::try_from(info.offset - first).unwrap_or(0)) };
-        Ok(Self { info, mapping, mapped, host })
+        let mut region = Self { info, guard: None, mapping, mapped, host };
+        // SAFETY: a mapping of our own, of whole pages, read as memory that others write; `drop` ends the guard
+        // before it unmaps.
+        let guard = unsafe { Guard::watch(mapping, mapped) };
+        region.guard = Some(guard.map_err(|source| MemoryError::Guard { guest, source })?);
+        Ok(region)
     }
 
     /// What the front end said of it.
@@ -152,6 +173,7 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        self.guard = None;
         // SAFETY: the range was mapped by `map` and is unmapped once; whoever could still use it would hold
         // the MemoryMap, hence this Region, alive. It cannot fail for a range that mmap returned.
         let _ = unsafe { munmap(self.mapping.as_ptr().cast(), self.mapped) };
@@ -221,6 +243,11 @@ impl MemoryMap {
     #[must_use]
     pub fn regions(&self) -> &[Arc<Region>] {
         &self.regions
+    }
+
+    /// A file behind a region was cut off: what the guest has there is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.regions.iter().any(|region| region.guard.as_ref().is_some_and(Guard::is_lost))
     }
 
     /// The window in which the guest physical address `addr` lies.

@@ -43,6 +43,8 @@ macro_rules! faults {
 faults! {
     /// The available index jumped by more than the ring has; the ring stops until it is set up again.
     BadIndex = "rx_bad_index", "tx_bad_index";
+    /// The guest's memory was cut off under the ring; the ring stops until it is set up again.
+    LostMemory = "rx_lost_memory", "tx_lost_memory";
     /// A head, or the next descriptor, that the table does not have.
     BadDescriptor = "rx_bad_descriptor", "tx_bad_descriptor";
     /// A buffer outside the guest's memory.

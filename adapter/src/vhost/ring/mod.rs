@@ -32,6 +32,7 @@ use super::memory::{MemoryMap, Window};
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use event::Event;
 use layout::{AVAIL_F_NO_INTERRUPT, Layout, USED_F_NO_NOTIFY};
+use link::guard::losses;
 use parking_lot::Mutex;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -98,6 +99,8 @@ pub(crate) struct Ring {
     /// The used index when the driver was last told, or decided not to be.
     called: Option<u16>,
     broken: bool,
+    /// Lost mappings of the whole process when this ring's memory was last looked at.
+    losses: u64,
     kick: Option<Arc<OwnedFd>>,
     call: Option<Arc<OwnedFd>>,
     err: Option<Arc<OwnedFd>>,
@@ -111,7 +114,13 @@ unsafe impl Send for Ring {}
 impl Ring {
     /// How many chains wait.
     #[inline(always)]
-    fn waiting(&self) -> Result<u16, Fault> {
+    fn waiting(&mut self) -> Result<u16, Fault> {
+        if self.losses != losses() {
+            self.losses = losses();
+            if self.memory.is_lost() {
+                return Err(Fault::LostMemory);
+            }
+        }
         let waiting = self.layout.avail_idx().wrapping_sub(self.next_avail);
         if waiting > self.layout.size() { Err(Fault::BadIndex) } else { Ok(waiting) }
     }
@@ -236,6 +245,7 @@ impl RingSlot {
             window: Window::EMPTY,
             called: None,
             broken: false,
+            losses: 0,
             kick: setup.kick.clone(),
             call: setup.call.clone(),
             err: setup.err.clone(),
@@ -326,8 +336,12 @@ impl RingSlot {
         if let Some(err) = &ring.err {
             event::notify(err);
         }
-        tracing::warn!(ring = ?self.direction, next_avail = ring.next_avail, avail = ring.layout.avail_idx(),
-            "the guest's available index jumped; the ring stops until it is set up again");
+        tracing::warn!(
+            ring = ?self.direction,
+            next_avail = ring.next_avail,
+            "a guest broke its ring ({}); it stops until it is set up again",
+            fault.name(self.direction)
+        );
     }
 
     fn fire(&self) {

@@ -113,7 +113,7 @@ impl TxQueue for VringTx {
     }
 
     fn room(&self) -> usize {
-        self.slot.ring.lock().as_ref().and_then(|ring| ring.waiting().ok()).map_or(0, usize::from)
+        self.slot.ring.lock().as_mut().and_then(|ring| ring.waiting().ok()).map_or(0, usize::from)
     }
 }
 
