@@ -4,7 +4,8 @@
 //!
 //! Each figure is the least of many rounds, in cycles of the time stamp counter, which ticks at a constant rate
 //! (so on a core that boosts, a "cycle" here is longer than the core's). One thread: each end by itself, with the
-//! ring in the cache. Two threads: both at once on two cores, so that every ring line crosses between them.
+//! ring in the cache. Two threads: both at once on two cores, so that every line crosses between them; needs two
+//! cores that have nothing else to do.
 
 use link::memif::{Config, Role, open};
 use link::{BURST, Gather, OutFrame, Port, PortState, RxBurst, Seg};
@@ -17,8 +18,10 @@ const HEAD: usize = 22;
 const ROUNDS: usize = 200;
 /// Frames in a round of one thread: fewer than the ring holds.
 const FRAMES: usize = 512;
-/// Frames in a round of two threads.
-const STREAM: usize = 500_000;
+/// Frames that two threads are timed for, and how often.
+const WINDOW: usize = 8192;
+/// See [`WINDOW`].
+const WINDOWS: usize = 2000;
 
 #[cfg(target_arch = "x86_64")]
 fn cycles() -> u64 {
@@ -77,40 +80,38 @@ fn one_thread(from: &mut Port, to: &mut Port, out: &[OutFrame<'_>]) -> (f64, f64
     (least.0 as f64 / FRAMES as f64, least.1 as f64 / FRAMES as f64)
 }
 
+/// The time the receiver takes for [`WINDOW`] frames in the steady state: that of the slower end, with all ring
+/// lines on their way between two cores.
 fn two_threads(from: &mut Port, to: &mut Port, out: &[OutFrame<'_>]) -> f64 {
-    let go = AtomicBool::new(false);
-    let mut least = u64::MAX;
-    for _ in 0..ROUNDS / 20 {
-        go.store(false, Ordering::Relaxed);
-        let (go, from, to, burst) = (&go, &mut *from, &mut *to, out.len());
-        let took = std::thread::scope(|scope| {
-            let receiver = scope.spawn(move || {
-                go.store(true, Ordering::Release);
-                let mut left = STREAM;
+    let done = AtomicBool::new(false);
+    let burst = out.len();
+    let least = std::thread::scope(|scope| {
+        let receiver = scope.spawn(|| {
+            let time_window = |_| {
+                let start = cycles();
+                let mut left = WINDOW;
                 while left > 0 {
-                    match receive(to, burst) {
+                    match receive(to, burst.min(left)) {
                         0 => spin_loop(),
                         n => left -= n,
                     }
                 }
-            });
-            while !go.load(Ordering::Acquire) {
+                cycles() - start
+            };
+            let least = (0..WINDOWS).map(time_window).min();
+            done.store(true, Ordering::Relaxed);
+            least.unwrap_or_default()
+        });
+        while !done.load(Ordering::Relaxed) {
+            if send(from, out, FRAMES) == 0 {
                 spin_loop();
             }
-            let start = cycles();
-            let mut left = STREAM;
-            while left > 0 {
-                match send(from, out, left.min(FRAMES)) {
-                    0 => spin_loop(),
-                    n => left -= n,
-                }
-            }
-            receiver.join().expect("the receiver ends");
-            cycles() - start
-        });
-        least = least.min(took);
-    }
-    least as f64 / STREAM as f64
+        }
+        receiver.join().expect("the receiver ends")
+    });
+    // What is still inside must not meet the next measurement.
+    while receive(to, burst) > 0 {}
+    least as f64 / WINDOW as f64
 }
 
 fn main() {
