@@ -132,21 +132,6 @@ impl<'a> Place<'a> {
         unsafe { Seg::from_raw(self.ptr, self.len) }
     }
 
-    /// Asks the processor to fetch the first two lines.
-    #[inline]
-    pub(super) fn prefetch(self) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let ptr = self.ptr.as_ptr().cast::<i8>();
-            // SAFETY: a prefetch never faults and changes nothing, whatever the address.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(ptr);
-                _mm_prefetch::<_MM_HINT_T0>(ptr.wrapping_add(64));
-            }
-        }
-    }
-
     /// Copies the whole frame here, or as much as fits.
     #[inline]
     pub(super) fn fill(self, frame: &OutFrame<'_>) {

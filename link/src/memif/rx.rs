@@ -89,7 +89,6 @@ impl RxRing {
                     return Err(fault);
                 }
             };
-            place.prefetch();
             slot = slot.wrapping_add(1);
             let data = if desc.flags & NEXT == 0 {
                 Gather::one(place.seg())
