@@ -9,7 +9,7 @@
 //! - [`Message`] admits only what the protocol allows: a [`Hello`], a [`Request`], a [`Response`] or a [`Refusal`],
 //!   with legal contents. Unknown TLVs are skipped and counted; anything else that is not allowed gives a [`Wrong`].
 //!
-//! [`provisioning`] is the blob in which a VIF's wishes travel.
+//! [`provisioning`] is the blob in which a VIF's wishes travel; [`session`] is the transport that both ends share.
 
 mod fields;
 mod hello;
@@ -18,6 +18,7 @@ mod pdu;
 pub mod provisioning;
 mod request;
 mod response;
+pub mod session;
 mod values;
 mod wrong;
 
