@@ -3,7 +3,7 @@
 //! It knows no command of any daemon: lines are understood by the daemon's own command table, and where several
 //! daemons are there, a line goes to the first one that knows it.
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use niv_node::client::{Client, ClientError};
 use niv_node::command::{CommandError, CommandInfo, ErrorKind};
 use serde_json::{Value, json};
@@ -79,6 +79,11 @@ impl From<io::Error> for Failure {
 
 fn main() -> ExitCode {
     let mut cli = Cli::parse();
+    // Words may begin with a hyphen, but no command does.
+    if let Some(option) = cli.words.first().filter(|word| word.starts_with('-')) {
+        let message = format!("unexpected argument '{option}' found");
+        Cli::command().error(clap::error::ErrorKind::UnknownArgument, message).exit();
+    }
     // Also behind the words, where one thinks of it.
     while cli.words.len() > 1 && cli.words.last().is_some_and(|word| word == "-j" || word == "--json") {
         cli.words.pop();

@@ -1,0 +1,283 @@
+//! What both daemons and `nivctl` say to people and scripts: mistakes in files, exit codes, tables and JSON.
+
+use super::files::{link, list, niv_port, node, port, vethernet, vif_list, vnic};
+use super::place::{PATIENCE, Place};
+use niv_lab::driver::{Features, Guest};
+use niv_lab::world::frames::{BROADCAST, frame, mac};
+
+fn chassis() -> String {
+    node("vis0") + &niv_port(1, "memif:link0.sock") + &port(2, "trunk", "pcap:up.pcapng")
+}
+
+fn lines() -> String {
+    vethernet(1, 10, 1, 5) + &vif_list(1, 1, "5")
+}
+
+fn adapter() -> String {
+    node("adapter0")
+        + &link("link0", "memif:link0.sock")
+        + &vnic("vnic0", "vhost-user:vnic0.sock", 5, 10)
+        + "mac = \"52:54:00:00:00:01\"\nprofile = \"webservers\"\nqueues = 1\nvlan_mode = \"access\"\n"
+        + &list(1, &[5])
+}
+
+fn place() -> Place {
+    Place::new(&[("vis0.toml", chassis()), ("vis0.cfg", lines()), ("adapter0.toml", adapter())])
+}
+
+/// The line of `text`, from 1, on which `part` is.
+fn line_of(text: &str, part: &str) -> usize {
+    1 + text.lines().position(|line| line.contains(part)).unwrap()
+}
+
+/// Starts a daemon on a file that is wrong: it ends with code 2 and one line.
+#[track_caller]
+fn refused(node: &str, text: &str) -> String {
+    let place = place();
+    let file = format!("{node}.toml");
+    place.write(&file, text);
+    let (code, said) = place.run_daemon(node, &["--config", &file]);
+    assert_eq!(code, 2, "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
+}
+
+#[test]
+fn a_mistake_in_a_file_is_named_with_file_line_and_key() {
+    for (node, right, section) in [("vis0", chassis(), "[[port]]"), ("adapter0", adapter(), "[[link]]")] {
+        // Written, or left out: "niv" is not there yet, and the message says what to write.
+        let off = "negotiation = \"off\"";
+        let said = refused(node, &right.replace(off, "negotiation = \"niv\""));
+        let place = format!("{node}.toml:{}:", line_of(&right, off));
+        for part in [&place, "key \"negotiation\"", "negotiation = \"off\""] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let said = refused(node, &right.replace(&format!("{off}\n"), ""));
+        let place = format!("{node}.toml:{}:", line_of(&right, section));
+        for part in [&place, "\"negotiation\"", "negotiation = \"off\""] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let said = refused(node, &right.replace(off, "negotiation = \"maybe\""));
+        assert!(said.contains("negotiation") && said.contains("maybe"), "{said}");
+
+        // A key that nobody knows, in each section.
+        for key in ["workers = 1", off] {
+            let said = refused(node, &right.replace(key, &format!("{key}\ncolour = 1")));
+            let place = format!("{node}.toml:{}:", line_of(&right, key) + 1);
+            assert!(said.contains(&place) && said.contains("\"colour\""), "{said}");
+        }
+        let said = refused(node, &(right.clone() + "\n[plot]\nthickness = 3\n"));
+        assert!(said.contains("plot"), "{said}");
+        let said = refused(node, &right.replace("memif:", "mumif:"));
+        let place = format!("{node}.toml:{}:", line_of(&right, "memif:"));
+        assert!(said.contains(&place) && said.contains("key \"device\""), "{said}");
+        let said = refused(node, &right.replace(off, "negotiation = "));
+        assert!(said.contains(&format!("{node}.toml:{}", line_of(&right, off))), "{said}");
+        let place = Place::new(&[]);
+        let (code, said) = place.run_daemon(node, &["--config", "nowhere.toml"]);
+        assert!(code == 2 && said.contains("nowhere.toml"), "{code}: {said}");
+        let (code, said) = place.run_daemon(node, &["--colour"]);
+        assert!(code == 2 && said.contains("--colour"), "{code}: {said}");
+    }
+}
+
+#[test]
+fn the_keys_of_a_static_vif_are_judged() {
+    let right = adapter();
+    for (old, new, part) in [
+        ("vif = 5", "vif = 0", "key \"vif\""),
+        ("vif = 5\n", "", "\"vif\""),
+        ("vlan = 10", "vlan = 4095", "key \"vlan\""),
+        ("\"access\"", "\"excess\"", "excess"),
+        ("52:54:00:00:00:01", "53:54:00:00:00:01", "key \"mac\""),
+        ("queues = 1", "queues = 0", "key \"queues\""),
+        ("link = \"link0\"\nvif", "link = \"link9\"\nvif", "link9"),
+        ("members = [5]", "members = [5, 5]", "key \"members\""),
+        ("id = 1", "id = 0", "key \"id\""),
+        ("queues = 1", "backup = \"link0\"", "key \"backup\""),
+    ] {
+        assert!(right.contains(old), "{old}");
+        let said = refused("adapter0", &right.replace(old, new));
+        assert!(said.contains(part) && said.contains("adapter0.toml:"), "{new}: {said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_opened_is_code_1_and_named() {
+    let mut place = place();
+    place.start("vis0");
+    place.start("adapter0");
+    for (node, part) in [("vis0", "vis0.sock"), ("adapter0", "vnic0.sock")] {
+        let (code, said) = place.run_daemon(node, &["--config", &format!("{node}.toml")]);
+        assert_eq!(code, 1, "a second one on the same sockets: {said}");
+        assert!(said.contains(part) || said.contains("link0.sock"), "{said}");
+    }
+    // The first ones go on.
+    place.link_up("adapter0", "link0", "vis0", "1/1");
+    place.at_rest();
+}
+
+#[test]
+fn a_configuration_is_applied_whole_or_not_at_all() {
+    let mut place = place();
+    place.start("vis0");
+    let running = |place: &Place| place.nivctl(&["--api", "vis0.sock", "show", "running-config"]).1;
+    let before = running(&place);
+    assert!(before.contains("interface vethernet 1"), "the startup file: {before}");
+
+    place.write(
+        "wrong.cfg",
+        "interface vethernet 2\n  switchport access vlan 20\n  switchport access vlan 5000\n",
+    );
+    let (code, said, complained) = place.nivctl(&["--api", "vis0.sock", "configure", "wrong.cfg"]);
+    assert_eq!((code, said.as_str()), (2, ""));
+    assert!(complained.starts_with("wrong.cfg: line 3, column 26"), "{complained}");
+    // Understood, and impossible: the channel is taken.
+    place.write("taken.cfg", "interface vethernet 2\n  bind interface ethernet 1/1 channel 5\n");
+    let (code, _, complained) = place.nivctl(&["--api", "vis0.sock", "configure", "taken.cfg"]);
+    assert_eq!(code, 1, "{complained}");
+    assert!(complained.contains("taken.cfg: line 2, column "), "{complained}");
+    let (code, _, complained) = place.nivctl(&["--api", "vis0.sock", "-j", "configure", "taken.cfg"]);
+    let error: serde_json::Value = serde_json::from_str(&complained).unwrap();
+    assert_eq!((code, &error["error"]["line"]), (1, &2.into()));
+    assert_eq!(running(&place), before);
+
+    let right =
+        "interface vethernet 2\n  switchport access vlan 20\n  bind interface ethernet 1/1 channel 6\n";
+    place.write("right.cfg", right);
+    assert_eq!(place.nivctl(&["--api", "vis0.sock", "configure", "right.cfg"]).0, 0);
+    assert_eq!(place.show("vis0", "show interface vethernet 2")["vlan"], 20);
+    // What is shown can be read again.
+    place.write("again.cfg", &running(&place));
+    assert_eq!(place.nivctl(&["--api", "vis0.sock", "configure", "again.cfg"]).0, 0);
+    let (code, _, complained) = place.nivctl(&["--api", "vis0.sock", "configure", "nowhere.cfg"]);
+    assert!(code == 2 && complained.contains("nowhere.cfg"), "{code}: {complained}");
+}
+
+/// `-j` and the table of each, and that the table has no line too much to read.
+#[track_caller]
+fn shows(place: &Place, node: &str, line: &str, words: &[&str]) {
+    place.show(node, line);
+    let api = format!("{node}.sock");
+    let all: Vec<&str> = ["--api", &api].into_iter().chain(line.split(' ')).collect();
+    let (code, said, complained) = place.nivctl(&all);
+    assert_eq!((code, complained.as_str()), (0, ""), "{line}");
+    for word in words {
+        assert!(said.contains(word), "{line} has no {word}:\n{said}");
+    }
+    let (code, same, _) = place.nivctl(&["--api", &api, "exec", line]);
+    assert_eq!((code, same.lines().count()), (0, said.lines().count()), "exec {line}");
+}
+
+#[test]
+fn every_command_that_shows_something_does_so_in_both_forms() {
+    let mut place = place();
+    place.start("vis0");
+    place.start("adapter0");
+    place.link_up("adapter0", "link0", "vis0", "1/1");
+    let mut guest = Guest::connect(&place.path("vnic0.sock"), Features::default()).unwrap();
+    place.vnic_up("adapter0", "vnic0");
+    guest.send(&frame(BROADCAST, mac(1)).ipv4(46));
+    place.port_up("vis0", "1/2");
+    place.at_rest();
+
+    for (node, lines) in [
+        (
+            "vis0",
+            &[
+                ("show interface virtual", &["Veth1", "Eth1/1", "up"][..]),
+                ("show interface vethernet 1", &["Vethernet1 is up", "Ethernet1/1"]),
+                ("show interface ethernet", &["Ethernet1/1 is up", "Ethernet1/2"]),
+                ("show interface ethernet 1/1", &["memif:link0.sock"]),
+                ("show mac address-table", &["VLAN", "MAC Address"]),
+                ("show counters", &["Received", "Eth1/1"]),
+                ("show drops", &["Drop reason"]),
+                ("show drops all", &["rx_no_vntag", "V1"]),
+                ("show vif-list", &["Eth1/1", "5"]),
+                ("show running-config", &["vif-list 1 members 5"]),
+                ("show version", &["vis-switch"]),
+            ][..],
+        ),
+        (
+            "adapter0",
+            &[
+                ("show vnic", &["vnic0", "up"][..]),
+                ("show vnic vnic0", &["vnic0 is up", "webservers"]),
+                ("show link", &["link0", "memif:link0.sock"]),
+                ("show link link0", &["connections"]),
+                ("show vif-list", &["link0", "5"]),
+                ("show counters", &["Received"]),
+                ("show drops", &["Drop reason"]),
+                ("show drops all", &["host_vntag", "I1"]),
+                ("show version", &["niv-adapter"]),
+                ("vnic list", &["52:54:00:00:00:01", "vnic0.sock"]),
+                ("vnic qemu vnic0", &["vhost-user,id=net-vnic0", "share=on", "mac=52:54:00:00:00:01"]),
+                ("vnic libvirt vnic0", &["type='vhostuser'", "<access mode='shared'/>"]),
+            ][..],
+        ),
+    ] {
+        for (line, words) in lines {
+            shows(&place, node, line, words);
+        }
+        // None was forgotten.
+        let listed: Vec<String> = place
+            .client(node)
+            .commands()
+            .unwrap()
+            .into_iter()
+            .filter(|command| command.mode == "exec")
+            .map(|command| command.syntax.split(['<', '[']).next().unwrap().trim().to_owned())
+            .collect();
+        assert!(listed.len() > 5, "{listed:?}");
+        for command in listed {
+            assert!(lines.iter().any(|(line, _)| line.starts_with(&command)), "{command} is not tried");
+        }
+    }
+
+    // The arguments name the socket so that they work from any folder.
+    let arguments = place.show("adapter0", "vnic qemu vnic0").to_string();
+    assert!(
+        arguments.contains(place.path("vnic0.sock").canonicalize().unwrap().to_str().unwrap()),
+        "{arguments}"
+    );
+
+    for (words, code, part) in [
+        (&["--api", "adapter0.sock", "vnic", "qemu", "vnic9"][..], 1, "vnic9"),
+        (&["--api", "vis0.sock", "show", "interface", "vethernet", "9"], 1, "vethernet 9"),
+        (&["--api", "vis0.sock", "show", "nonsense"], 2, "nonsense"),
+        (&["--api", "vis0.sock", "show", "interface", "vethernet", "many"], 2, "many"),
+        (&["--api", "nowhere.sock", "show", "version"], 1, "nowhere.sock"),
+        (&["--colour"], 2, "--colour"),
+    ] {
+        let (got, said, complained) = place.nivctl(words);
+        assert_eq!((got, said.as_str()), (code, ""), "{words:?}: {complained}");
+        assert!(complained.contains(part), "{words:?}: {complained}");
+    }
+}
+
+#[test]
+fn without_any_file_they_find_each_other() {
+    let mut place = Place::new(&[]);
+    place.start_with("adapter", &[], "niv-run/adapter0.sock");
+    place.start_with("vis", &[], "niv-run/vis.sock");
+    let mut guest = Guest::connect(&place.path("niv-run/vnic0.sock"), Features::default()).unwrap();
+    // The only interface there is: who sends to everybody is learned, and nobody gets it.
+    let api = |command: &[&str]| {
+        let (code, said, complained) = place.nivctl(command);
+        assert_eq!(code, 0, "{complained}");
+        said
+    };
+    let end = std::time::Instant::now() + PATIENCE;
+    while !api(&["show", "mac", "address-table"]).contains("5254.0000.0001") {
+        assert!(std::time::Instant::now() < end, "{}", api(&["-j", "show", "link"]));
+        guest.send(&frame(BROADCAST, mac(1)).ipv4(46));
+    }
+    // Without a name a line goes to the daemon that knows it.
+    assert!(api(&["show", "vnic"]).contains("vnic0"));
+    assert!(api(&["show", "interface", "virtual"]).contains("Veth1"));
+    assert!(api(&["--api", "adapter0", "show", "version"]).contains("niv-adapter"));
+    for (name, node) in [("niv-run/vis", "vis"), ("niv-run/adapter0", "adapter")] {
+        let balance = place.show(name, "show counters");
+        assert!(balance.to_string().contains("received"), "{node}");
+    }
+}

@@ -1,0 +1,13 @@
+//! The daemons as processes, from outside: configuration files as they are documented, real sockets, real guests and
+//! peers, `nivctl`. Whatever a test did, both sides of the frame balance of every daemon agree at its end.
+//!
+//! Tests that need rights or programs which are not there say so and pass; with `CI=true` they fail.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+
+mod command_line;
+mod dpdk;
+mod files;
+mod guests;
+mod place;
+mod testpmd;
