@@ -2,13 +2,13 @@
 //!
 //! The checks stand in the order of the conformance table; the first that fails names the drop.
 
+use super::address::Address;
 use super::lif::{Lif, LifId};
 use super::mac::Key;
 use super::parse::{self, Inner};
 use super::tables::{PortRole, Tables};
 use super::verdict::DropReason;
 use super::vlan::VlanMode;
-use vntag::ethernet::mac_at;
 use vntag::{NivTag, VlanTag};
 
 /// A frame that may come in. Written field by field into a place that is used again and again: a value of this size
@@ -119,9 +119,7 @@ fn check(lif: &Lif, bytes: &[u8], len: usize, inner: Inner, to: &mut Admitted) -
         return Err(DropReason::RxVlanReserved);
     }
     let vlan = program.classify(inner.tag).ok_or(DropReason::RxVlan)?;
-    let (Some(destination), Some(source)) = (mac_at(bytes, 0), mac_at(bytes, 6)) else {
-        return Err(DropReason::RxRunt);
-    };
+    let (destination, source) = Address::pair(bytes).ok_or(DropReason::RxRunt)?;
     if source.is_group() || source.is_zero() {
         return Err(DropReason::RxSmac);
     }
@@ -139,7 +137,7 @@ fn check(lif: &Lif, bytes: &[u8], len: usize, inner: Inner, to: &mut Admitted) -
     }
     to.vlan = vlan;
     to.group = destination.is_group();
-    to.source = Key::new(vlan, source.0);
-    to.destination = Key::new(vlan, destination.0);
+    to.source = Key::of(vlan, source);
+    to.destination = Key::of(vlan, destination);
     Ok(())
 }

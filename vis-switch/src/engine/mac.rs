@@ -9,6 +9,7 @@
 //! generation it was learned in and it was seen not longer ago than the ageing time; others are free room. Readers
 //! take no lock: key, value, key again. The value is one store, so moving an address is, too.
 
+use super::address::Address;
 use super::lif::{Generation, LifId};
 use core::sync::atomic::{AtomicU64, Ordering};
 use vntag::ethernet::Mac;
@@ -27,10 +28,8 @@ impl Key {
 
     /// From its parts.
     #[inline]
-    #[must_use]
-    pub fn new(vlan: u16, mac: [u8; 6]) -> Self {
-        let [a, b, c, d, e, f] = mac;
-        Self(VALID | u64::from(vlan) << 48 | u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+    pub(super) fn of(vlan: u16, address: Address) -> Self {
+        Self(VALID | u64::from(vlan) << 48 | address.get())
     }
 
     fn parts(self) -> (u16, Mac) {
@@ -277,7 +276,7 @@ mod tests {
 
     fn key(n: u32) -> Key {
         let [a, b, c, d] = n.to_be_bytes();
-        Key::new(10, [2, 0, a, b, c, d])
+        Key::of(10, Mac([2, 0, a, b, c, d]).into())
     }
 
     fn at(lif: u32, second: u64) -> Learned {

@@ -31,6 +31,7 @@
 //! assert!(engine.counters().balance().holds());
 //! ```
 
+mod address;
 mod admit;
 pub mod counters;
 mod desk;
