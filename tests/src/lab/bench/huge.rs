@@ -56,7 +56,11 @@ impl Memory {
 
     /// `dpdk-extra` of OVS, which adds `--in-memory` by itself unless it is told the opposite.
     pub(super) fn ovs(&self) -> &'static str {
-        if self.huge { "-m 512 --no-telemetry" } else { "--no-huge --legacy-mem -m 512 --no-telemetry" }
+        if self.huge {
+            "-m 512 --no-telemetry --no-pci"
+        } else {
+            "--no-huge --legacy-mem -m 512 --no-telemetry --no-pci"
+        }
     }
 }
 

@@ -22,19 +22,26 @@ pub(super) const SWITCH_CORE: &str = "0";
 /// The core of the guests.
 pub(super) const GUEST_CORE: &str = "1";
 
+/// A machine of which others have no more than this part is quiet.
+const QUIET: f64 = 0.05;
+
 /// Something that switches between two vhost-user sockets.
 trait Side {
     /// The sockets it serves, for the guests.
     fn sockets(&self) -> [PathBuf; 2];
     /// Its processes, for their CPU time.
     fn pids(&self) -> Vec<u32>;
+    /// Returns when the guests, which have connected, are known to it.
+    fn ready(&mut self) -> Result<()> {
+        Ok(())
+    }
     /// Called when the measurement begins.
     fn begin(&mut self) -> Result<()> {
         Ok(())
     }
-    /// Cycles of work a frame by its own account, where it has one.
-    fn own_cycles(&mut self) -> Result<Option<f64>> {
-        Ok(None)
+    /// Which part of its CPU time since then was work and not idle polling.
+    fn working_share(&mut self) -> Result<f64> {
+        Ok(1.0)
     }
     /// Fails unless every frame is accounted for, now that the guests are silent and sent `sent` frames.
     fn balance(&mut self, sent: u64) -> Result<()>;
@@ -46,8 +53,11 @@ trait Side {
 struct Sample {
     /// Frames a second that came out of the switch side, both directions added.
     pps: f64,
-    /// Cycles a frame.
+    /// Cycles of work a frame: CPU time of the switch side without idle polling, times the time-stamp counter's
+    /// rate. Time that others took from it is not in it.
     cycles: f64,
+    /// How much of the machine others had meanwhile.
+    foreign: f64,
 }
 
 /// How long and how often.
@@ -107,7 +117,9 @@ pub(crate) fn run(quick: bool) -> Result<()> {
         ),
     ];
     let folder = paths::repository().join("target").join("bench");
-    report::write(&folder, &comparisons, quick)?;
+    let foreign =
+        spread(pick(&ours, |s| s.foreign).into_iter().chain(pick(&theirs, |s| s.foreign)).collect());
+    report::write(&folder, &comparisons, quick, foreign.median)?;
     say::heading("Result");
     for line in report::markdown(&comparisons).lines() {
         say::line(&format!("  {line}"));
@@ -116,6 +128,12 @@ pub(crate) fn run(quick: bool) -> Result<()> {
     say::line(
         "  ours counts the CPU time of adapter and switch; OVS its own processing cycles, without its idle polling",
     );
+    if foreign.median > QUIET {
+        say::line(&say::red(&format!(
+            "  other programs took {:.0} % of this machine meanwhile: only the cycles can be believed",
+            foreign.median * 100.0
+        )));
+    }
     say::line("  target/bench/report.json, target/bench/report.md");
     Ok(())
 }
@@ -138,21 +156,44 @@ fn one(
 
 fn measure(side: &mut dyn Side, plan: &Plan, tsc: f64, memory: &huge::Memory) -> Result<Sample> {
     let mut guests = testpmd::Pair::start(&side.sockets(), memory)?;
+    side.ready()?;
     guests.circulate()?;
     std::thread::sleep(plan.settle);
     side.begin()?;
-    let (before, cpu_before, began) = (guests.received()?, cpu_time(&side.pids())?, Instant::now());
+    let us = [side.pids(), vec![guests.pid(), std::process::id()]].concat();
+    let begin =
+        (guests.received()?, cpu_time(&side.pids())?, cpu_time(&us)?, machine_time()?, Instant::now());
     std::thread::sleep(plan.measure);
-    let (after, cpu_after, time) = (guests.received()?, cpu_time(&side.pids())?, began.elapsed());
-    let own = side.own_cycles()?;
-    let frames = after.saturating_sub(before);
-    if frames == 0 {
-        bail!("no frame came through in {}\n{}", say::seconds(time), guests.tail());
+    let end =
+        (guests.received()?, cpu_time(&side.pids())?, cpu_time(&us)?, machine_time()?, begin.4.elapsed());
+    let share = side.working_share()?;
+    let time = end.4.as_secs_f64();
+    let frames = end.0.saturating_sub(begin.0) as f64;
+    if frames == 0.0 {
+        bail!("no frame came through in {}\n{}", say::seconds(end.4), guests.tail());
     }
     let sent = guests.silence()?;
     side.balance(sent)?;
-    let cycles = (cpu_after - cpu_before).as_secs_f64() * tsc / frames as f64;
-    Ok(Sample { pps: frames as f64 / time.as_secs_f64(), cycles: own.unwrap_or(cycles) })
+    let cores = std::thread::available_parallelism()?.get() as f64;
+    let foreign = (end.3 - begin.3).saturating_sub(end.2 - begin.2).as_secs_f64() / time / cores;
+    Ok(Sample { pps: frames / time, cycles: (end.1 - begin.1).as_secs_f64() * share * tsc / frames, foreign })
+}
+
+/// Time in which any core of the machine did anything.
+fn machine_time() -> Result<Duration> {
+    let stat = std::fs::read_to_string("/proc/stat")?;
+    let fields: Vec<u64> = stat
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|w| w.parse().ok())
+        .collect();
+    // user nice system idle iowait irq softirq steal; what comes after is part of these.
+    let busy: u64 =
+        fields.iter().take(8).enumerate().filter(|(nr, _)| *nr != 3 && *nr != 4).map(|(_, t)| t).sum();
+    Ok(Duration::from_secs_f64(busy as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
 /// CPU time of all threads of these processes, to the nanosecond.

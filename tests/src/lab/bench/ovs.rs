@@ -11,16 +11,28 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+/// Its ports to the guests.
+const PORTS: [&str; 2] = ["v0", "v1"];
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The time OVS is given to answer one question, in seconds.
 const TIMEOUT: &str = "--timeout=15";
+
+/// Statistics of the polling thread.
+#[derive(Clone, Copy, Default)]
+struct Work {
+    packets: f64,
+    busy: f64,
+    idle: f64,
+}
 
 /// OVS, with a database of its own.
 pub(super) struct Ovs {
     folder: PathBuf,
     switch: Process,
     _database: Process,
+    before: Work,
 }
 
 impl Ovs {
@@ -60,11 +72,11 @@ impl Ovs {
         command.env("OVS_RUNDIR", &folder).env("OVS_LOGDIR", &folder);
         command.arg(format!("unix:{}", at("db").display())).arg(format!("--unixctl={}", at("ctl").display()));
         let switch = Process::start("bench-ovs", &mut command)?;
-        let ovs = Self { folder, switch, _database: database };
+        let ovs = Self { folder, switch, _database: database, before: Work::default() };
         let done =
             vsctl(&ovs.folder, &["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"]);
         done.with_context(|| tail_of(&Path::new(LOG).join("bench-ovs.log")))?;
-        for port in ["v0", "v1"] {
+        for port in PORTS {
             vsctl(
                 &ovs.folder,
                 &["add-port", "br0", port, "--", "set", "Interface", port, "type=dpdkvhostuser"],
@@ -80,14 +92,19 @@ impl Ovs {
         output(Command::new("ovs-appctl").arg(TIMEOUT).arg("-t").arg(self.folder.join("ctl")).args(words))
     }
 
-    /// A value of the polling thread's statistics.
-    fn statistic(&self, name: &str) -> Result<f64> {
+    /// What the polling thread has done since it started.
+    fn work(&self) -> Result<Work> {
         let text = self.appctl(&["dpif-netdev/pmd-stats-show"])?;
-        text.lines()
-            .find_map(|line| {
-                line.trim().strip_prefix(name)?.strip_prefix(':')?.split_whitespace().next()?.parse().ok()
-            })
-            .ok_or_else(|| anyhow!("OVS gives no {name:?}: {text}"))
+        let value = |name: &str| -> Result<f64> {
+            text.lines()
+                .find_map(|line| line.trim().strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+                .ok_or_else(|| anyhow!("OVS gives no {name:?} {text}"))
+        };
+        Ok(Work {
+            packets: value("packets received:")?,
+            busy: value("processing cycles:")?,
+            idle: value("idle cycles:")?,
+        })
     }
 }
 
@@ -103,34 +120,48 @@ fn mask() -> String {
 
 impl Side for Ovs {
     fn sockets(&self) -> [PathBuf; 2] {
-        ["v0", "v1"].map(|port| self.folder.join(port))
+        PORTS.map(|port| self.folder.join(port))
     }
 
     fn pids(&self) -> Vec<u32> {
         vec![self.switch.pid()]
     }
 
+    /// Its main thread learns late of a guest's coming; frames before that make flows that drop.
+    fn ready(&mut self) -> Result<()> {
+        for port in PORTS {
+            wait_for(&format!("OVS's port {port}"), PATIENCE, || {
+                let state = vsctl(&self.folder, &["get", "Interface", port, "link_state"])?;
+                Ok((state.trim() == "up").then_some(()))
+            })?;
+        }
+        Ok(())
+    }
+
     fn begin(&mut self) -> Result<()> {
-        self.appctl(&["dpif-netdev/pmd-stats-clear"]).map(|_| ())
+        self.before = self.work()?;
+        Ok(())
     }
 
-    fn own_cycles(&mut self) -> Result<Option<f64>> {
-        self.statistic("avg processing cycles per packet").map(Some)
+    /// Its thread polls all the time; it tells apart the cycles in which there was something to do.
+    fn working_share(&mut self) -> Result<f64> {
+        let (now, before) = (self.work()?, self.before);
+        let (busy, idle) = (now.busy - before.busy, now.idle - before.idle);
+        if busy + idle <= 0.0 {
+            bail!("OVS's polling thread did not run");
+        }
+        Ok(busy / (busy + idle))
     }
 
-    /// OVS counts what its ports received from the guests over their whole life.
-    fn balance(&mut self, sent: u64) -> Result<()> {
+    /// What the guests sent is what its polling thread received.
+    fn balance(&mut self, from_guests: u64) -> Result<()> {
         let mut received = 0;
-        let done = wait_for("OVS's port statistics", PATIENCE, || {
-            received = 0;
-            for port in ["v0", "v1"] {
-                let text = vsctl(&self.folder, &["get", "Interface", port, "statistics:rx_packets"])?;
-                received += text.trim().parse::<u64>().with_context(|| format!("{port}: {text}"))?;
-            }
-            Ok((received == sent).then_some(()))
+        let done = wait_for("OVS's statistics", PATIENCE, || {
+            received = self.work()?.packets as u64;
+            Ok((received == from_guests).then_some(()))
         });
         if done.is_err() {
-            bail!("the guests sent {sent} frames, OVS counts {received}");
+            bail!("the guests sent {from_guests} frames, OVS counts {received}");
         }
         Ok(())
     }

@@ -59,13 +59,15 @@ impl Comparison {
 #[derive(Serialize)]
 struct Report<'a> {
     quick: bool,
+    /// Part of the machine that other programs had while it was measured.
+    foreign_cpu: f64,
     comparisons: &'a [Comparison],
 }
 
 /// Writes `report.json` and `report.md`.
-pub(super) fn write(folder: &Path, comparisons: &[Comparison], quick: bool) -> Result<()> {
+pub(super) fn write(folder: &Path, comparisons: &[Comparison], quick: bool, foreign_cpu: f64) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let json = serde_json::to_string_pretty(&Report { quick, comparisons })?;
+    let json = serde_json::to_string_pretty(&Report { quick, foreign_cpu, comparisons })?;
     fs::write(folder.join("report.json"), json + "\n")?;
     fs::write(folder.join("report.md"), markdown(comparisons))?;
     Ok(())
