@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use link::{Monitor, PortState};
+use link::{Monitor, PortState, RxQueue};
 use niv_adapter::vhost::{FrontDoor, FrontendEvent, Vnic, VnicConfig, VnicMonitor};
 use niv_lab::driver::{Echo, Features, Guest, Request, Wire};
 use std::fs;
@@ -371,6 +371,70 @@ fn memory_that_is_cut_off_stops_its_own_rings_only() {
     let mut next = Guest::connect(&bench.socket, Features::default()).unwrap();
     ping(&mut next, 2, 64);
     drop((echo, other_echo));
+}
+
+#[test]
+fn every_counter_of_a_vnic_is_in_the_documentation() {
+    let documented = include_str!("../../docs/observability.md");
+    let line = |name| format!("| vhost-user | `{name}` |");
+    let absent: Vec<_> = bench()
+        .monitor
+        .counters()
+        .into_iter()
+        .filter(|counter| !documented.contains(&line(counter.name)))
+        .map(|counter| format!("{} {} |", line(counter.name), counter.help))
+        .collect();
+    assert!(absent.is_empty(), "docs/observability.md lacks:\n{}", absent.join("\n"));
+}
+
+/// Whether a descriptor is readable now.
+fn readable(fd: std::os::fd::BorrowedFd<'_>) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&now)).unwrap() > 0
+}
+
+#[test]
+fn an_armed_queue_hears_of_frames_starts_and_stops_on_one_descriptor() {
+    for event_idx in [true, false] {
+        let mut bench = bench();
+        let mut rx = bench.vnic.take().unwrap().rx.remove(0);
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&rx.event().unwrap());
+        assert!(rx.arm());
+        assert!(!readable(rx.event().unwrap()));
+        let mut guest = Guest::new(Features { event_idx, ..Features::default() }).unwrap();
+        for _ in 0..3 {
+            guest.reconnect(&bench.socket).unwrap();
+            guest.wire().unwrap().get(Request::GET_FEATURES).unwrap();
+            assert!(readable(rx.event().unwrap()), "the ring started");
+            rx.disarm();
+            assert!(!readable(rx.event().unwrap()));
+            // While it is polled the guest does not notify; an armed one is notified once.
+            assert!(guest.send(&frame(1, 64)));
+            assert!(!rx.arm(), "a frame waits");
+            let mut burst = link::RxBurst::new();
+            rx.recv(0, 64, &mut burst);
+            assert_eq!(burst.len(), 1);
+            drop(burst);
+            rx.release(1);
+            assert!(rx.arm());
+            assert!(!readable(rx.event().unwrap()));
+            assert!(guest.send(&frame(2, 64)));
+            assert!(readable(rx.event().unwrap()), "a frame came");
+            rx.disarm();
+            let mut burst = link::RxBurst::new();
+            rx.recv(0, 64, &mut burst);
+            assert_eq!(burst.len(), 1);
+            drop(burst);
+            rx.release(1);
+            assert!(rx.arm());
+            guest.disconnect();
+            bench.await_event(|event| *event == FrontendEvent::Disconnected);
+            assert!(readable(rx.event().unwrap()), "the ring stopped");
+            rx.disarm();
+            assert_eq!(std::os::fd::AsRawFd::as_raw_fd(&rx.event().unwrap()), fd);
+        }
+    }
 }
 
 #[test]

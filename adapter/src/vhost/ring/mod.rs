@@ -115,14 +115,25 @@ impl Ring {
     /// How many chains wait.
     #[inline(always)]
     fn waiting(&mut self) -> Result<u16, Fault> {
-        if self.losses != losses() {
-            self.losses = losses();
-            if self.memory.is_lost() {
-                return Err(Fault::LostMemory);
-            }
-        }
         let waiting = self.layout.avail_idx().wrapping_sub(self.next_avail);
-        if waiting > self.layout.size() { Err(Fault::BadIndex) } else { Ok(waiting) }
+        // After the index was read: reading it may have been what showed the loss.
+        if waiting > self.layout.size() || self.losses != losses() {
+            self.doubt(waiting)
+        } else {
+            Ok(waiting)
+        }
+    }
+
+    #[cold]
+    fn doubt(&mut self, waiting: u16) -> Result<u16, Fault> {
+        self.losses = losses();
+        if self.memory.is_lost() {
+            Err(Fault::LostMemory)
+        } else if waiting > self.layout.size() {
+            Err(Fault::BadIndex)
+        } else {
+            Ok(waiting)
+        }
     }
 
     /// Completes the next chain, which begins at `head`. Visible to the driver after `publish`.
