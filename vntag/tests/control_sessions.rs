@@ -346,25 +346,21 @@ fn four_thousand_requests_are_a_matter_of_round_trips() {
             }
         }
         let mut requests = Vec::new();
-        for end in 0..2 {
-            while let Some(event) = ends[end].poll_event() {
-                match event {
-                    SessionEvent::Request { id, .. } => requests.push(id),
-                    SessionEvent::Response { result, .. } => {
-                        assert!(result.is_ok());
-                        done += 1;
-                    }
-                    _ => {}
+        for event in ends.iter_mut().flat_map(|end| std::iter::from_fn(|| end.poll_event())) {
+            match event {
+                SessionEvent::Request { id, .. } => requests.push(id),
+                SessionEvent::Response { result, .. } => {
+                    assert!(result.is_ok());
+                    done += 1;
                 }
+                _ => {}
             }
         }
         for id in requests {
             ends[1].respond(now, id, Ok(Response::Announce)).expect("waiting");
         }
-        for end in 0..2 {
-            while let Some(frame) = ends[end].poll_transmit(now) {
-                frames.push((1 - end, frame));
-            }
+        for (number, end) in ends.iter_mut().enumerate() {
+            frames.extend(std::iter::from_fn(|| end.poll_transmit(now)).map(|frame| (1 - number, frame)));
         }
         now += 25_000;
         assert!(now < SECOND, "{done} done");

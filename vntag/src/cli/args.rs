@@ -74,6 +74,10 @@ JSON, one object a frame:
   violations  only with --check: names of lines, V... for `up`, I... for `down`
               (V29 for both), in the order of judgement; the first is the one
               that a receiver without further knowledge counts
+  ctl         only for control PDUs: {\"op\",\"response\",\"seq\",\"session\",\"status\",
+              \"tlvs\":[{\"type\",\"name\",\"value\"}]}, and \"error\" where it is not
+              one that an end accepts
+  lldp        only for LLDP: {\"tlvs\":[{\"type\",\"name\",\"value\"}]}, likewise
 
 --check judges a frame as the bridge does (`up`) or as the adapter does
 (`down`). What depends on tables or settings (an unknown VIF, a VLAN not

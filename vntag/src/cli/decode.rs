@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
+use serde_json::Value;
 use vntag::ethernet::{
     TYPE_ETAG, TYPE_LLDP, TYPE_MAC_CONTROL, TYPE_QINQ, TYPE_SLOW, TYPE_SVLAN, TYPE_VIF_CONTROL, TYPE_VLAN,
     TYPE_VNTAG, mac_at,
@@ -13,6 +14,7 @@ use vntag::{Direction, Etag, Headers, Outer, Violation, Violations, VlanTag, Vnt
 use super::Outcome;
 use super::args::Decode;
 use super::capture::{Capture, Frame};
+use super::control::Control;
 
 pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
     let mut capture = Capture::open(&args.file)?;
@@ -31,13 +33,18 @@ pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
             Direction::Up => check::up(frame.data, frame.wire_len),
             Direction::Down => check::down(frame.data, frame.wire_len),
         });
+        let control = Control::of(frame.data, &headers);
         frames += 1;
         bad += u64::from(found.is_some_and(|found| !found.is_empty()));
         if args.json {
-            serde_json::to_writer(&mut out, &Line::of(&frame, &headers, found)).map_err(io::Error::from)?;
+            serde_json::to_writer(&mut out, &Line::of(&frame, &headers, found, control.as_ref()))
+                .map_err(io::Error::from)?;
             writeln!(out)?;
         } else {
             write_line(&mut out, &frame, &headers, found)?;
+            for line in control.iter().flat_map(Control::lines) {
+                writeln!(out, "       {line}")?;
+            }
         }
         if live {
             out.flush()?;
@@ -53,7 +60,7 @@ pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
 
 /// The JSON object of one frame. The order of its fields is the order in which they are printed.
 #[derive(Serialize)]
-struct Line {
+struct Line<'a> {
     frame: u64,
     #[serde(flatten)]
     tag: TagField,
@@ -61,6 +68,10 @@ struct Line {
     ethertype: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     violations: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ctl: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lldp: Option<&'a Value>,
 }
 
 #[derive(Serialize)]
@@ -98,8 +109,13 @@ struct VlanFields {
     dei: u8,
 }
 
-impl Line {
-    fn of(frame: &Frame<'_>, headers: &Headers, found: Option<Violations>) -> Self {
+impl<'a> Line<'a> {
+    fn of(
+        frame: &Frame<'_>,
+        headers: &Headers,
+        found: Option<Violations>,
+        control: Option<&'a Control>,
+    ) -> Self {
         let tag = match headers.outer {
             None => TagField::Vntag(None),
             Some(Outer::Vntag(tag)) => TagField::Vntag(Some(tag.into())),
@@ -108,7 +124,15 @@ impl Line {
         let vlan =
             headers.vlan.map(|vlan| VlanFields { vid: vlan.vid(), pcp: vlan.pcp(), dei: vlan.dei().into() });
         let violations = found.map(|found| found.iter().map(Violation::name).collect());
-        Self { frame: frame.number, tag, vlan, ethertype: headers.ethertype, violations }
+        Self {
+            frame: frame.number,
+            tag,
+            vlan,
+            ethertype: headers.ethertype,
+            violations,
+            ctl: control.and_then(Control::ctl),
+            lldp: control.and_then(Control::lldp),
+        }
     }
 }
 

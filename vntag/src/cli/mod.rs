@@ -2,6 +2,7 @@
 
 mod args;
 mod capture;
+mod control;
 mod decode;
 mod edit;
 mod output;
