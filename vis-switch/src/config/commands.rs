@@ -1,6 +1,6 @@
 //! The configuration lines.
 //!
-//! They run against a [`Session`]: a candidate, which becomes the running configuration when every line of a text
+//! They run against a [`Candidate`], which becomes the running configuration when every line of a text
 //! was accepted.
 
 use super::running::{Binding, EthernetId, PortMode, Rule, RunningConfig, Switchport};

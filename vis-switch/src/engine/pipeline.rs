@@ -73,8 +73,8 @@ impl<T: NivTag> Pipeline<T> {
         let turn = Burst { tables, burst, now, second: Second::of(now) };
         let mut recent = Recent::default();
         for place in 0..count {
-            let Some(frame) = self.admitted.get(place) else { break };
-            let frame = *frame;
+            // A copy: the stages that follow use the rest of the pipeline.
+            let Some(frame) = self.admitted.get(place).copied() else { break };
             self.dispatch(&turn, &frame, &mut recent);
         }
         self.flush(&turn);
