@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use common::Random;
-use vntag::ctl::session::{Config, RequestId, Session, SessionEvent, State, Token};
+use vntag::ctl::session::{Config, LostCause, RequestId, Session, SessionEvent, State, Token};
 use vntag::ctl::{Name, Request, Response, Role, Vifs};
 use vntag::ethernet::Mac;
 use vntag::{ListId, Uuid, VifId};
@@ -366,4 +366,89 @@ fn four_thousand_requests_are_a_matter_of_round_trips() {
         assert!(now < SECOND, "{done} done");
     }
     assert!(now - start < 100 * MS, "{} us", (now - start) / 1000);
+}
+
+/// The events of one end while a faultless link carries everything, until `until`.
+fn calm(
+    ends: &mut [Session; 2],
+    now: &mut u64,
+    until: u64,
+    deaf: Option<usize>,
+) -> Vec<(usize, u64, SessionEvent)> {
+    let mut events = Vec::new();
+    loop {
+        let mut frames = Vec::new();
+        for (number, end) in ends.iter_mut().enumerate().filter(|(number, _)| Some(*number) != deaf) {
+            frames.extend(std::iter::from_fn(|| end.poll_transmit(*now)).map(|frame| (1 - number, frame)));
+            events.extend(std::iter::from_fn(|| end.poll_event()).map(|event| (number, *now, event)));
+        }
+        let idle = frames.is_empty();
+        for (end, frame) in frames {
+            if Some(end) != deaf {
+                ends[end].handle_frame(*now, &frame);
+            }
+        }
+        if idle {
+            let alive = ends.iter().enumerate().filter(|(number, _)| Some(*number) != deaf);
+            let next = alive.filter_map(|(_, end)| end.next_deadline()).min().unwrap_or(until);
+            if next >= until {
+                *now = until;
+                return events;
+            }
+            *now = next;
+        }
+    }
+}
+
+fn both_up() -> ([Session; 2], u64) {
+    let (mut ends, mut now) = ([session(0, 1), session(1, 2)], 0);
+    for end in &mut ends {
+        end.handle_link(0, true);
+    }
+    calm(&mut ends, &mut now, 10 * SECOND, None);
+    assert!(ends.iter().all(|end| end.state() == State::Up));
+    (ends, now)
+}
+
+#[test]
+fn c13_a_restart_is_noticed_at_once() {
+    for restarted in 0..2 {
+        let (mut ends, mut now) = both_up();
+        ends[restarted] = session(restarted, 3);
+        ends[restarted].handle_link(now, true);
+        let start = now;
+        let events = calm(&mut ends, &mut now, start + SECOND, None);
+        let noticed = events.iter().any(|(end, at, event)| {
+            let lost = SessionEvent::PeerLost(LostCause::Rebooted);
+            *end == 1 - restarted && *at == start && *event == lost
+        });
+        assert!(noticed && ends.iter().all(|end| end.state() == State::Up), "{events:?}");
+    }
+}
+
+#[test]
+fn c13_a_dead_peer_is_noticed_within_three_intervals() {
+    for dead in 0..2 {
+        let (mut ends, mut now) = both_up();
+        let start = now;
+        let events = calm(&mut ends, &mut now, start + 10 * SECOND, Some(dead));
+        let lost: Vec<_> = events
+            .iter()
+            .filter(|(_, _, event)| *event == SessionEvent::PeerLost(LostCause::Silence))
+            .map(|(end, at, _)| (*end, *at <= start + 3 * SECOND))
+            .collect();
+        assert_eq!(lost, [(1 - dead, true)]);
+    }
+}
+
+/// One end saw the link go down and has forgotten its neighbour; the other saw nothing.
+#[test]
+fn a_one_sided_loss_of_link_heals_within_a_few_intervals() {
+    let (mut ends, mut now) = both_up();
+    now += 20 * SECOND / 1000;
+    ends[0].handle_link(now, false);
+    ends[0].handle_link(now, true);
+    let start = now;
+    calm(&mut ends, &mut now, start + 5 * SECOND, None);
+    assert!(ends.iter().all(|end| end.state() == State::Up));
 }

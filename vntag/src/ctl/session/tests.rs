@@ -431,3 +431,33 @@ fn no_frame_whatever_does_harm() {
         assert!(bench.session.due.answers.is_empty() && bench.session.past.len() <= 8);
     }
 }
+
+#[test]
+fn a_peer_that_returns_without_a_restart_goes_on_with_its_numbers() {
+    let mut bench = Bench::to(State::Up);
+    let token = bench.session.request(bench.now, enable(5)).expect("taken");
+    let asked = bench.messages();
+    let [Message { seq: 1, .. }] = &asked[..] else { panic!("{asked:?}") };
+    bench.pdu(&Response::VifDisable.emit(14, 1));
+    assert_eq!(bench.session.outstanding(), 1, "an answer to something else");
+    assert_eq!(bench.session.counters().ctl_unexpected_response, 1);
+    bench.session.handle_link(bench.now, false);
+    let lost = SessionEvent::Response { token, result: Err(Failure::PeerLost) };
+    assert!(events(&mut bench.session).contains(&lost));
+
+    // Another one takes its place, and goes again.
+    bench.session.handle_link(bench.now, true);
+    bench.vis.boot_id = 11;
+    bench.lldp(120);
+    bench.answer_hello();
+    assert_eq!(bench.session.peer().map(|peer| (peer.session, peer.resumed)), Some((7 ^ 11, false)));
+    bench.session.handle_link(bench.now, false);
+    bench.session.handle_link(bench.now, true);
+    bench.vis.boot_id = 9;
+    bench.lldp(120);
+    bench.answer_hello();
+    assert_eq!(bench.session.peer().map(|peer| (peer.session, peer.resumed)), Some((14, true)));
+    bench.session.request(bench.now, enable(5)).expect("taken");
+    let again = bench.messages();
+    assert!(matches!(&again[..], [Message { seq: 1026, session: 14, .. }]), "{again:?}");
+}
