@@ -33,6 +33,9 @@ use vm_memory::ByteValued;
 const VRING_INDEX_MASK: u64 = 0xff;
 const VRING_NOFD: u64 = 0x100;
 
+/// Refusals of one connection that are logged; all are counted.
+const LOGGED_REFUSALS: u32 = 16;
+
 /// Smallest MTU of IPv4 (RFC 791), and of virtio-net.
 const MIN_MTU: u64 = 68;
 
@@ -105,6 +108,7 @@ pub(super) struct Session {
     mtu: u16,
     status: u8,
     pid: Option<i32>,
+    refusals: u32,
     events: Vec<FrontendEvent>,
 }
 
@@ -123,6 +127,7 @@ impl Session {
             mtu: 0,
             status: 0,
             pid,
+            refusals: 0,
             events: vec![FrontendEvent::Connected],
             monitor,
         };
@@ -155,7 +160,10 @@ impl Session {
             Ok(Answer::State(state)) => Some(state.as_slice().to_vec()),
             Ok(Answer::Done) => acknowledge.then(|| 0u64.to_ne_bytes().to_vec()),
             Err(refusal) => {
-                tracing::warn!(vnic = self.monitor.name(), "vhost-user request refused: {refusal}");
+                if self.refusals < LOGGED_REFUSALS {
+                    self.refusals += 1;
+                    tracing::warn!(vnic = self.monitor.name(), "vhost-user request refused: {refusal}");
+                }
                 self.monitor.requests_refused.fetch_add(1, Ordering::Relaxed);
                 if let Refusal::Memory(error) = &refusal {
                     self.memory.refused = Some(error.to_string());
