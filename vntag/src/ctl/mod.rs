@@ -11,6 +11,7 @@
 //!
 //! [`provisioning`] is the blob in which a VIF's wishes travel; [`session`] is the transport that both ends share.
 
+mod codes;
 mod fields;
 mod hello;
 mod message;
@@ -22,9 +23,10 @@ pub mod session;
 mod values;
 mod wrong;
 
+pub use codes::{Opcode, Status, TlvType};
 pub use hello::Hello;
 pub use message::{Body, Message, Parsed};
-pub use pdu::{HEADER_LEN, Header, Malformed, Opcode, Pdu, Status, Tlv, TlvType, Tlvs, VERSION, Writer};
+pub use pdu::{HEADER_LEN, Header, Malformed, Pdu, Tlv, Tlvs, VERSION, Writer};
 pub use provisioning::Provisioning;
 pub use request::Request;
 pub use response::{Refusal, Response};
