@@ -258,8 +258,8 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
 #[test]
 fn without_any_file_they_find_each_other() {
     let mut place = Place::new(&[]);
-    place.start_with("adapter", &[], "niv-run/adapter0.sock");
-    place.start_with("vis", &[], "niv-run/vis.sock");
+    place.start_with("niv-run/adapter0", &[]);
+    place.start_with("niv-run/vis0", &[]);
     let mut guest = Guest::connect(&place.path("niv-run/vnic0.sock"), Features::default()).unwrap();
     // The only interface there is: who sends to everybody is learned, and nobody gets it.
     let api = |command: &[&str]| {
@@ -276,8 +276,5 @@ fn without_any_file_they_find_each_other() {
     assert!(api(&["show", "vnic"]).contains("vnic0"));
     assert!(api(&["show", "interface", "virtual"]).contains("Veth1"));
     assert!(api(&["--api", "adapter0", "show", "version"]).contains("niv-adapter"));
-    for (name, node) in [("niv-run/vis", "vis"), ("niv-run/adapter0", "adapter")] {
-        let balance = place.show(name, "show counters");
-        assert!(balance.to_string().contains("received"), "{node}");
-    }
+    place.at_rest();
 }

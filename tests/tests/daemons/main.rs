@@ -7,7 +7,10 @@
 
 mod command_line;
 mod dpdk;
+mod ends;
 mod files;
 mod guests;
+mod idle;
+mod net;
 mod place;
 mod testpmd;

@@ -68,7 +68,7 @@ pub(crate) fn text(output: &Output) -> String {
 }
 
 /// A folder, and the daemons that run in it. A daemon is known by its node's name: those that begin with `vis` are
-/// switches, the others adapters; `NAME.toml` is its configuration, `NAME.sock` its API.
+/// switches, the others adapters; `NAME.toml` is its configuration, `NAME.sock` its API; a name may have a folder.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
     running: BTreeMap<String, Child>,
@@ -106,27 +106,29 @@ impl Place {
 
     /// Starts a daemon and waits until its API answers.
     pub(crate) fn start(&mut self, name: &str) {
-        self.start_with(name, &["--config", &format!("{name}.toml")], &format!("{name}.sock"));
+        self.start_with(name, &["--config", &format!("{name}.toml")]);
     }
 
-    /// The same with these words and this API socket.
-    pub(crate) fn start_with(&mut self, name: &str, words: &[&str], socket: &str) {
-        let log =
-            std::fs::File::options().create(true).append(true).open(self.path(name).with_extension("log"));
-        let mut command = self.command(daemon(name), words);
-        let mut child = command.stdout(Stdio::null()).stderr(log.unwrap()).spawn().unwrap();
-        let client = Client::new(self.path(socket));
-        until("a daemon's API answers", || {
-            let ended = child.try_wait().unwrap();
-            assert!(ended.is_none(), "{name} ended: {ended:?}\n{}", self.log(name));
+    /// The same with these words.
+    pub(crate) fn start_with(&mut self, name: &str, words: &[&str]) {
+        let log = std::fs::File::options().create(true).append(true).open(self.log_file(name)).unwrap();
+        let child = self.command(daemon(name), words).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        self.running.insert(name.to_owned(), child);
+        let client = self.client(name);
+        until(&format!("the API of {name} answers"), || {
+            let ended = self.running.get_mut(name)?.try_wait().unwrap();
+            assert!(ended.is_none(), "{name} ended: {ended:?}");
             client.health().ok()
         });
-        self.running.insert(name.to_owned(), child);
+    }
+
+    fn log_file(&self, name: &str) -> PathBuf {
+        self.path(&format!("{}.log", name.replace('/', "-")))
     }
 
     /// What a daemon logged.
     pub(crate) fn log(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name).with_extension("log")).unwrap_or_default()
+        std::fs::read_to_string(self.log_file(name)).unwrap_or_default()
     }
 
     pub(crate) fn pid(&self, name: &str) -> u32 {
@@ -239,7 +241,8 @@ impl Drop for Place {
 
 /// Which program a node is.
 fn daemon(node: &str) -> &'static str {
-    if node.starts_with("vis") { "vis-switch" } else { "niv-adapter" }
+    let name = node.rsplit('/').next().unwrap_or(node);
+    if name.starts_with("vis") { "vis-switch" } else { "niv-adapter" }
 }
 
 /// The tagged frames of a capture: tag word, VLAN id behind it if any, and everything behind those.
