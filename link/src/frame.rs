@@ -80,8 +80,8 @@ impl<'a> Seg<'a> {
 /// frame that is all head.
 ///
 /// Whoever gets a copy reads the octets behind the addresses at once. A load that spans two stores still on their
-/// way to the cache waits for both, so those octets are stored last, as one piece: a sixth of the switch's cycles
-/// for a frame of 70 octets.
+/// way to the cache waits for both, so those octets are stored last, as one piece: against the worst order of
+/// stores that saves the switch 16 of 94 cycles for a frame of 70 octets.
 ///
 /// # Safety
 /// As for [`core::ptr::copy_nonoverlapping`]. The source may change meanwhile.

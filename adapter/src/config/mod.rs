@@ -1,6 +1,6 @@
 //! `adapter.toml`: what is written, and what it means.
 //!
-//! [`file`] holds the sections as they are written; [`AdapterConfig`] is what they mean once every name was found
+//! [`mod@file`] holds the sections as they are written; [`AdapterConfig`] is what they mean once every name was found
 //! and every number judged. A mistake is one line with file, line, section and key.
 
 mod check;

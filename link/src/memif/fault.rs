@@ -72,6 +72,8 @@ faults! {
     BadChain = "bad_chain", "unfinished descriptor chain";
     /// A frame of more than 128 KiB.
     FrameTooLong = "frame_too_long", "frame too long";
+    /// The peer cut off the file behind the memory it gave us.
+    LostMemory = "lost_memory", "shared memory was cut off";
     /// This end has no memory, descriptor or mapping left for the connection.
     NoResources = "no_resources", "out of resources";
 }

@@ -6,6 +6,7 @@
 
 use super::fault::Fault;
 use crate::frame::{OutFrame, Seg};
+use crate::guard::Guard;
 use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null_mut};
@@ -27,10 +28,12 @@ const POPULATE_OCTETS: u64 = 64 << 20;
 struct Region {
     base: NonNull<u8>,
     len: usize,
+    /// Over memory whose owner can still cut it off.
+    guard: Option<Guard>,
 }
 
 impl Region {
-    fn map(fd: impl AsFd, size: u64) -> rustix::io::Result<Self> {
+    fn map(fd: impl AsFd, size: u64, sealed: bool) -> rustix::io::Result<Self> {
         let len = usize::try_from(size).map_err(|_| rustix::io::Errno::OVERFLOW)?;
         let mut flags = MapFlags::SHARED;
         flags.set(MapFlags::POPULATE, size <= POPULATE_OCTETS);
@@ -38,12 +41,20 @@ impl Region {
         // reference to the non-atomic bytes in there, so that other processes may write them.
         let base = unsafe { mmap(null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags, fd, 0)? };
         let base = NonNull::new(base.cast()).ok_or(rustix::io::Errno::NOMEM)?;
-        Ok(Self { base, len })
+        let mut region = Self { base, len, guard: None };
+        if !sealed {
+            // SAFETY: a mapping of our own from the beginning of its file, read as memory that others write;
+            // `drop` ends the guard before it unmaps.
+            let guard = unsafe { Guard::watch(base, len) };
+            region.guard = Some(guard.map_err(|_| rustix::io::Errno::NOMEM)?);
+        }
+        Ok(region)
     }
 }
 
 impl Drop for Region {
     fn drop(&mut self) {
+        self.guard = None;
         // SAFETY: base and len are those of one successful mmap, which nobody else unmaps. Everything that
         // points in there borrows the `Memory` that owns this, or holds it in an `Arc`.
         let _ = unsafe { munmap(self.base.as_ptr().cast::<c_void>(), self.len) };
@@ -69,7 +80,7 @@ impl Memory {
         let fd = memfd_create(c"memif", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&fd, size)?;
         fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-        let region = Region::map(&fd, size)?;
+        let region = Region::map(&fd, size, true)?;
         Ok((Self { regions: Box::new([region]) }, fd))
     }
 
@@ -77,7 +88,7 @@ impl Memory {
     ///
     /// Only such files know seals, so asking for them keeps out files whose pages somebody else's program
     /// delivers (FUSE), which would let the peer stop a worker. Memory that cannot be sealed against shrinking
-    /// is taken as it is.
+    /// is guarded.
     pub(super) fn map(offered: &[(OwnedFd, u64)]) -> Result<Self, Fault> {
         let total = offered.iter().try_fold(0u64, |sum, (_, size)| sum.checked_add(*size));
         if total.is_none_or(|total| total > MAX_OCTETS) {
@@ -85,17 +96,20 @@ impl Memory {
         }
         let map = |(fd, size): &(OwnedFd, u64)| {
             let seals = fcntl_get_seals(fd).map_err(|_| Fault::BadRegion)?;
-            if !seals.contains(SealFlags::SHRINK) {
-                // Refused where the memory forbids it or its owner sealed the seals.
-                let _ = fcntl_add_seals(fd, SealFlags::SHRINK);
-            }
+            // Refused where the memory knows no seals or its owner sealed the seals.
+            let sealed = seals.contains(SealFlags::SHRINK) || fcntl_add_seals(fd, SealFlags::SHRINK).is_ok();
             let have = fstat(fd).map_err(|_| Fault::BadRegion)?.st_size;
             if *size == 0 || u64::try_from(have).is_ok_and(|have| have < *size) {
                 return Err(Fault::BadRegion);
             }
-            Region::map(fd, *size).map_err(|_| Fault::BadRegion)
+            Region::map(fd, *size, sealed).map_err(|_| Fault::BadRegion)
         };
         Ok(Self { regions: offered.iter().map(map).collect::<Result<_, _>>()? })
+    }
+
+    /// A region was cut off by its owner.
+    pub(super) fn is_lost(&self) -> bool {
+        self.regions.iter().any(|region| region.guard.as_ref().is_some_and(Guard::is_lost))
     }
 
     /// The octets `offset .. offset + len` of a region, if they are in there.

@@ -15,6 +15,7 @@
 use super::fault::Fault;
 use super::message::{COOKIE, MAX_LOG2_RING_SIZE};
 use super::region::{Memory, Place};
+use crate::guard;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::Arc;
@@ -64,6 +65,18 @@ pub(super) struct Ring {
 unsafe impl Send for Ring {}
 
 impl Ring {
+    /// Asks whether the memory of this connection was cut off, so that what was just read in it is of our own
+    /// making. `seen` is the ring's own copy of the count of losses in this process.
+    #[inline]
+    pub(super) fn check_memory(&self, seen: &mut u64) -> Result<(), Fault> {
+        let losses = guard::losses();
+        if losses == *seen {
+            return Ok(());
+        }
+        *seen = losses;
+        if self.memory.is_lost() { Err(Fault::LostMemory) } else { Ok(()) }
+    }
+
     /// A ring at this place, if all of it lies in the region and its words are aligned.
     pub(super) fn new(memory: Arc<Memory>, region: u16, offset: u32, log2_size: u8) -> Result<Self, Fault> {
         if log2_size > MAX_LOG2_RING_SIZE || !offset.is_multiple_of(8) {

@@ -29,6 +29,8 @@ pub(super) struct RxRing {
     chained: bool,
     /// Holds the segments of chains: each slot is in one chain at the most, so a ring's length is enough.
     segs: Box<[Seg<'static>]>,
+    /// Losses of shared memory that this ring knows not to be its own.
+    losses: u64,
     broken: bool,
 }
 
@@ -51,7 +53,17 @@ impl RxRing {
     fn new(ring: Ring, buffers: Option<Buffers>) -> Self {
         ring.want_interrupts(false);
         let segs = vec![Seg::from_slice(&[]); usize::from(ring.size())].into();
-        Self { ring, buffers, next: 0, ends: [0; BURST], lent: 0, chained: false, segs, broken: false }
+        Self {
+            ring,
+            buffers,
+            next: 0,
+            ends: [0; BURST],
+            lent: 0,
+            chained: false,
+            segs,
+            losses: 0,
+            broken: false,
+        }
     }
 
     /// Slots that hold frames.
@@ -69,7 +81,9 @@ impl RxRing {
         if self.broken {
             return Ok(());
         }
-        let waiting = self.waiting().inspect_err(|_| self.broken = true)?;
+        let waiting = self.waiting();
+        let waiting = self.ring.check_memory(&mut self.losses).and(waiting);
+        let waiting = waiting.inspect_err(|_| self.broken = true)?;
         if waiting == 0 {
             return Ok(());
         }

@@ -33,6 +33,8 @@ pub(super) struct TxRing {
     filled: u64,
     /// Something was sent since the last kick.
     dirty: bool,
+    /// Losses of shared memory that this ring knows not to be its own.
+    losses: u64,
     broken: bool,
     eventfd: OwnedFd,
 }
@@ -59,7 +61,7 @@ impl TxRing {
     }
 
     fn new(ring: Ring, buffers: Option<Buffers>, eventfd: OwnedFd) -> Self {
-        Self { ring, buffers, next: 0, limit: 0, filled: 0, dirty: false, broken: false, eventfd }
+        Self { ring, buffers, next: 0, limit: 0, filled: 0, dirty: false, losses: 0, broken: false, eventfd }
     }
 
     /// Slots that may be filled, as far as known.
@@ -75,6 +77,10 @@ impl TxRing {
             Some(_) => self.ring.tail().wrapping_add(self.ring.size()),
             None => self.ring.head(),
         };
+        if let Err(fault) = self.ring.check_memory(&mut self.losses) {
+            self.broken = true;
+            return Err(fault);
+        }
         if limit.wrapping_sub(self.next) > self.ring.size() {
             self.broken = true;
             return Err(Fault::BadIndex);

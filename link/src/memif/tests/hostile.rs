@@ -262,6 +262,30 @@ fn memory_outlives_the_peer_that_gave_it_as_long_as_it_is_read() {
     assert!(receive(&mut port, 0).is_empty());
 }
 
+#[test]
+fn memory_that_is_cut_off_under_the_port() {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+    let (_dir, path) = socket();
+    let mut port = open(Config::new(&path, Role::Server)).unwrap();
+    // The same content in a file whose owner forbids seals.
+    let file = memfd_create(c"shrinks", MemfdFlags::ALLOW_SEALING).unwrap();
+    fcntl_add_seals(&file, SealFlags::SEAL).unwrap();
+    let unsealed = |offer: &mut Offer<OwnedFd>, _: &Memory| {
+        let (offered, size) = &mut offer.regions[0];
+        let mut octets = vec![0; usize::try_from(*size).unwrap()];
+        rustix::io::pread(&*offered, &mut octets[..], 0).unwrap();
+        ftruncate(&file, *size).unwrap();
+        rustix::io::pwrite(&file, &octets, 0).unwrap();
+        *offered = file.try_clone().unwrap();
+    };
+    let puppet = connect(&path, unsealed, |message| message).unwrap_or_else(|(_, text)| panic!("{text}"));
+    wait_state(&mut port, is_up);
+    ftruncate(&file, 0).unwrap();
+    assert!(receive(&mut port, 0).is_empty());
+    assert_eq!(last_words(&puppet.socket), Fault::LostMemory.phrase());
+    is_down_and_recovers(&mut port, &path, Fault::LostMemory);
+}
+
 /// A client that never gets up.
 fn refused(fault: Fault, twist: impl Fn(&mut Offer<OwnedFd>, &Memory), spoil: impl Fn(Message) -> Message) {
     let (_dir, path) = socket();
