@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -119,6 +120,14 @@ impl Agent {
             bail!("{}: `{command}` ended with {}: {}", self.name, output.code, output.text.trim());
         }
         Ok(output.text)
+    }
+}
+
+impl Drop for Agent {
+    /// The reading thread holds the socket too; without this QEMU would serve nobody else.
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.out.lock().shutdown(Shutdown::Both);
     }
 }
 
