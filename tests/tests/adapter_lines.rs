@@ -43,7 +43,7 @@ fn bed() -> Bed {
 impl Bed {
     /// VIF 5 passes nothing.
     fn standby(&mut self) {
-        let vif = VifId::new(5).unwrap();
+        let vif = VifId::new(5).expect("a legal VIF");
         let (state, params) = (VifState::Standby, VifParams::default());
         self.adapter.apply(Order::SetVif { link: 0, vif, vnic: 0, state, params });
     }

@@ -14,7 +14,7 @@
 //! | [`topology`] | who is in the lab: adapters, switch, guests, addresses, their configuration files |
 //! | [`running`] | the lab running: start in order, stop in order |
 //! | [`facts`], [`wire`] | what is shown of it: reachability and throughput, and what the capture holds |
-//! | [`demo`], [`up`], [`check`], [`bench`] | the subcommands themselves |
+//! | [`demo`], [`up`], [`check`], [`mod@bench`] | the subcommands themselves |
 
 pub(crate) mod agent;
 pub(crate) mod bench;

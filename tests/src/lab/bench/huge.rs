@@ -49,7 +49,7 @@ impl Memory {
     }
 
     /// Device arguments for a virtio-user port. Without huge pages DPDK 22.11's mergeable receive path stops
-    /// after its first ring full of frames, with any switch.
+    /// after its first ring full of frames (seen with OVS as the switch).
     pub(super) fn port(&self) -> &'static str {
         if self.huge { "" } else { ",mrg_rxbuf=0" }
     }
