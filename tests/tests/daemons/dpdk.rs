@@ -1,13 +1,13 @@
 //! DPDK as guest: a pair of virtio-user ports that send each other what they receive.
 
 use super::files::{link, list, niv_port, node, vethernet, vif_list, vnic};
-use super::place::{Place, left_out, missing_program};
+use super::place::{Place, left_out, missing_program, until};
 use super::testpmd::Testpmd;
 
 const MACS: [&str; 2] = ["52:54:00:00:00:01", "52:54:00:00:00:02"];
 
-/// A pair of vNICs in VLAN 10 and testpmd on both, which has these words more.
-fn pair(virtio: &str, words: &[&str]) -> (Place, Testpmd) {
+/// A pair of vNICs in VLAN 10.
+fn pair() -> Place {
     let vnics: String = (0..2u16)
         .map(|n| vnic(&format!("vnic{n}"), &format!("vhost-user:vnic{n}.sock"), 5 + n, 10))
         .collect();
@@ -19,16 +19,21 @@ fn pair(virtio: &str, words: &[&str]) -> (Place, Testpmd) {
     place.start("vis0");
     place.start("adapter0");
     place.link_up("adapter0", "link0", "vis0", "1/1");
+    place
+}
+
+/// testpmd on both vNICs, which has these words more.
+fn testpmd(place: &Place, virtio: &str, words: &[&str]) -> Testpmd {
     let devices: Vec<String> = (0..2)
         .map(|n| format!("net_virtio_user{n},path=vnic{n}.sock,mac={},queue_size=256,{virtio}", MACS[n]))
         .collect();
     let peers = [format!("--eth-peer=0,{}", MACS[1]), format!("--eth-peer=1,{}", MACS[0])];
     let words: Vec<&str> =
         peers.iter().map(String::as_str).chain(["--forward-mode=mac"]).chain(words.iter().copied()).collect();
-    let testpmd = Testpmd::start(&place, &devices, &words);
+    let testpmd = Testpmd::start(place, &devices, &words);
     place.vnic_up("adapter0", "vnic0");
     place.vnic_up("adapter0", "vnic1");
-    (place, testpmd)
+    testpmd
 }
 
 /// Moves frames in circles: bursts of each of these lengths (written as their segments) and so many frames of each.
@@ -36,7 +41,8 @@ fn circle(virtio: &str, words: &[&str], lengths: &[&str], frames: u64) {
     if left_out(missing_program(&["dpdk-testpmd", "stdbuf"])) {
         return;
     }
-    let (place, mut testpmd) = pair(virtio, words);
+    let place = pair();
+    let mut testpmd = testpmd(&place, virtio, words);
     let mut octets = 0;
     for length in lengths {
         testpmd.tell("set fwd mac");
@@ -86,4 +92,65 @@ fn testpmd_with_mergeable_buffers() {
 fn testpmd_without_mergeable_buffers() {
     let words = ["--tx-offloads=0x8000", "--total-num-mbufs=4096"];
     circle("mrg_rxbuf=0", &words, &["64", "1514", "60,200,900"], 20_000);
+}
+
+/// Waits until so many more frames have passed the switch.
+fn frames_pass(place: &Place, frames: u64) {
+    let sent = || place.metric("vis0", "vis_sent_frames_total");
+    let goal = sent() + frames;
+    until("frames pass", || (sent() >= goal).then_some(()));
+}
+
+#[test]
+fn guests_die_while_they_send_all_they_can() {
+    if left_out(missing_program(&["dpdk-testpmd", "stdbuf"])) {
+        return;
+    }
+    let place = pair();
+    for _ in 0..3 {
+        let mut testpmd = testpmd(&place, "mrg_rxbuf=1", &["--total-num-mbufs=4096"]);
+        testpmd.tell("set fwd txonly");
+        testpmd.tell("start");
+        frames_pass(&place, 20_000);
+        // Killed, without a word to anybody.
+        drop(testpmd);
+        until("the vNICs are down", || {
+            let rows = place.show("adapter0", "show vnic");
+            rows.as_array()?.iter().all(|row| row["state"] == "down (no guest)").then_some(())
+        });
+        place.at_rest();
+    }
+    // Nobody read, so rings were full; nothing else was lost but what came when the guests were gone.
+    let drops =
+        [place.drops("vis0"), place.drops("adapter0")].map(|drops| drops.into_keys().collect::<Vec<_>>());
+    assert!(drops[0].iter().all(|reason| reason == "tx_ring_full"), "{drops:?}");
+    let named = ["host_ring_full", "link_vif_down"];
+    assert!(drops[1].iter().all(|reason| named.contains(&reason.as_str())), "{drops:?}");
+}
+
+#[test]
+fn the_switch_dies_while_guests_send_all_they_can() {
+    if left_out(missing_program(&["dpdk-testpmd", "stdbuf"])) {
+        return;
+    }
+    let mut place = pair();
+    let mut testpmd = testpmd(&place, "mrg_rxbuf=1", &["--total-num-mbufs=4096"]);
+    testpmd.tell("set fwd txonly");
+    testpmd.tell("start");
+    for _ in 0..3 {
+        frames_pass(&place, 20_000);
+        place.kill("vis0");
+        place.start("vis0");
+        frames_pass(&place, 20_000);
+    }
+    testpmd.tell("stop");
+    place.at_rest();
+    let sent: u64 = testpmd.stats(2).iter().map(|port| port.tx_packets).sum();
+    let taken: u64 = (0..2)
+        .map(|n| place.metric("adapter0", &format!("niv_vnic_rx_frames_total{{vnic=\"vnic{n}\"}}")))
+        .sum();
+    assert_eq!(taken, sent, "every frame was taken, and has its fate");
+    let drops = place.drops("adapter0");
+    let named = ["host_ring_full", "link_down"];
+    assert!(drops.keys().all(|reason| named.contains(&reason.as_str())), "{drops:?}");
 }
