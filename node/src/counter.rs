@@ -20,6 +20,27 @@ impl Counter {
     }
 }
 
+/// Both sides of `received + replicated = sent + dropped`: no frame is lost without a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// Frames taken from receive queues.
+    pub received: u64,
+    /// Copies made beyond the first of each flooded frame.
+    pub replicated: u64,
+    /// Frames and copies that transmit queues took.
+    pub sent: u64,
+    /// Frames and copies that were dropped under a name.
+    pub dropped: u64,
+}
+
+impl Balance {
+    /// The law. Exact whenever the worker rests; within a turn, frames may be on their way.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.received + self.replicated == self.sent + self.dropped
+    }
+}
+
 /// Declares the drop reasons of an engine: an enum whose every value has a counter name, the lines of the
 /// conformance tables it stands for, and a one-line help, plus a set of counters indexed by it.
 ///

@@ -132,13 +132,14 @@ pub(super) fn link(inventory: &mut Context, args: &Args) -> Answer {
     Ok(Output::Group(group).into())
 }
 
+/// What the device of a port has counted, without what it never saw.
 fn device_counters(monitor: &dyn Monitor) -> Grid {
     let mut grid = Grid::new([
         Column::left("counter", "Device counter"),
         Column::right("value", "Value"),
         Column::left("help", "What it counts"),
     ]);
-    for counter in monitor.counters() {
+    for counter in monitor.counters().into_iter().filter(|counter| counter.value > 0) {
         grid.row([counter.name.into(), counter.value.into(), counter.help.into()]);
     }
     grid

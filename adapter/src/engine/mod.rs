@@ -18,5 +18,5 @@ pub mod vif;
 
 pub use datapath::{Datapath, LinkSetup, Order, VnicSetup};
 pub use drops::{DropCounters, DropReason};
-pub use stats::{Balance, LinkStats, Stats, VnicStats};
+pub use stats::{LinkStats, Stats, VnicStats};
 pub use vif::{Lists, VifParams, VifState, VlanMode, VnicSlot};

@@ -1,7 +1,7 @@
 //! What the worker counts, readable from any thread.
 
 use super::drops::{DropCounters, DropReason};
-use niv_node::counter::Counter;
+use niv_node::counter::{Balance, Counter};
 use parking_lot::RwLock;
 use std::sync::Arc;
 
@@ -50,27 +50,6 @@ pub struct Stats {
     links: RwLock<Vec<Arc<LinkStats>>>,
     /// What vNICs counted that no longer exist.
     gone: VnicStats,
-}
-
-/// Both sides of `received + replicated = sent + drops`; equal whenever the worker rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Balance {
-    /// Frames taken from host ports and links.
-    pub received: u64,
-    /// Further copies made from them.
-    pub replicated: u64,
-    /// Frames handed to links and host ports.
-    pub sent: u64,
-    /// Frames and copies dropped under a name.
-    pub dropped: u64,
-}
-
-impl Balance {
-    /// The law.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        self.received + self.replicated == self.sent + self.dropped
-    }
 }
 
 impl VnicStats {

@@ -3,8 +3,9 @@
 use super::{End, Machine, run_worker};
 use link::pair::{Cable, Config};
 use niv_adapter::engine::{
-    Balance, Datapath, DropReason, LinkSetup, LinkStats, Order, Stats, VifParams, VifState, VnicSetup,
+    Datapath, DropReason, LinkSetup, LinkStats, Order, Stats, VifParams, VifState, VnicSetup,
 };
+use niv_node::counter::Balance;
 use std::sync::Arc;
 use vntag::{ListId, VifId, Vntag};
 

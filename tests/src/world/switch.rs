@@ -3,8 +3,9 @@
 use super::{End, Machine, run_worker};
 use crate::model::switch::{ModelPort, ModelVlans};
 use link::pair::{Cable, Config};
+use niv_node::counter::Balance;
 use std::sync::Arc;
-use vis_switch::engine::counters::{Balance, WorkerCounters};
+use vis_switch::engine::counters::WorkerCounters;
 use vis_switch::engine::lif::LifId;
 use vis_switch::engine::mac::MacTable;
 use vis_switch::engine::tables::{LifPlan, Plan, PortPlan, Published, Tables};

@@ -4,7 +4,7 @@
 //! vEths get it; reading expands it (see [`LifCounters::transmitted`]).
 
 use super::verdict::DropCounters;
-use niv_node::counter::Counter;
+use niv_node::counter::{Balance, Counter};
 use std::sync::Arc;
 
 /// Frames and octets.
@@ -148,26 +148,5 @@ impl WorkerCounters {
             sent: self.sent.get(),
             dropped: self.drops.total(),
         }
-    }
-}
-
-/// `received + replicated = sent + dropped`: no frame is lost without a name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balance {
-    /// Frames taken from receive queues.
-    pub received: u64,
-    /// Copies made beyond the first of each flooded frame.
-    pub replicated: u64,
-    /// Frames and copies that transmit queues took.
-    pub sent: u64,
-    /// Frames and copies dropped for a named reason.
-    pub dropped: u64,
-}
-
-impl Balance {
-    /// Exact between two turns; within one, frames may be on their way.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        self.received + self.replicated == self.sent + self.dropped
     }
 }
