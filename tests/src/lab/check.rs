@@ -86,6 +86,7 @@ fn cargo(run: &Run) -> Result<Outcome> {
         .args(run.args)
         .current_dir(paths::repository())
         .env("CI", "true")
+        .env("RUST_BACKTRACE", "0")
         .env("CARGO_TERM_COLOR", "never")
         .env("RUSTDOCFLAGS", "-D warnings")
         .stdin(Stdio::null());
@@ -120,7 +121,7 @@ fn cargo(run: &Run) -> Result<Outcome> {
         step.done(&if run.tests { format!("{passed} tests") } else { String::new() });
     } else {
         drop(step);
-        say::line(&last_lines(&summary(&text), 60));
+        say::line(&last_lines(&summary(&text), 80));
         say::line(&format!("    the whole of it: {}", paths::shown(&log)));
     }
     Ok(Outcome { what: run.what.to_owned(), passed, failed, time: started.elapsed() })
@@ -141,16 +142,27 @@ fn count(text: &str) -> (u64, u64) {
     sum
 }
 
-/// What a person looks for in a failed run: not the tests that passed.
+/// What a person looks for in a failed run: the tests that failed, or else what is neither a test that passed
+/// nor cargo at work.
 fn summary(text: &str) -> String {
-    let boring = |line: &&str| {
+    let mut inside = false;
+    let failures: Vec<&str> = text
+        .lines()
+        .filter(|line| {
+            inside = (inside || line.trim() == "failures:") && !line.starts_with("test result:");
+            inside && !line.trim().is_empty()
+        })
+        .collect();
+    if !failures.is_empty() {
+        return failures.join("\n");
+    }
+    let boring = |line: &str| {
         let line = line.trim();
-        !(line.ends_with("... ok")
-            || line.starts_with("Compiling")
-            || line.starts_with("Running")
-            || line.is_empty())
+        let cargo =
+            ["Compiling", "Checking", "Documenting", "Running", "Finished", "test result: ok", "running "];
+        line.is_empty() || line.ends_with("... ok") || cargo.iter().any(|word| line.starts_with(word))
     };
-    text.lines().filter(boring).collect::<Vec<_>>().join("\n")
+    text.lines().filter(|line| !boring(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn guests() -> Outcome {
@@ -192,5 +204,12 @@ mod tests {
             test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
             test result: FAILED. 10 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.5s\n";
         assert_eq!(count(text), (12, 3));
+    }
+
+    #[test]
+    fn summary_is_what_failed_whatever_passed_after_it() {
+        let text = "test a ... ok\n\nfailures:\n\n---- b stdout ----\nwaited in vain\n\nfailures:\n    b\n\n\
+            test result: FAILED. 1 passed; 1 failed;\n   Running x\ntest c ... ok\ntest result: ok. 1 passed; 0 failed;\n";
+        assert_eq!(summary(text), "failures:\n---- b stdout ----\nwaited in vain\nfailures:\n    b");
     }
 }

@@ -2,8 +2,8 @@
 
 use super::guest::Machine;
 use super::running::{self, Lab};
-use super::topology::{CAPTURE, VMS};
-use super::{cleanup, facts, packages, paths, say, wire};
+use super::topology::{self, CAPTURE, VMS};
+use super::{balance, cleanup, facts, packages, paths, say, wire};
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
@@ -128,6 +128,14 @@ fn live(lab: &mut Lab, nr: &mut u32, token: &str) -> Result<()> {
     );
     let (_, directions) = facts::everybody_pings(lab)?;
     facts::fact(nr, &format!("and again {directions} of {directions} directions answer"));
+
+    let nodes = ["vis0", "adapter0", "adapter1"];
+    let balances =
+        nodes.iter().map(|node| balance::settled(node, &topology::api(node))).collect::<Result<Vec<_>>>()?;
+    facts::fact(nr, "every frame is accounted for:");
+    for (node, balance) in nodes.iter().zip(balances) {
+        say::line(&format!("       {node:<9} {balance}"));
+    }
     Ok(())
 }
 

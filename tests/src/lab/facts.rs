@@ -1,7 +1,7 @@
 //! What is shown of a running lab: who reaches whom, how fast, and who gets a broadcast.
 
 use super::agent::Agent;
-use super::running::{Lab, in_host};
+use super::running::{Lab, in_host, start_again};
 use super::say;
 use super::topology::{HOST, VMS};
 use anyhow::{Context, Result, anyhow, bail};
@@ -149,15 +149,17 @@ pub(crate) fn outage(lab: &mut Lab) -> Result<Outage> {
     for ping in pings {
         answered += ping?.0;
     }
-    // The guest tries all the time, so that what is measured is the switch and not the next try.
-    let began = Instant::now();
-    lab.start_switch()?;
+    // The guest tries ten times a second, so that what is measured is the switch and not the next try.
     let agent = &lab.agents()[0];
-    let command = format!("while :; do ping -c 1 -W 1 {} && break; done", VMS[1].ip);
+    let command = format!("for try in 1 2 3 4; do ping -i 0.1 -w 4 {} && break; done", VMS[1].ip);
     let ping = agent.begin(&command, Duration::from_secs(20))?;
+    ping.until(Duration::from_secs(5), |line| line.starts_with("PING"))?;
+    let began = Instant::now();
+    let switch = start_again()?;
     ping.until(Duration::from_secs(20), |line| line.contains("bytes from"))?;
     let back = began.elapsed();
     drop(ping);
+    lab.put_switch(switch);
     lab.check()?;
     if lab.pids() != before {
         bail!("an adapter or a guest was restarted");

@@ -14,9 +14,11 @@
 //! | [`topology`] | who is in the lab: adapters, switch, guests, addresses, their configuration files |
 //! | [`running`] | the lab running: start in order, stop in order |
 //! | [`facts`], [`wire`] | what is shown of it: reachability and throughput, and what the capture holds |
+//! | [`balance`] | that no frame is lost in silence |
 //! | [`demo`], [`up`], [`check`], [`mod@bench`] | the subcommands themselves |
 
 pub(crate) mod agent;
+pub(crate) mod balance;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod cleanup;

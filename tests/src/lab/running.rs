@@ -110,10 +110,9 @@ impl Lab {
         }
     }
 
-    /// Starts the switch again, and returns when its process exists, not when it serves.
-    pub(crate) fn start_switch(&mut self) -> Result<()> {
-        self.switch = Some(spawn_switch()?);
-        Ok(())
+    /// Takes over a switch that was started again.
+    pub(crate) fn put_switch(&mut self, switch: Process) {
+        self.switch = Some(switch);
     }
 
     /// Process ids of adapters and guests.
@@ -147,7 +146,8 @@ impl Drop for Lab {
     }
 }
 
-fn spawn_switch() -> Result<Process> {
+/// Starts the switch, and returns when its process exists, not when it serves.
+pub(crate) fn start_again() -> Result<Process> {
     // The switch lives in the host's namespace: its tap device is made there, and is the host's network card.
     let mut command = Command::new("ip");
     command
@@ -158,7 +158,7 @@ fn spawn_switch() -> Result<Process> {
 }
 
 fn start_switch() -> Result<Process> {
-    let mut switch = spawn_switch()?;
+    let mut switch = start_again()?;
     switch.wait_until("opening its API", START, || answers(&topology::api("vis0")))?;
     Ok(switch)
 }

@@ -2,11 +2,10 @@
 //! goes up the link and comes down again.
 
 use super::{SWITCH_CORE, Side, wait_for};
-use crate::lab::packages::output;
+use crate::lab::balance;
 use crate::lab::paths::{self, RUN};
 use crate::lab::process::Process;
-use anyhow::{Context, Result, bail};
-use std::fmt::Write as _;
+use anyhow::{Result, bail};
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -105,12 +104,6 @@ impl Ours {
         })?;
         Ok(ours)
     }
-
-    fn counters(node: &str) -> Result<serde_json::Value> {
-        let nivctl = paths::program("nivctl");
-        let text = output(Command::new(nivctl).arg("--api").arg(api(node)).args(["-j", "show", "counters"]))?;
-        serde_json::from_str(&text).with_context(|| format!("{node}'s counters: {text}"))
-    }
 }
 
 impl Side for Ours {
@@ -122,39 +115,12 @@ impl Side for Ours {
         vec![self.adapter.pid(), self.switch.pid()]
     }
 
-    /// Adapter and switch each: received + replicated = sent + dropped, once nothing moves any more.
+    /// Adapter and switch each account for every frame, and the switch got all that the guests sent.
     fn balance(&mut self, from_guests: u64) -> Result<()> {
-        let number = |value: &serde_json::Value, name: &str| {
-            value[name].as_u64().with_context(|| format!("no counter {name} in {value}"))
-        };
-        let said = std::cell::RefCell::new(String::new());
-        let done = wait_for("the balance", PATIENCE, || {
-            let mut exact = true;
-            let mut said = said.borrow_mut();
-            said.clear();
-            for (node, at) in [("vis0", "/switch"), ("adapter0", "")] {
-                let counters = Self::counters(node)?;
-                let counters = counters.pointer(at).with_context(|| format!("{node} counts no {at}"))?;
-                let [received, replicated, sent, dropped] = [
-                    number(counters, "received")?,
-                    number(counters, "replicated")?,
-                    number(counters, "sent")?,
-                    number(counters, "dropped")?,
-                ];
-                exact &= received + replicated == sent + dropped;
-                let _ = write!(
-                    said,
-                    "{node}: received {received} + replicated {replicated}, sent {sent} + dropped {dropped}; "
-                );
-                if node == "vis0" {
-                    // Nothing is lost upward: what the guests sent is what the switch got.
-                    exact &= received == from_guests;
-                }
-            }
-            Ok(exact.then_some(()))
-        });
-        if done.is_err() {
-            bail!("frames are not accounted for: the guests sent {from_guests}; {}", said.borrow());
+        balance::settled("adapter0", &api("adapter0"))?;
+        let switch = balance::settled("vis0", &api("vis0"))?;
+        if switch.received != from_guests {
+            bail!("the guests sent {from_guests} frames, the switch received {}", switch.received);
         }
         Ok(())
     }

@@ -1,0 +1,64 @@
+//! Frames are never lost in silence: `received + replicated = sent + named drops`, exact once nothing moves.
+
+use super::packages::output;
+use super::paths;
+use anyhow::{Context, Result, bail};
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What a daemon counts of all its frames.
+#[derive(Clone, Copy)]
+pub(crate) struct Balance {
+    pub(crate) received: u64,
+    replicated: u64,
+    sent: u64,
+    dropped: u64,
+}
+
+impl Balance {
+    /// Asks the daemon at `api`.
+    pub(crate) fn of(api: &Path) -> Result<Self> {
+        let mut nivctl = Command::new(paths::program("nivctl"));
+        let text = output(nivctl.arg("--api").arg(api).args(["-j", "show", "counters"]))?;
+        let said: serde_json::Value =
+            serde_json::from_str(&text).with_context(|| format!("counters: {text}"))?;
+        // The switch counts by port as well, and so has its sums in a part of their own.
+        let sums = said.get("switch").unwrap_or(&said);
+        let number = |name: &str| sums[name].as_u64().with_context(|| format!("no counter {name} in {sums}"));
+        Ok(Self {
+            received: number("received")?,
+            replicated: number("replicated")?,
+            sent: number("sent")?,
+            dropped: number("dropped")?,
+        })
+    }
+
+    /// Whether nothing is missing and nothing too much.
+    pub(crate) fn exact(self) -> bool {
+        self.received + self.replicated == self.sent + self.dropped
+    }
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { received, replicated, sent, dropped } = self;
+        write!(f, "{received} received + {replicated} replicated = {sent} sent + {dropped} dropped")
+    }
+}
+
+/// Waits until the daemon's balance is exact: what is under way is in neither sum.
+pub(crate) fn settled(name: &str, api: &Path) -> Result<Balance> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let balance = Balance::of(api)?;
+        if balance.exact() {
+            return Ok(balance);
+        }
+        if Instant::now() >= deadline {
+            bail!("frames of {name} are not accounted for: {balance} does not hold");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
