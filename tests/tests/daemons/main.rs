@@ -11,6 +11,8 @@ mod ends;
 mod files;
 mod guests;
 mod idle;
+mod keys;
 mod net;
 mod place;
+mod strangers;
 mod testpmd;

@@ -245,7 +245,7 @@ fn daemon(node: &str) -> &'static str {
     if name.starts_with("vis") { "vis-switch" } else { "niv-adapter" }
 }
 
-/// The tagged frames of a capture: tag word, VLAN id behind it if any, and everything behind those.
+/// The tagged frames of a capture: VNTag, control word of the 802.1Q tag behind it if any, and everything behind those.
 pub(crate) fn tagged_frames(file: &Path) -> Vec<(vntag::Vntag, Option<u16>, Vec<u8>)> {
     use pcap_file::pcapng::{Block, PcapNgReader};
     let mut reader = PcapNgReader::new(std::io::BufReader::new(std::fs::File::open(file).unwrap())).unwrap();
@@ -257,10 +257,9 @@ pub(crate) fn tagged_frames(file: &Path) -> Vec<(vntag::Vntag, Option<u16>, Vec<
             continue;
         }
         let word = u32::from_be_bytes(octets[14..18].try_into().unwrap());
-        let vlan =
-            (octets[18..20] == [0x81, 0x00]).then(|| u16::from_be_bytes([octets[20], octets[21]]) & 0xfff);
-        let rest = if vlan.is_some() { 22 } else { 18 };
-        frames.push((vntag::Vntag::from_word(word), vlan, octets[rest..].to_vec()));
+        let control = (octets[18..20] == [0x81, 0x00]).then(|| u16::from_be_bytes([octets[20], octets[21]]));
+        let rest = if control.is_some() { 22 } else { 18 };
+        frames.push((vntag::Vntag::from_word(word), control, octets[rest..].to_vec()));
     }
     frames
 }
