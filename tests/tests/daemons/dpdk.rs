@@ -6,10 +6,11 @@ use super::testpmd::Testpmd;
 
 const MACS: [&str; 2] = ["52:54:00:00:00:01", "52:54:00:00:00:02"];
 
-/// A pair of vNICs in VLAN 10.
-fn pair() -> Place {
+/// A pair of vNICs in VLAN 10, with so many queue pairs each.
+fn pair(queues: u16) -> Place {
     let vnics: String = (0..2u16)
         .map(|n| vnic(&format!("vnic{n}"), &format!("vhost-user:vnic{n}.sock"), 5 + n, 10))
+        .map(|vnic| vnic + &format!("queues = {queues}\n"))
         .collect();
     let mut place = Place::new(&[
         ("vis0.toml", node("vis0") + &niv_port(1, "memif:link0.sock")),
@@ -37,11 +38,11 @@ fn testpmd(place: &Place, virtio: &str, words: &[&str]) -> Testpmd {
 }
 
 /// Moves frames in circles: bursts of each of these lengths (written as their segments) and so many frames of each.
-fn circle(virtio: &str, words: &[&str], lengths: &[&str], frames: u64) {
+fn circle(queues: u16, virtio: &str, words: &[&str], lengths: &[&str], frames: u64) {
     if left_out(missing_program(&["dpdk-testpmd", "stdbuf"])) {
         return;
     }
-    let place = pair();
+    let place = pair(queues);
     let mut testpmd = testpmd(&place, virtio, words);
     let mut octets = 0;
     for length in lengths {
@@ -85,13 +86,19 @@ fn circle(virtio: &str, words: &[&str], lengths: &[&str], frames: u64) {
 fn testpmd_with_mergeable_buffers() {
     // Buffers of 512 octets behind their headroom: the longer frames take several, both ways, in indirect tables.
     let words = ["--mbuf-size=640", "--enable-scatter", "--tx-offloads=0x8000", "--total-num-mbufs=8192"];
-    circle("mrg_rxbuf=1", &words, &["64", "100,400", "500,500,500"], 20_000);
+    circle(1, "mrg_rxbuf=1", &words, &["64", "100,400", "500,500,500"], 20_000);
 }
 
 #[test]
 fn testpmd_without_mergeable_buffers() {
     let words = ["--tx-offloads=0x8000", "--total-num-mbufs=4096"];
-    circle("mrg_rxbuf=0", &words, &["64", "1514", "60,200,900"], 20_000);
+    circle(1, "mrg_rxbuf=0", &words, &["64", "1514", "60,200,900"], 20_000);
+}
+
+#[test]
+fn testpmd_with_several_queue_pairs() {
+    let words = ["--rxq=2", "--txq=2", "--total-num-mbufs=8192"];
+    circle(2, "mrg_rxbuf=1,queues=2", &words, &["64", "1000"], 20_000);
 }
 
 /// Waits until so many more frames have passed the switch.
@@ -106,7 +113,7 @@ fn guests_die_while_they_send_all_they_can() {
     if left_out(missing_program(&["dpdk-testpmd", "stdbuf"])) {
         return;
     }
-    let place = pair();
+    let place = pair(1);
     for _ in 0..3 {
         let mut testpmd = testpmd(&place, "mrg_rxbuf=1", &["--total-num-mbufs=4096"]);
         testpmd.tell("set fwd txonly");
@@ -133,7 +140,7 @@ fn the_switch_dies_while_guests_send_all_they_can() {
     if left_out(missing_program(&["dpdk-testpmd", "stdbuf"])) {
         return;
     }
-    let mut place = pair();
+    let mut place = pair(1);
     let mut testpmd = testpmd(&place, "mrg_rxbuf=1", &["--total-num-mbufs=4096"]);
     testpmd.tell("set fwd txonly");
     testpmd.tell("start");
