@@ -48,6 +48,20 @@ impl fmt::Display for Balance {
     }
 }
 
+fn show(api: &Path, what: &str) -> Result<serde_json::Value> {
+    let mut nivctl = Command::new(paths::program("nivctl"));
+    let text = output(nivctl.arg("--api").arg(api).args(["-j", "show", what]))?;
+    serde_json::from_str(&text).with_context(|| format!("show {what}: {text}"))
+}
+
+/// The daemon's drops by name: `2 tx_ring_full, 1 same_vif`.
+pub(crate) fn drops(api: &Path) -> Result<String> {
+    let said = show(api, "drops")?;
+    let rows = said.as_array().with_context(|| format!("no list of drops: {said}"))?;
+    let named = rows.iter().map(|row| format!("{} {}", row["frames"], row["reason"].as_str().unwrap_or("?")));
+    Ok(named.collect::<Vec<_>>().join(", "))
+}
+
 /// Waits until the daemon's balance is exact: what is under way is in neither sum.
 pub(crate) fn settled(name: &str, api: &Path) -> Result<Balance> {
     let deadline = Instant::now() + Duration::from_secs(5);

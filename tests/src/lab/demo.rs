@@ -134,7 +134,9 @@ fn live(lab: &mut Lab, nr: &mut u32, token: &str) -> Result<()> {
         nodes.iter().map(|node| balance::settled(node, &topology::api(node))).collect::<Result<Vec<_>>>()?;
     facts::fact(nr, "every frame is accounted for:");
     for (node, balance) in nodes.iter().zip(balances) {
-        say::line(&format!("       {node:<9} {balance}"));
+        let drops = balance::drops(&topology::api(node))?;
+        let drops = if drops.is_empty() { drops } else { format!(" ({drops})") };
+        say::line(&format!("       {node:<9} {balance}{drops}"));
     }
     Ok(())
 }
