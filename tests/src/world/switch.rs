@@ -21,6 +21,8 @@ const MACS: usize = 1024;
 pub struct VirtualSwitch {
     engine: Engine<Vntag>,
     counters: Arc<WorkerCounters>,
+    plan: Plan,
+    published: Arc<Published>,
     /// The cable of each port.
     pub cables: Vec<Cable>,
 }
@@ -29,9 +31,14 @@ impl VirtualSwitch {
     /// Builds a switch whose cables hold `depth` frames; the far ends of its ports come beside it.
     #[must_use]
     pub fn new(ports: &[ModelPort], depth: usize) -> (Self, Vec<End>) {
+        Self::with(ports, Config { capacity: depth, ..Config::default() })
+    }
+
+    /// The same with cables of another kind.
+    #[must_use]
+    pub fn with(ports: &[ModelPort], config: Config) -> (Self, Vec<End>) {
         let (mut near_ends, mut far_ends, mut cables) = (Vec::new(), Vec::new(), Vec::new());
         for _ in ports {
-            let config = Config { capacity: depth, ..Config::default() };
             let (near, far, cable) = config.open().expect("a pair without events needs nothing");
             near_ends.push(engine_port(near));
             far_ends.push(End::new(far));
@@ -48,10 +55,18 @@ impl VirtualSwitch {
     }
 
     fn between(ports: &[ModelPort], ends: Vec<EnginePort>, cables: Vec<Cable>) -> Self {
-        let published = Arc::new(Published::new(Tables::compile(&plan(ports), None)));
-        let engine = Engine::new(ends, published, Arc::new(MacTable::new(MACS, 1)), Options::default());
+        let plan = plan(ports);
+        let published = Arc::new(Published::new(Tables::compile(&plan, None)));
+        let macs = Arc::new(MacTable::new(MACS, 1));
+        let engine = Engine::new(ends, Arc::clone(&published), macs, Options::default());
         let counters = engine.counters();
-        Self { engine, counters, cables }
+        Self { engine, counters, plan, published, cables }
+    }
+
+    /// Changes the tables under the running engine, into such as no configuration gives, too.
+    pub fn replan(&mut self, edit: impl FnOnce(&mut Plan)) {
+        edit(&mut self.plan);
+        self.published.replace(Tables::compile(&self.plan, None));
     }
 
     /// Received and replicated against sent and dropped.
