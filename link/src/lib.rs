@@ -32,6 +32,7 @@ mod packet;
 pub mod pair;
 mod pcap;
 pub mod port;
+pub mod prefetch;
 pub mod queue;
 pub mod sources;
 mod sys;

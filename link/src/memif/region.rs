@@ -7,6 +7,7 @@
 use super::fault::Fault;
 use crate::frame::{OutFrame, Seg};
 use crate::guard::Guard;
+use crate::prefetch;
 use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null_mut};
@@ -149,12 +150,7 @@ impl<'a> Place<'a> {
     /// Asks the processor to get hold of the first line for writing.
     #[inline]
     pub(super) fn prefetch_for_write(self) {
-        // SAFETY: a prefetch never faults and changes nothing, whatever the address; an x86-64 that does not know
-        // this one takes it for no operation. The intrinsic would need a target feature to become it.
-        #[cfg(target_arch = "x86_64")]
-        unsafe {
-            core::arch::asm!("prefetchw [{}]", in(reg) self.ptr.as_ptr(), options(nostack, preserves_flags, readonly));
-        }
+        prefetch::for_write(self.ptr);
     }
 
     /// Copies the whole frame here, or as much as fits.

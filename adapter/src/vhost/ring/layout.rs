@@ -13,6 +13,7 @@
 use crate::vhost::memory::MemoryMap;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use link::prefetch;
 
 const _: () = assert!(cfg!(target_endian = "little"), "virtio 1.x rings are little-endian");
 
@@ -195,6 +196,14 @@ impl Layout {
             AtomicU32::from_ptr(element).store(u32::from(id), Ordering::Relaxed);
             AtomicU32::from_ptr(element.add(1)).store(len, Ordering::Relaxed);
         }
+    }
+
+    /// Asks for the line of the used element at `pos`, to write it.
+    #[inline(always)]
+    pub(crate) fn prefetch_used(&self, pos: u16) {
+        let word = 2 + 4 * usize::from(pos & self.mask);
+        // SAFETY: as in `put_used`.
+        prefetch::for_write(unsafe { self.used.add(word) }.cast());
     }
 
     /// Hands over everything up to `idx`.

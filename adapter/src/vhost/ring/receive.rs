@@ -2,8 +2,8 @@
 
 use super::chain::{Access, Piece, Pieces};
 use super::layout::{DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE};
-use super::{Fault, NET_HEADER, Ring, RingSlot};
-use link::{BURST, Frame, Gather, Nanos, RxBurst, RxQueue, Seg};
+use super::{AHEAD, Fault, NET_HEADER, Ring, RingSlot};
+use link::{BURST, Frame, Gather, Nanos, RxBurst, RxQueue, Seg, prefetch};
 use parking_lot::{ArcMutexGuard, RawMutex};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -100,7 +100,14 @@ impl RxQueue for VringRx {
         let segs = self.segs.as_mut_ptr();
         let (mut lent, mut dropped, mut octets, mut segs_len) = (0, 0, 0u32, 0);
         let mut pos = ring.next_avail;
-        for _ in 0..waiting.min(max).min(burst.remaining_capacity()).min(BURST) {
+        let most = waiting.min(max).min(burst.remaining_capacity()).min(BURST) as u16;
+        for ahead in 0..AHEAD.min(most) {
+            ring.prefetch_frame(ahead);
+        }
+        for nth in 0..most {
+            if nth + AHEAD < most {
+                ring.prefetch_frame(nth + AHEAD);
+            }
             let head = ring.layout.head(pos);
             let data = if let Some((piece, header)) = single(ring, head) {
                 if !legal(&header) {
@@ -210,6 +217,19 @@ impl RxQueue for VringRx {
 
     fn event(&self) -> Option<BorrowedFd<'_>> {
         self.slot.event.as_ref().map(super::Event::as_fd)
+    }
+}
+
+impl Ring {
+    /// Asks for the beginning of the frame `ahead` of the next one that was not completed, and for its place in
+    /// the used ring.
+    #[inline(always)]
+    fn prefetch_frame(&self, ahead: u16) {
+        self.layout.prefetch_used(self.used.wrapping_add(ahead));
+        if let Some(ptr) = self.expected(self.next_avail.wrapping_add(ahead)) {
+            prefetch::for_read(ptr);
+            prefetch::for_read(prefetch::behind(ptr));
+        }
     }
 }
 

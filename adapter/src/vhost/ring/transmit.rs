@@ -2,10 +2,10 @@
 
 use super::chain::{Access, Piece, Pieces};
 use super::layout::DESC_F_WRITE;
-use super::{Fault, NET_HEADER, Ring, RingCounters, RingSlot};
+use super::{AHEAD, Fault, NET_HEADER, Ring, RingCounters, RingSlot};
 use arrayvec::ArrayVec;
 use core::ptr::NonNull;
-use link::{BURST, Nanos, OutFrame, Taken, TxQueue};
+use link::{BURST, Nanos, OutFrame, Taken, TxQueue, prefetch};
 use std::sync::Arc;
 
 /// Chains that one frame may fill where buffers are merged.
@@ -72,10 +72,16 @@ impl TxQueue for VringTx {
         let before = ring.used;
         let mut octets = 0u64;
         let mut broken = 0;
-        for frame in frames {
+        for ahead in 0..AHEAD.min(waiting).min(frames.len() as u16) {
+            ring.prefetch_buffer(ahead);
+        }
+        for (nth, frame) in frames.iter().enumerate() {
             let len = frame.len();
             if waiting == 0 {
                 break;
+            }
+            if waiting > AHEAD && nth + usize::from(AHEAD) < frames.len() {
+                ring.prefetch_buffer(AHEAD);
             }
             let put = if ring.put_single(frame, len) {
                 waiting -= 1;
@@ -124,6 +130,17 @@ fn header(num_buffers: u16) -> [u8; NET_HEADER] {
 }
 
 impl Ring {
+    /// Asks for what the frame `ahead` of the next one will be written to.
+    #[inline(always)]
+    fn prefetch_buffer(&self, ahead: u16) {
+        let used = self.used.wrapping_add(ahead);
+        self.layout.prefetch_used(used);
+        if let Some(ptr) = self.expected(self.next_avail.wrapping_add(ahead)) {
+            prefetch::for_write(ptr);
+            prefetch::for_write(prefetch::behind(ptr));
+        }
+    }
+
     /// Puts a frame into the next chain if that is a single buffer, large enough: by far the most common case.
     #[inline(always)]
     fn put_single(&mut self, frame: &OutFrame<'_>, len: usize) -> bool {
