@@ -42,10 +42,6 @@ use std::sync::Arc;
 /// Octets of the virtio-net header under `VIRTIO_F_VERSION_1`.
 pub const NET_HEADER: usize = 12;
 
-/// Frames before its turn at which the memory of a frame is asked for. The guest on its own core touched it last,
-/// so that it is a miss of its own for each frame and each line.
-const AHEAD: u16 = 8;
-
 /// What of the ring format was negotiated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingFeatures {

@@ -2,7 +2,7 @@
 
 use super::chain::{Access, Piece, Pieces};
 use super::layout::{DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE};
-use super::{AHEAD, Fault, NET_HEADER, Ring, RingSlot};
+use super::{Fault, NET_HEADER, Ring, RingSlot};
 use link::{BURST, Frame, Gather, Nanos, RxBurst, RxQueue, Seg, prefetch};
 use parking_lot::{ArcMutexGuard, RawMutex};
 use std::os::fd::BorrowedFd;
@@ -101,13 +101,11 @@ impl RxQueue for VringRx {
         let (mut lent, mut dropped, mut octets, mut segs_len) = (0, 0, 0u32, 0);
         let mut pos = ring.next_avail;
         let most = waiting.min(max).min(burst.remaining_capacity()).min(BURST) as u16;
-        for ahead in 0..AHEAD.min(most) {
+        // All at once, before any is read, so that the misses overlap.
+        for ahead in 0..most {
             ring.prefetch_frame(ahead);
         }
-        for nth in 0..most {
-            if nth + AHEAD < most {
-                ring.prefetch_frame(nth + AHEAD);
-            }
+        for _ in 0..most {
             let head = ring.layout.head(pos);
             let data = if let Some((piece, header)) = single(ring, head) {
                 if !legal(&header) {

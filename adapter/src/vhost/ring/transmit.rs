@@ -2,7 +2,7 @@
 
 use super::chain::{Access, Piece, Pieces};
 use super::layout::DESC_F_WRITE;
-use super::{AHEAD, Fault, NET_HEADER, Ring, RingCounters, RingSlot};
+use super::{Fault, NET_HEADER, Ring, RingCounters, RingSlot};
 use arrayvec::ArrayVec;
 use core::ptr::NonNull;
 use link::{BURST, Nanos, OutFrame, Taken, TxQueue, prefetch};
@@ -72,16 +72,15 @@ impl TxQueue for VringTx {
         let before = ring.used;
         let mut octets = 0u64;
         let mut broken = 0;
-        for ahead in 0..AHEAD.min(waiting).min(frames.len() as u16) {
+        // All at once, before any is used: misses of caches and page tables then overlap, as they do not when each
+        // waits among the work on other frames.
+        for (ahead, _) in (0..waiting).zip(frames) {
             ring.prefetch_buffer(ahead);
         }
-        for (nth, frame) in frames.iter().enumerate() {
+        for frame in frames {
             let len = frame.len();
             if waiting == 0 {
                 break;
-            }
-            if waiting > AHEAD && nth + usize::from(AHEAD) < frames.len() {
-                ring.prefetch_buffer(AHEAD);
             }
             let put = if ring.put_single(frame, len) {
                 waiting -= 1;
