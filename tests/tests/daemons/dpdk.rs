@@ -3,6 +3,7 @@
 use super::files::{link, list, niv_port, node, vethernet, vif_list, vnic};
 use super::place::{Place, left_out, missing_program, until};
 use super::testpmd::Testpmd;
+use rustix::process::Signal;
 
 const MACS: [&str; 2] = ["52:54:00:00:00:01", "52:54:00:00:00:02"];
 
@@ -160,4 +161,67 @@ fn the_switch_dies_while_guests_send_all_they_can() {
     let drops = place.drops("adapter0");
     let named = ["host_ring_full", "link_down"];
     assert!(drops.keys().all(|reason| named.contains(&reason.as_str())), "{drops:?}");
+}
+
+#[test]
+fn the_configuration_changes_while_guests_send_all_they_can() {
+    if left_out(missing_program(&["dpdk-testpmd", "stdbuf"])) {
+        return;
+    }
+    let place = pair(1);
+    let mut testpmd = testpmd(&place, "mrg_rxbuf=1", &["--total-num-mbufs=4096"]);
+    testpmd.tell("set fwd txonly");
+    testpmd.tell("start");
+    let switch = place.client("vis0");
+    let second = vethernet(2, 10, 1, 6);
+    for round in 0..50 {
+        frames_pass(&place, 500);
+        for lines in [
+            "interface vethernet 2\n  switchport access vlan 20\n",
+            "no interface vethernet 2\n",
+            "interface ethernet 1/1\n  no vif-list 1\n",
+            &vif_list(1, 2 + round, "5-6"),
+            "interface ethernet 1/1\n  mtu 1400\n",
+            &format!("{second}interface ethernet 1/1\n  no mtu\n  no vif-list {}\n", 2 + round),
+            &vif_list(1, 1, "5-6"),
+        ] {
+            switch.configure(lines).unwrap_or_else(|error| panic!("{lines}{error}"));
+        }
+    }
+    frames_pass(&place, 20_000);
+    testpmd.tell("stop");
+    place.at_rest();
+    let same = vethernet(1, 10, 1, 5) + &second + &vif_list(1, 1, "5-6");
+    switch.configure(&same).unwrap();
+    let veths = place.show("vis0", "show interface virtual");
+    assert!(
+        veths.as_array().unwrap().iter().all(|row| row["state"] == "up" && row["vlan"] == 10),
+        "{veths:#}"
+    );
+}
+
+#[test]
+fn a_switch_that_hangs_makes_guests_wait() {
+    if left_out(missing_program(&["dpdk-testpmd", "stdbuf"])) {
+        return;
+    }
+    let place = pair(1);
+    let mut testpmd = testpmd(&place, "mrg_rxbuf=1", &["--total-num-mbufs=4096"]);
+    testpmd.tell("set fwd txonly");
+    testpmd.tell("start");
+    frames_pass(&place, 20_000);
+    place.signal("vis0", Signal::STOP);
+    // The link fills, then the guests' rings: they are told to wait, and nothing is lost.
+    let sent = || place.metric("adapter0", "niv_link_tx_frames_total{link=\"link0\"}");
+    let mut before = 0;
+    until("the link is full", || (std::mem::replace(&mut before, sent()) == before).then_some(()));
+    let guests = place.show("adapter0", "show vnic");
+    assert!(guests.as_array().unwrap().iter().all(|row| row["state"] == "up"), "{guests:#}");
+    place.signal("vis0", Signal::CONT);
+    frames_pass(&place, 20_000);
+    testpmd.tell("stop");
+    place.at_rest();
+    let received = place.metric("vis0", "vis_received_frames_total");
+    let generated: u64 = testpmd.stats(2).iter().map(|port| port.tx_packets).sum();
+    assert_eq!([generated, sent()], [received, received], "upward every frame arrived");
 }

@@ -135,6 +135,10 @@ impl Place {
         self.running[name].id()
     }
 
+    pub(crate) fn signal(&self, name: &str, signal: Signal) {
+        kill_process(Pid::from_child(&self.running[name]), signal).unwrap();
+    }
+
     /// Ends a daemon as a crash does.
     pub(crate) fn kill(&mut self, name: &str) {
         let mut child = self.running.remove(name).unwrap();
@@ -144,8 +148,8 @@ impl Place {
 
     /// Ends a daemon as it should be ended; its files are complete then.
     pub(crate) fn stop(&mut self, name: &str) {
+        self.signal(name, Signal::TERM);
         let mut child = self.running.remove(name).unwrap();
-        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(0), "{}", self.log(name));
     }
 
@@ -205,13 +209,17 @@ impl Place {
 
     /// Waits until no frame moves any more; then each daemon accounts for every frame it received.
     pub(crate) fn at_rest(&self) {
-        for name in self.running.keys() {
-            let mut before = Value::Null;
-            let counted = until("a daemon comes to rest", || {
-                let now = self.show(name, "show counters");
-                (std::mem::replace(&mut before, now.clone()) == now).then_some(now)
-            });
-            let part = counted.get("switch").unwrap_or(&counted);
+        // A daemon that waits for a processor looks as if it rested, so it is asked more than twice.
+        const UNCHANGED: usize = 4;
+        let (mut before, mut unchanged) = (Vec::new(), 0);
+        let counted = until("the daemons come to rest", || {
+            let now: Vec<Value> = self.running.keys().map(|name| self.show(name, "show counters")).collect();
+            unchanged = if now == before { unchanged + 1 } else { 0 };
+            before = now;
+            (unchanged == UNCHANGED).then(|| before.clone())
+        });
+        for (name, counted) in self.running.keys().zip(&counted) {
+            let part = counted.get("switch").unwrap_or(counted);
             let number = |key: &str| part[key].as_u64().unwrap();
             let (left, right) =
                 (number("received") + number("replicated"), number("sent") + number("dropped"));
