@@ -2,6 +2,8 @@
 //!
 //! See `docs/architecture.md` for how the parts fit.
 
+#![deny(unsafe_code)]
+
 pub mod admin;
 pub mod config;
 pub mod engine;

@@ -19,12 +19,16 @@
 //! `packet`, alone, has to look into frames: it undoes what the kernel left undone in them (checksums,
 //! segmentation), so that every frame that leaves this crate is one that a wire could carry.
 
+#![deny(unsafe_code)]
+
 pub mod capture;
 mod counter;
 pub mod device;
 pub mod error;
 pub mod fault;
+#[allow(unsafe_code)]
 pub mod frame;
+#[allow(unsafe_code)]
 pub mod guard;
 pub mod memif;
 pub mod open;
@@ -32,9 +36,11 @@ mod packet;
 pub mod pair;
 mod pcap;
 pub mod port;
+#[allow(unsafe_code)]
 pub mod prefetch;
 pub mod queue;
 pub mod sources;
+#[allow(unsafe_code)]
 mod sys;
 mod tap;
 mod watch;

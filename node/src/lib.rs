@@ -1,5 +1,7 @@
 //! What every daemon of this project needs beside frames.
 
+#![forbid(unsafe_code)]
+
 pub mod api;
 pub mod client;
 pub mod clock;

@@ -17,9 +17,11 @@
 mod features;
 mod front_door;
 mod listen;
+#[allow(unsafe_code)]
 pub mod memory;
 mod message;
 mod peer;
+#[allow(unsafe_code)]
 pub mod ring;
 mod session;
 mod vnic;

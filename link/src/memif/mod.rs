@@ -32,8 +32,11 @@ mod fault;
 mod handshake;
 pub mod message;
 mod queues;
+#[allow(unsafe_code)]
 mod region;
+#[allow(unsafe_code)]
 mod ring;
+#[allow(unsafe_code)]
 mod rx;
 mod socket;
 mod tx;
