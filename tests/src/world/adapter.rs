@@ -1,6 +1,7 @@
 //! An adapter without rim: the real data path between cables.
 
 use super::{End, Machine, run_worker};
+use crate::driver::{Features, VirtualNic};
 use link::pair::{Cable, Config};
 use niv_adapter::engine::{
     Datapath, DropReason, LinkSetup, LinkStats, Order, Stats, VifParams, VifState, VnicSetup,
@@ -35,6 +36,8 @@ pub struct AdapterSpec {
     pub link_max_frame: usize,
     /// The longest frame that guests take; 0 means 65,535.
     pub guest_max_frame: usize,
+    /// Guests have virtio rings, driven like this, instead of a cable. They cannot be unplugged.
+    pub virtio: Option<Features>,
 }
 
 /// The real engine of the adapter between cables.
@@ -44,7 +47,7 @@ pub struct VirtualAdapter {
     links: Vec<Arc<LinkStats>>,
     /// The guests, in the order of the vNICs.
     pub guests: Vec<End>,
-    /// The cable of each guest, to be unplugged.
+    /// The cable of each guest that has one, to be unplugged.
     pub guest_cables: Vec<Cable>,
     /// The cable of each link.
     pub link_cables: Vec<Cable>,
@@ -77,8 +80,18 @@ impl VirtualAdapter {
         let mut worker = Datapath::new(links, &stats, None);
         let (mut guests, mut guest_cables) = (Vec::new(), Vec::new());
         for (slot, vnic) in (0..).zip(&spec.vnics) {
-            let (near, away, cable) = pair(spec.guest_max_frame);
-            let setup = VnicSetup { rx: near.rx, tx: near.tx, stats: stats.add_vnic() };
+            let (rx, tx, guest) = match spec.virtio {
+                Some(features) => {
+                    let (driver, rx, tx) = VirtualNic::ends(features).expect("memory for a virtual guest");
+                    (vec![rx], vec![tx], End::virtio(driver))
+                }
+                None => {
+                    let (near, away, cable) = pair(spec.guest_max_frame);
+                    guest_cables.push(cable);
+                    (near.rx, near.tx, End::new(away))
+                }
+            };
+            let setup = VnicSetup { rx, tx, stats: stats.add_vnic() };
             worker.apply(Order::AddVnic(slot, setup));
             worker.apply(Order::SetVif {
                 link: vnic.link,
@@ -87,8 +100,7 @@ impl VirtualAdapter {
                 state: VifState::Active,
                 params: vnic.params,
             });
-            guests.push(End::new(away));
-            guest_cables.push(cable);
+            guests.push(guest);
         }
         for (link, id, members) in &spec.lists {
             let list = ListId::new(*id).expect("an assignable list");
