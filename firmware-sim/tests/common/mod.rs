@@ -11,7 +11,7 @@ use firmware_sim::{
     CarrierCause, Config, Firmware, LinkId, Notice, Order, OrderId, Output, VnicConfig, VnicId,
 };
 use switch::Switch;
-use vntag::ctl::{Counters, Name, Role, VifState, session};
+use vntag::ctl::{Counters, Name, Role, VifParams, VifState, session};
 use vntag::ethernet::Mac;
 use vntag::uuid::Uuid;
 use vntag::{ListId, VifId};
@@ -40,6 +40,7 @@ impl Random {
 #[derive(Default)]
 pub(crate) struct Path {
     pub(crate) vifs: BTreeMap<(LinkId, VifId), (VnicId, VifState)>,
+    pub(crate) params: BTreeMap<(LinkId, VifId), VifParams>,
     pub(crate) lists: BTreeMap<(LinkId, ListId), Vec<VifId>>,
     /// VIFs that were taken out, or are about to be: they are in no list any more (C2).
     pub(crate) cleared: BTreeSet<(LinkId, VifId)>,
@@ -48,7 +49,8 @@ pub(crate) struct Path {
 impl Path {
     fn apply(&mut self, order: Order) {
         match order {
-            Order::SetVif { link, vif, vnic, state, .. } => {
+            Order::SetVif { link, vif, vnic, state, params } => {
+                self.params.insert((link, vif), params);
                 assert_ne!(state, VifState::Deleted);
                 self.vifs.insert((link, vif), (vnic, state));
                 let active = self.vifs.values().filter(|at| **at == (vnic, VifState::Active)).count();
