@@ -18,7 +18,7 @@ use vntag::uuid::Uuid;
 
 use crate::config::{Config, LinkId, VnicConfig, VnicError, VnicId};
 use crate::fault::{FaultPlan, Faults};
-use crate::life::Input;
+use crate::life::{Input, Want};
 use crate::mailbox::Device;
 use crate::output::{Notice, Order, OrderId, Output, StatsId};
 use crate::timer::{Timer, Timers};
@@ -47,6 +47,11 @@ struct Link {
     lists: Lists,
     /// VIF_CREATEs on their way.
     creating: usize,
+    /// VIFs being given back that were not wanted any more when the switch came. It may have freed their ids before it
+    /// was lost, so nothing is asked for until it has answered: a late VIF_DELETE would hit somebody else's VIF.
+    returning: usize,
+    /// They are all answered: now the others may be asked for.
+    begin: bool,
 }
 
 /// A vNIC.
@@ -120,6 +125,8 @@ impl Firmware {
             switch: None,
             lists: Lists::new(link.limits.lists),
             creating: 0,
+            returning: 0,
+            begin: false,
         });
         Self {
             links: links.collect(),
@@ -299,6 +306,10 @@ impl Firmware {
             while let Some(event) = self.links.get_mut(at).and_then(|link| link.session.poll_event()) {
                 self.session_event(now, LinkId(at as u16), event);
             }
+            let begin = self.links.get_mut(at).is_some_and(|link| core::mem::take(&mut link.begin));
+            if begin && self.may_ask(LinkId(at as u16)) {
+                self.all_on(now, LinkId(at as u16), Input::PeerUp);
+            }
         }
     }
 
@@ -315,7 +326,7 @@ impl Firmware {
                     (at.switch, at.up) = (Some(boot_id), true);
                 }
                 self.notice(Notice::PeerUp { link, name: info.hello.node_name.to_string(), same });
-                self.all_on(now, link, Input::PeerUp);
+                self.greet(now, link);
             }
             SessionEvent::PeerLost(cause) => {
                 self.peer_lost(now, link, cause);
@@ -325,6 +336,19 @@ impl Firmware {
             }
             SessionEvent::Request { id, request } => self.handle_request(now, link, id, request),
             SessionEvent::Response { token, result } => self.handle_response(now, link, token, result),
+        }
+    }
+
+    /// There is a switch: first it gets back what is not wanted any more, then it is asked for the rest.
+    fn greet(&mut self, now: u64, link: LinkId) {
+        let keys: Vec<_> = self.vifs.keys().filter(|key| key.1 == link).copied().collect();
+        for key in keys {
+            if self.want(key) == Want::Gone {
+                self.input(now, key, Input::PeerUp);
+            }
+        }
+        if self.may_ask(link) {
+            self.all_on(now, link, Input::PeerUp);
         }
     }
 
@@ -351,6 +375,11 @@ impl Firmware {
 
     fn is_up(&self, link: LinkId) -> bool {
         self.links.get(usize::from(link.0)).is_some_and(|link| link.up)
+    }
+
+    /// There is a switch, and nothing to be given back first.
+    fn may_ask(&self, link: LinkId) -> bool {
+        self.links.get(usize::from(link.0)).is_some_and(|link| link.up && link.returning == 0)
     }
 
     fn host(&self, link: LinkId) -> Uuid {

@@ -50,6 +50,8 @@ pub(super) struct Vif {
     pub(super) since: u64,
     /// Creates refused in a row.
     pub(super) tries: u32,
+    /// It is one of its link's `returning`.
+    returning: bool,
 }
 
 impl Firmware {
@@ -90,12 +92,13 @@ impl Firmware {
                     cause: None,
                     since: now,
                     tries: 0,
+                    returning: false,
                 });
             }
         }
         for key in self.keys_of(id) {
             let absent = self.vifs.get(&key).is_some_and(|vif| vif.phase == Phase::Absent);
-            let input = if absent && self.is_up(key.1) { Input::PeerUp } else { Input::Wanted };
+            let input = if absent && self.may_ask(key.1) { Input::PeerUp } else { Input::Wanted };
             self.one_step(now, key, input);
         }
     }
@@ -108,7 +111,7 @@ impl Firmware {
 
     /// What the host side wants of a VIF. A vNIC that has two wants at most one of them active, and lets go of one before
     /// it takes the other.
-    fn want(&self, key: (VnicId, LinkId)) -> Want {
+    pub(super) fn want(&self, key: (VnicId, LinkId)) -> Want {
         let Some(vnic) = self.vnics.get(&key.0).filter(|vnic| vnic.provisioned) else { return Want::Gone };
         let Some(vif) = self.vifs.get(&key) else { return Want::Gone };
         let current = vif.channel == vnic.config.channel && vif.provisioning == vnic.provisioning;
@@ -162,6 +165,15 @@ impl Firmware {
                 link.creating = link.creating.saturating_sub(1);
             }
         }
+        if before == Phase::Absent && after == Phase::Deleting {
+            vif.returning = true;
+            if let Some(link) = self.links.get_mut(usize::from(key.1.0)) {
+                link.returning += 1;
+            }
+        } else if after != Phase::Deleting && core::mem::take(&mut vif.returning) {
+            self.returned(key.1);
+        }
+        let Some(vif) = self.vifs.get_mut(&key) else { return };
         match after {
             Phase::Absent => vif.token = None,
             Phase::Standby | Phase::Active => vif.cause = None,
@@ -242,8 +254,19 @@ impl Firmware {
     fn drop_vif(&mut self, key: (VnicId, LinkId)) {
         self.disown(key);
         self.timers.stop(Timer::Retry(key.0, key.1));
-        if self.vifs.remove(&key).is_some() {
+        if let Some(vif) = self.vifs.remove(&key) {
+            if vif.returning {
+                self.returned(key.1);
+            }
             self.notice(Notice::VifDeleted { vnic: key.0, link: key.1 });
+        }
+    }
+
+    /// The switch has one VIF back.
+    fn returned(&mut self, link: LinkId) {
+        if let Some(link) = self.links.get_mut(usize::from(link.0)) {
+            link.returning = link.returning.saturating_sub(1);
+            link.begin |= link.returning == 0;
         }
     }
 
