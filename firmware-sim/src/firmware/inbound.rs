@@ -70,12 +70,17 @@ impl Firmware {
         self.answer(now, link, id, result, late);
     }
 
-    /// Whether the request names a VIF that a create on its way may bring: its answer may have been overtaken.
+    /// Whether the request names a VIF that a create on its way may bring, its answer having been overtaken, or one that
+    /// is still to be asked for again.
     fn must_wait(&self, link: LinkId, request: &Request) -> bool {
-        let creating = self.links.get(usize::from(link.0)).is_some_and(|link| link.creating > 0);
+        let at = self.links.get(usize::from(link.0));
+        let creating = at.is_some_and(|link| link.creating > 0 || link.returning > 0 || link.begin);
         let unsettled = |vif: VifId| match self.owner(link, vif) {
             None => true,
-            Some(vnic) => self.vifs.get(&(vnic, link)).is_some_and(|vif| vif.phase == Phase::Creating),
+            Some(vnic) => self
+                .vifs
+                .get(&(vnic, link))
+                .is_some_and(|vif| matches!(vif.phase, Phase::Creating | Phase::Absent)),
         };
         creating
             && match request {

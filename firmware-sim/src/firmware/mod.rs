@@ -310,6 +310,7 @@ impl Firmware {
             if begin && self.may_ask(LinkId(at as u16)) {
                 self.all_on(now, LinkId(at as u16), Input::PeerUp);
             }
+            self.retry_deferred(now, LinkId(at as u16));
         }
     }
 

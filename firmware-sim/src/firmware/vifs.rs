@@ -337,7 +337,6 @@ impl Firmware {
             Err(Failure::PeerLost) => {}
             Err(failure) => self.refused(now, key, opcode, failure),
         }
-        self.retry_deferred(now, link);
     }
 
     fn created(&mut self, now: u64, key: (VnicId, LinkId), granted: Granted) {
