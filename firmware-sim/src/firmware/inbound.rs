@@ -70,24 +70,24 @@ impl Firmware {
         self.answer(now, link, id, result, late);
     }
 
-    /// Whether the request names a VIF that a create on its way may bring, its answer having been overtaken, or one that
-    /// is still to be asked for again.
+    /// Whether the request names a VIF that a request of ours is about to decide on: a create on its way may bring it,
+    /// its answer having been overtaken; it is still to be asked for again; or it is being given back, and the switch must
+    /// not take our VIF_DELETE for one of the id's next owner.
     fn must_wait(&self, link: LinkId, request: &Request) -> bool {
         let at = self.links.get(usize::from(link.0));
-        let creating = at.is_some_and(|link| link.creating > 0 || link.returning > 0 || link.begin);
+        let coming = at.is_some_and(|link| link.creating > 0 || link.returning > 0 || link.begin);
         let unsettled = |vif: VifId| match self.owner(link, vif) {
-            None => true,
+            None => coming,
             Some(vnic) => self
                 .vifs
                 .get(&(vnic, link))
-                .is_some_and(|vif| matches!(vif.phase, Phase::Creating | Phase::Absent)),
+                .is_some_and(|vif| matches!(vif.phase, Phase::Creating | Phase::Absent | Phase::Deleting)),
         };
-        creating
-            && match request {
-                Request::VifSet { vifs, .. } | Request::LinkState { vifs, .. } => vifs.iter().any(unsettled),
-                Request::VifDelete { vif } | Request::StatsGet { vif } => unsettled(*vif),
-                _ => false,
-            }
+        match request {
+            Request::VifSet { vifs, .. } | Request::LinkState { vifs, .. } => vifs.iter().any(unsettled),
+            Request::VifDelete { vif } | Request::StatsGet { vif } => unsettled(*vif),
+            _ => false,
+        }
     }
 
     pub(super) fn retry_deferred(&mut self, now: u64, link: LinkId) {

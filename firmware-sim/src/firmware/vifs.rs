@@ -343,17 +343,9 @@ impl Firmware {
         let (vnic, link) = key;
         let other = self.owners.get(&(link, granted.vif)).copied().filter(|other| *other != vnic);
         if let Some(other) = other.map(|other| (other, link)) {
-            let kept = self
-                .vifs
-                .get(&other)
-                .is_some_and(|vif| matches!(vif.phase, Phase::Absent | Phase::Creating | Phase::Pending));
-            if !kept {
-                let text = format!("VIF {} is in use on this link", granted.vif.get());
-                let refusal = Refusal::with_cause(Status::ERROR, 0, &text);
-                self.refused(now, key, Opcode::VIF_CREATE, Failure::Refused(refusal));
-                return;
-            }
-            // It was only kept for the switch's return, and the switch has given it to somebody else.
+            // The ids are the switch's, and its last word counts: it has taken this one from the other vNIC, which has to
+            // ask again. Its frames stop before those of the new owner begin.
+            self.input(now, other, Input::Set(VifState::Deleted));
             self.disown(other);
         }
         let Some(vif) = self.vifs.get(&key) else { return };
