@@ -308,7 +308,8 @@ impl Firmware {
             }
             let begin = self.links.get_mut(at).is_some_and(|link| core::mem::take(&mut link.begin));
             if begin && self.may_ask(LinkId(at as u16)) {
-                self.all_on(now, LinkId(at as u16), Input::PeerUp);
+                // What was wanted when the switch came may not be any more.
+                self.greet(now, LinkId(at as u16));
             }
             self.retry_deferred(now, LinkId(at as u16));
         }
