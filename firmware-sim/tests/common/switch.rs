@@ -146,7 +146,11 @@ impl Switch {
                             current.acknowledged = result.is_ok();
                         }
                     }
-                    Some(Asked::Delete(vif)) if result.is_ok() => {
+                    // Asked twice, the id may have its next owner by now.
+                    Some(Asked::Delete(vif))
+                        if result.is_ok()
+                            && port.vifs.get(&vif).is_some_and(|vif| vif.state == VifState::Deleted) =>
+                    {
                         assert!(!path.vifs.contains_key(&(link, vif)), "OK before {vif:?} was gone");
                         port.vifs.remove(&vif);
                     }
