@@ -7,7 +7,7 @@ use super::topology::{ADAPTERS, HOST, VMS};
 use super::{cleanup, demo, packages, paths, process, say};
 use anyhow::{Context, Result, anyhow, bail};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,9 @@ pub(crate) fn up(detach: bool) -> Result<()> {
     lab.release_agents();
     fs::write(ready_file(), "")?;
     hints();
-    say::line(&say::dim("  Ctrl-C ends it."));
+    if std::io::stdin().is_terminal() {
+        say::line(&say::dim("  Ctrl-C ends it."));
+    }
     loop {
         lab.check()?;
         std::thread::sleep(Duration::from_millis(500));
