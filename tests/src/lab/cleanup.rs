@@ -1,5 +1,6 @@
 //! One lab at a time; what a killed run left behind; Ctrl-C.
 
+use super::bench::give_back;
 use super::packages::output;
 use super::paths::{self, RUN};
 use super::process;
@@ -70,8 +71,9 @@ pub(crate) fn namespace() -> String {
     format!("niv-lab-{:06x}", hash & 0xff_ffff)
 }
 
-/// Ends processes, removes the namespace and the sockets of a run that was killed.
+/// Ends processes, gives back pages, removes the namespace and the sockets of a run that was killed.
 fn leftovers() -> Result<()> {
+    give_back();
     for entry in fs::read_dir(RUN)? {
         let path = entry?.path();
         if path.extension().is_some_and(|e| e == "pid") {
@@ -112,6 +114,7 @@ fn at_interrupt() -> Result<()> {
         if let Some(signal) = signals.forever().next() {
             INTERRUPTED.store(true, Ordering::SeqCst);
             process::kill_all();
+            give_back();
             remove_namespace();
             if signal == SIGINT {
                 super::say::line("\n  interrupted; everything is stopped");

@@ -1,9 +1,14 @@
 //! Huge pages for DPDK, where this machine gives them; they are given back.
 
+use crate::lab::paths::RUN;
 use std::fs;
 use std::path::Path;
 
 const SETTING: &str = "/proc/sys/vm/nr_hugepages";
+
+/// The setting as it was before, for as long as it is changed: a run that is interrupted or killed gives the
+/// pages back by this, at once or at the beginning of the next run.
+const BEFORE: &str = "huge-pages";
 
 /// Pages of 2 MiB for one testpmd and one OVS.
 const WANTED: u64 = 640;
@@ -11,7 +16,6 @@ const WANTED: u64 = 640;
 /// Memory that DPDK processes of a bench use, alike for every peer.
 pub(super) struct Memory {
     huge: bool,
-    before: Option<String>,
 }
 
 impl Memory {
@@ -23,15 +27,17 @@ impl Memory {
             line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
         };
         if !Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB").exists() {
-            return Self { huge: false, before: None };
+            return Self { huge: false };
         }
         if free() >= WANTED {
-            return Self { huge: true, before: None };
+            return Self { huge: true };
         }
-        let before = fs::read_to_string(SETTING).ok();
+        if let Ok(before) = fs::read_to_string(SETTING) {
+            let _ = fs::write(Path::new(RUN).join(BEFORE), before);
+        }
         // Not allowed, or memory too scattered: seen by what is free afterwards.
         let _ = fs::write(SETTING, WANTED.to_string());
-        Self { huge: free() >= WANTED, before }
+        Self { huge: free() >= WANTED }
     }
 
     /// For the head of the report.
@@ -66,9 +72,16 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            // What cannot be given back stays reserved, as it would for any DPDK program.
-            let _ = fs::write(SETTING, before.trim());
-        }
+        give_back();
+    }
+}
+
+/// Gives back what [`Memory::get`] took, if it took anything and that was not given back yet.
+pub(in crate::lab) fn give_back() {
+    let file = Path::new(RUN).join(BEFORE);
+    if let Ok(before) = fs::read_to_string(&file) {
+        // What cannot be given back stays reserved, as it would for any DPDK program.
+        let _ = fs::write(SETTING, before.trim());
+        let _ = fs::remove_file(file);
     }
 }

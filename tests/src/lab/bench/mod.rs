@@ -11,6 +11,8 @@ mod ovs;
 mod report;
 mod testpmd;
 
+pub(super) use huge::give_back;
+
 use super::{cleanup, packages, paths, running, say};
 use anyhow::{Context, Result, anyhow, bail};
 use report::{Comparison, Spread};
