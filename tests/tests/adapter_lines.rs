@@ -5,7 +5,7 @@ use niv_adapter::engine::{DropReason, Order, VifParams, VifState, VlanMode};
 use niv_lab::world::frames::{BROADCAST, down, down_list, frame, looped, mac, up};
 use niv_lab::world::{AdapterSpec, End, VirtualAdapter, VnicSpec, settle};
 use std::collections::BTreeSet;
-use vntag::VifId;
+use vntag::{ListId, VifId};
 
 /// Lines of the table that drop and that nothing can provoke yet, each with its reason.
 const NOT_YET: &[(&str, &str)] = &[("I25", "no transit ports yet"), ("I26", "no transit ports yet")];
@@ -328,6 +328,26 @@ fn a_full_link_leaves_frames_with_the_guest_and_loses_none() {
     let want: Vec<_> = (0..20u16).map(|n| frame(mac(1), mac(n)).vntag(up(5)).vlan(0, 0).ipv4(46)).collect();
     assert_eq!(got, want);
     assert!(bed.adapter.drops().is_empty());
+}
+
+#[test]
+fn no_vnic_gets_two_copies_whatever_lists_and_vifs_are_ordered() {
+    let mut bed = bed();
+    let vif = |id| VifId::new(id).unwrap();
+    let params = VifParams { default_vlan: 10, ..VifParams::default() };
+    // VIF 9 takes over vNIC 0 from VIF 5; a list names both, and one of them twice.
+    bed.adapter.apply(Order::SetVif { link: 0, vif: vif(9), vnic: 0, state: VifState::Active, params });
+    let members = Some([5, 9, 9].map(vif).into());
+    bed.adapter.apply(Order::SetList { link: 0, list: ListId::new(4).unwrap(), members });
+    for _ in 0..8 {
+        bed.link.send(&frame(mac(1), mac(2)).vntag(down_list(4)).vlan(10, 0).ipv4(46));
+    }
+    bed.settle();
+    assert_eq!(bed.adapter.guests[0].received().len(), 8);
+    assert_eq!(bed.adapter.drops(), [(DropReason::LinkVifDown, 8)], "I21: VIF 5 stands by");
+    bed.adapter.guests[0].send(&frame(mac(1), mac(2)).ipv4(46));
+    bed.settle();
+    assert_eq!(bed.link.received(), [frame(mac(1), mac(2)).vntag(up(9)).vlan(0, 0).ipv4(46)]);
 }
 
 #[test]

@@ -104,6 +104,13 @@ impl VifTable {
         self.0[usize::from(vif.get())] = entry;
     }
 
+    /// A VIF, if it is assigned, passes nothing any more.
+    pub fn stand_by(&mut self, vif: u32) {
+        if let Some(Some(entry)) = self.0.get_mut(vif as usize) {
+            entry.state = VifState::Standby;
+        }
+    }
+
     /// Takes every VIF of a vNIC away.
     pub fn forget(&mut self, vnic: VnicSlot) {
         self.0
@@ -125,8 +132,15 @@ impl VifTable {
 pub struct Lists(Vec<Option<Box<[VifId]>>>);
 
 impl Lists {
-    /// Sets the members of a list, or takes it away.
+    /// Sets the members of a list, or takes it away. A member that is named twice is in it once: no VIF gets two
+    /// copies (F10).
     pub fn set(&mut self, list: ListId, members: Option<Box<[VifId]>>) {
+        let members = members.map(|members| {
+            let mut members = members.into_vec();
+            members.sort_unstable();
+            members.dedup();
+            members.into_boxed_slice()
+        });
         if self.0.is_empty() {
             self.0 = vec![None; usize::from(ListId::MAX) + 1];
         }

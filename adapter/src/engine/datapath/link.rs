@@ -64,10 +64,6 @@ fn route<T: NivTag>(
             let vnic = vnics.get_mut(entry.vnic as usize).and_then(Option::as_mut);
             let vnic = vnic.ok_or(DropReason::LinkDstUnknown)?;
             match member(vnic, entry.state, &down) {
-                Member::Gets(_) if down.double => vnic.stats.drops[DropReason::LinkDouble].add(1),
-                Member::Dropped(DropReason::LinkVlan) if down.double => {
-                    vnic.stats.drops[DropReason::LinkDouble].add(1);
-                }
                 Member::Gets(tag) => {
                     down::unwrap::<T>(&mut bench.heads[at], tag == HostTag::Strip);
                     bench.push(entry.vnic, vnic, Copied { frame: place, stripped: false });
@@ -140,12 +136,15 @@ fn route_list<T: NivTag>(
     Ok(())
 }
 
-/// What one vNIC gets of a downward frame (I21, I24).
+/// What one vNIC gets of a downward frame (I21, I22, I24).
 #[inline]
 fn member(vnic: &Vnic, state: VifState, down: &Down) -> Member {
     // A vNIC that gets a frame of this burst already was asked for its guest then.
     if state == VifState::Standby || vnic.pending.is_empty() && !vnic.has_guest() {
         return Member::Dropped(DropReason::LinkVifDown);
+    }
+    if down.double {
+        return Member::Dropped(DropReason::LinkDouble);
     }
     match vnic.params.host_tag(down.vlan) {
         HostTag::Refuse => Member::Dropped(DropReason::LinkVlan),

@@ -52,7 +52,8 @@ pub enum Order {
     AddVnic(VnicSlot, VnicSetup),
     /// A vNIC, and every VIF that leads to it, is gone.
     RemoveVnic(VnicSlot),
-    /// A VIF leads to a vNIC. While it is active, the frames of that vNIC carry it.
+    /// A VIF leads to a vNIC. While it is active, the frames of that vNIC carry it; a vNIC has one active VIF, and
+    /// the one that was active before stands by.
     SetVif {
         /// Index of the link.
         link: usize,
@@ -183,12 +184,15 @@ impl<T: NivTag> Datapath<T> {
             Order::AddVnic(slot, setup) => self.add_vnic(slot, setup),
             Order::RemoveVnic(slot) => self.remove_vnic(slot),
             Order::SetVif { link, vif, vnic, state, params } => {
-                let Some(table) = self.links.get_mut(link) else { return };
                 let Some(Some(port)) = self.vnics.get_mut(vnic as usize) else { return };
+                let Some(table) = self.links.get_mut(link) else { return };
                 table.vifs.set(vif, Some(VifEntry { vnic, state }));
                 let uplink = Uplink { link, source: u32::from(vif.get()) };
                 match state {
                     VifState::Active => {
+                        if let Some(before) = port.uplink.filter(|before| *before != uplink) {
+                            self.links[before.link].vifs.stand_by(before.source);
+                        }
                         port.params = params;
                         port.uplink = Some(uplink);
                     }
