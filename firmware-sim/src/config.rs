@@ -42,8 +42,10 @@ impl Config {
 /// A vNIC, as the host side wants it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VnicConfig {
-    /// Its name, for people.
+    /// Its name, for people; unique on the adapter.
     pub name: String,
+    /// Name of the machine that it belongs to, for people.
+    pub vm: Option<String>,
     /// The adapter's number of it, which the switch sees; unique on each link.
     pub channel: u16,
     /// Instance UUID: with `mac`, the identity of the vEth.
@@ -66,7 +68,7 @@ impl VnicConfig {
         [Some(self.link), self.backup].into_iter().flatten()
     }
 
-    /// The blob that goes with a create: what Linux sends, in its order, then name and incarnation.
+    /// The blob that goes with a create: what Linux sends, in its order, then names and incarnation.
     pub(crate) fn provisioning(&self, host: Uuid) -> Result<Provisioning, BlobFault> {
         let blob = Provisioning::builder()
             .profile(&self.profile)
@@ -75,7 +77,11 @@ impl VnicConfig {
             .client_uuid(self.uuid)
             .host_uuid(host)
             .os_type(0)
-            .client_name(&self.name);
+            .port_name(&self.name);
+        let blob = match &self.vm {
+            Some(vm) => blob.client_name(vm),
+            None => blob,
+        };
         match self.incarnation {
             Some(number) => blob.incarnation(number).build(),
             None => blob.build(),

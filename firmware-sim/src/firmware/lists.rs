@@ -39,6 +39,11 @@ impl Lists {
         self.lists.get(&list).map(|list| (list.generation, list.members.iter().copied().collect()))
     }
 
+    /// All of them, rising.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ListId, u32, Vec<VifId>)> {
+        self.lists.iter().map(|(id, list)| (*id, list.generation, list.members.iter().copied().collect()))
+    }
+
     /// Says whether the members changed.
     fn set(&mut self, list: ListId, generation: u32, members: &Vifs) -> Result<bool, Refusal> {
         let members: BTreeSet<VifId> = members.iter().collect();
@@ -98,7 +103,7 @@ fn stale(current: u32) -> Refusal {
 }
 
 impl Firmware {
-    fn lists(&mut self, link: LinkId) -> Option<&mut Lists> {
+    fn lists_mut(&mut self, link: LinkId) -> Option<&mut Lists> {
         self.links.get_mut(usize::from(link.0)).map(|link| &mut link.lists)
     }
 
@@ -109,7 +114,7 @@ impl Firmware {
         generation: u32,
         members: &Vifs,
     ) -> Outcome {
-        let lists = self.lists(link).ok_or(Refusal::of(Status::ERROR))?;
+        let lists = self.lists_mut(link).ok_or(Refusal::of(Status::ERROR))?;
         if lists.set(list, generation, members)? {
             self.order_list(link, list);
         }
@@ -123,7 +128,7 @@ impl Firmware {
         generation: u32,
         (add, del): (&Vifs, &Vifs),
     ) -> Outcome {
-        let lists = self.lists(link).ok_or(Refusal::of(Status::ERROR))?;
+        let lists = self.lists_mut(link).ok_or(Refusal::of(Status::ERROR))?;
         if lists.modify(list, generation, add, del)? {
             self.order_list(link, list);
         }
@@ -144,14 +149,14 @@ impl Firmware {
 
     /// A VIF that is gone is in no list (C2).
     pub(super) fn clear_from_lists(&mut self, link: LinkId, vif: VifId) {
-        let had = self.lists(link).map(|lists| lists.clear_vif(vif)).unwrap_or_default();
+        let had = self.lists_mut(link).map(|lists| lists.clear_vif(vif)).unwrap_or_default();
         for list in had {
             self.order_list(link, list);
         }
     }
 
     pub(super) fn clear_lists(&mut self, link: LinkId) {
-        let Some(lists) = self.lists(link) else { return };
+        let Some(lists) = self.lists_mut(link) else { return };
         for list in core::mem::take(&mut lists.lists).into_keys() {
             self.order(Order::ClearList { link, list });
         }
@@ -159,7 +164,7 @@ impl Firmware {
 
     /// Tells the data path what a list is now.
     fn order_list(&mut self, link: LinkId, list: ListId) {
-        let order = match self.lists(link).and_then(|lists| lists.get(list)) {
+        let order = match self.lists_mut(link).and_then(|lists| lists.get(list)) {
             Some((_, members)) => Order::SetList { link, list, members },
             None => Order::ClearList { link, list },
         };

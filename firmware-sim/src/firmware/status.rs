@@ -1,8 +1,8 @@
 //! What can be asked of the firmware.
 
-use vntag::VifId;
-use vntag::ctl::Status;
 use vntag::ctl::session::Session;
+use vntag::ctl::{Status, VifParams};
+use vntag::{ListId, VifId};
 
 use super::{Firmware, LinkId, VnicId};
 use crate::config::VnicConfig;
@@ -49,6 +49,8 @@ pub struct VifStatus {
     pub since: u64,
     /// Its id, and the number of the vEth, once they are known.
     pub vif: Option<(VifId, u32)>,
+    /// How the switch wants its traffic treated, once that is known.
+    pub params: Option<VifParams>,
     /// Why it is not as wanted: the status of the refusal, and words.
     pub cause: Option<(Status, String)>,
     /// Creates refused in a row.
@@ -82,6 +84,7 @@ impl Firmware {
                 phase: vif.phase,
                 since: vif.since,
                 vif: vif.granted.map(|granted| (granted.vif, granted.veth)),
+                params: vif.granted.map(|granted| granted.params),
                 cause: vif.cause.clone(),
                 tries: vif.tries,
             })
@@ -108,8 +111,13 @@ impl Firmware {
 
     /// A list: its generation and members.
     #[must_use]
-    pub fn list(&self, link: LinkId, list: vntag::ListId) -> Option<(u32, Vec<VifId>)> {
+    pub fn list(&self, link: LinkId, list: ListId) -> Option<(u32, Vec<VifId>)> {
         self.links.get(usize::from(link.0))?.lists.get(list)
+    }
+
+    /// The lists of a link, rising: ids, generations, members.
+    pub fn lists(&self, link: LinkId) -> impl Iterator<Item = (ListId, u32, Vec<VifId>)> {
+        self.links.get(usize::from(link.0)).into_iter().flat_map(|link| link.lists.iter())
     }
 
     /// What was counted.

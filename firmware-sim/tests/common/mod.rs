@@ -116,6 +116,7 @@ pub(crate) fn firmware(life: u64, links: u16) -> Firmware {
 pub(crate) fn vnic(number: u32, backup: bool) -> VnicConfig {
     VnicConfig {
         name: format!("vnic{number}"),
+        vm: None,
         channel: number as u16,
         uuid: Uuid([number as u8; 16]),
         mac: Mac([0x52, 0x54, 0, 0, (number >> 8) as u8, number as u8]),

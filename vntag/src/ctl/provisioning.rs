@@ -201,6 +201,12 @@ impl Provisioning {
         self.text(kind::CLIENT_NAME)
     }
 
+    /// Name of the machine's port: which of its network interfaces this is.
+    #[must_use]
+    pub fn port_name(&self) -> Option<&str> {
+        self.text(kind::CLUSTER_PORT_NAME)
+    }
+
     /// UUID of the instance.
     #[must_use]
     pub fn client_uuid(&self) -> Option<Uuid> {
@@ -299,6 +305,12 @@ impl Builder {
     #[must_use]
     pub fn client_name(self, name: &str) -> Self {
         self.string(kind::CLIENT_NAME, name)
+    }
+
+    /// Name of the machine's port.
+    #[must_use]
+    pub fn port_name(self, name: &str) -> Self {
+        self.string(kind::CLUSTER_PORT_NAME, name)
     }
 
     /// UUID of the instance.
