@@ -4,7 +4,7 @@
 //! the counters, all of which can be read at any time.
 
 use crate::config::chassis::Chassis;
-use crate::config::running::{EthernetId, RunningConfig};
+use crate::config::running::{Binding, EthernetId, RunningConfig};
 use crate::config::slots::{Owner, Slots};
 use crate::engine::counters::{CopyCounters, Total, WorkerCounters};
 use crate::engine::mac::{Entry, Learned, MacTable, Second};
@@ -180,10 +180,12 @@ impl Switch {
     pub fn down(&self, state: &State, owner: Owner) -> Option<String> {
         let port = match owner {
             Owner::Ethernet(id) => id,
-            Owner::Vethernet(number) => match state.config.vethernets().get(&number)?.binding {
-                Some(binding) => binding.port,
-                None => return Some("not bound".to_owned()),
-            },
+            Owner::Vethernet(number) => {
+                match state.config.vethernets().get(&number)?.binding().and_then(Binding::port) {
+                    Some(port) => port,
+                    None => return Some("not bound".to_owned()),
+                }
+            }
         };
         let Some((_, known)) = self.port(port) else { return Some(format!("no port ethernet{port}")) };
         match (known.monitor.state(), owner) {

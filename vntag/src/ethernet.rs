@@ -53,6 +53,13 @@ impl Mac {
     pub const fn is_link_local(self) -> bool {
         matches!(self.0, [0x01, 0x80, 0xc2, 0, 0, last] if last & 0xf0 == 0)
     }
+
+    /// `5254.0000.0001`, as NX-OS shows it.
+    #[must_use]
+    pub fn dotted(self) -> String {
+        let [a, b, c, d, e, f] = self.0;
+        format!("{a:02x}{b:02x}.{c:02x}{d:02x}.{e:02x}{f:02x}")
+    }
 }
 
 impl fmt::Display for Mac {

@@ -71,9 +71,7 @@ pub(super) fn addresses(session: &mut Session, _: &Args) -> Answer {
     ])
     .before("Legend: age - seconds since last seen");
     for (entry, owner) in session.switch.addresses(&state) {
-        let [a, b, c, d, e, f] = entry.mac.0;
-        let dotted = format!("{a:02x}{b:02x}.{c:02x}{d:02x}.{e:02x}{f:02x}");
-        let mac = niv_node::output::Cell::shown(dotted, entry.mac.to_string());
+        let mac = niv_node::output::Cell::shown(entry.mac.dotted(), entry.mac.to_string());
         grid.row([entry.vlan.into(), mac, "dynamic".into(), entry.age.into(), name(owner)]);
     }
     let total = format!("Total {} addresses", grid.len());

@@ -1,7 +1,7 @@
 //! `show interface ...` and `show vif-list`.
 
 use super::{Answer, Session};
-use crate::config::running::{Ethernet, EthernetId, PortMode, Switchport};
+use crate::config::running::{Binding, Ethernet, EthernetId, PortMode, Switchport};
 use crate::config::slots::Owner;
 use crate::config::text;
 use crate::engine::vlan::VlanMode;
@@ -27,17 +27,10 @@ pub(super) fn full_name(owner: Owner) -> String {
     }
 }
 
-fn mode(mode: VlanMode) -> &'static str {
-    match mode {
-        VlanMode::Access => "access",
-        VlanMode::Trunk => "trunk",
-    }
-}
-
 fn port_mode(ethernet: &Ethernet) -> &'static str {
     match ethernet.mode {
         PortMode::Vntag => "vntag",
-        PortMode::Plain => mode(ethernet.switchport.mode),
+        PortMode::Plain => text::mode(ethernet.switchport.mode),
     }
 }
 
@@ -57,7 +50,8 @@ pub(super) fn virt(session: &mut Session, _: &Args) -> Answer {
     let mut grid = Grid::new(columns).ruled();
     for (number, vethernet) in state.config.vethernets() {
         let owner = Owner::Vethernet(*number);
-        let switchport = &vethernet.switchport;
+        let switchport = state.config.effective(*number, None).switchport;
+        let bound = vethernet.binding().and_then(Binding::static_vif);
         let vlan = match switchport.mode {
             VlanMode::Access => Cell::from(switchport.access),
             VlanMode::Trunk => Cell::shown("trunk", text::vlans(&switchport.allowed)),
@@ -65,10 +59,10 @@ pub(super) fn virt(session: &mut Session, _: &Args) -> Answer {
         let down = switch.down(&state, owner);
         grid.row([
             name(owner),
-            vethernet.binding.map_or(Cell::Absent, |binding| name(Owner::Ethernet(binding.port))),
-            vethernet.binding.map(|binding| binding.channel.get()).into(),
+            bound.map_or(Cell::Absent, |(port, _)| name(Owner::Ethernet(port))),
+            bound.map(|(_, channel)| channel.get()).into(),
             vlan,
-            mode(switchport.mode).into(),
+            text::mode(switchport.mode).into(),
             if down.is_some() { "down" } else { "up" }.into(),
             down.into(),
         ]);
@@ -88,16 +82,16 @@ pub(super) fn vethernet(session: &mut Session, args: &Args) -> Answer {
         return Err(args.refuse("number", format!("There is no interface vethernet {number}.")));
     };
     let mut page = Page::new(owner, &format!("Vethernet{number}"), switch.down(&state, owner));
-    match vethernet.binding {
-        Some(binding) => {
-            let channel = binding.channel.get();
-            page.line(&format!("Bound interface is Ethernet{}, channel {channel}", binding.port));
-            page.set("bound", full_name(Owner::Ethernet(binding.port)));
-            page.set("channel", channel);
+    match vethernet.binding().and_then(Binding::static_vif) {
+        Some((port, channel)) => {
+            page.line(&format!("Bound interface is Ethernet{port}, channel {}", channel.get()));
+            page.set("bound", full_name(Owner::Ethernet(port)));
+            page.set("channel", channel.get());
         }
         None => page.line("Not bound to any interface"),
     }
-    page.switchport(&vethernet.switchport, mode(vethernet.switchport.mode), true);
+    let switchport = state.config.effective(number, None).switchport;
+    page.switchport(&switchport, text::mode(switchport.mode), true);
     page.traffic(&traffic);
     Ok(page.output().into())
 }

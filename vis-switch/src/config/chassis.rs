@@ -11,6 +11,10 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// Whether the switch can run a link that negotiates. As long as it cannot, `negotiation = "off"` is demanded of every
+/// port in vntag mode.
+pub(super) const NEGOTIATION_WORKS: bool = false;
+
 /// Ports that a chassis may have.
 const MOST_PORTS: usize = 1024;
 
@@ -56,6 +60,9 @@ pub struct ChassisPort {
     pub id: EthernetId,
     /// Its device, and what is put around that.
     pub options: Options,
+    /// As an NIV link it negotiates VIFs and lists with its adapter (`negotiation = "niv"`, or nothing said); if not, they
+    /// are static.
+    pub negotiation: bool,
     /// How it is configured before anybody configured it.
     pub initial: Ethernet,
 }
@@ -140,6 +147,7 @@ fn port(file: &File, section: &Spanned<PortSection>) -> Result<ChassisPort, Conf
     let vntag = written.mode == Some(Mode::Vntag);
     let off = written.negotiation.as_ref().is_some_and(|key| *key.get_ref() == Negotiation::Off);
     match &written.negotiation {
+        _ if NEGOTIATION_WORKS => {}
         Some(key) if !off => return Err(file.error(key, OFF)),
         None if vntag => {
             return Err(file.error(section, format!("key \"negotiation\" is \"niv\" where left out: {OFF}")));
@@ -154,6 +162,7 @@ fn port(file: &File, section: &Spanned<PortSection>) -> Result<ChassisPort, Conf
             fault: written.fault,
             capture: written.capture.clone(),
         },
+        negotiation: !off,
         initial: Ethernet {
             mode: if vntag { PortMode::Vntag } else { PortMode::Plain },
             switchport: Switchport {
@@ -161,7 +170,8 @@ fn port(file: &File, section: &Spanned<PortSection>) -> Result<ChassisPort, Conf
                 ..Switchport::default()
             },
             lists: BTreeMap::new(),
-            negotiation_off: off,
+            negotiation: !off,
+            description: None,
         },
     })
 }

@@ -3,10 +3,12 @@
 //! They run against a [`Candidate`], which becomes the running configuration when every line of a text
 //! was accepted.
 
-use super::running::{Binding, EthernetId, PortMode, Rule, RunningConfig, Switchport};
-use crate::engine::vlan::{Program, VlanMode, VlanSet};
+use super::running::{
+    Binding, EthernetId, PortMode, Rule, RunningConfig, Switchport, SwitchportLines, Vethernet,
+};
+use crate::engine::vlan::{VlanMode, VlanSet};
 use niv_node::command::{Args, CONFIG, Command, Mode, Refusal, Reply};
-use vntag::{ListId, VifId};
+use vntag::ListId;
 
 /// `interface vethernet N`
 pub const CONFIG_VETH: Mode = Mode("config-if-veth");
@@ -43,11 +45,11 @@ pub fn commands<C: Candidate>() -> Vec<Command<C>> {
             .no("switchport mode [{access|trunk}]"),
         Command::new(
             CONFIG_VETH,
-            "bind interface ethernet <port:port> channel <channel:1-4094>",
+            "bind interface ethernet <port:port> channel <channel:1-65535>",
             "Channel of an NIV link that is this interface",
             bind,
         )
-        .no("bind interface [ethernet <port:port> channel <channel:1-4094>]"),
+        .no("bind interface [ethernet <port:port> channel <channel:1-65535>]"),
         Command::new(CONFIG_ETH, "switchport mode {access|trunk|vntag}", "Access, trunk or NIV link", mode)
             .no("switchport mode [{access|trunk|vntag}]"),
         Command::new(
@@ -120,75 +122,118 @@ fn selected<C: Candidate>(context: &mut C) -> Result<Selected, Refusal> {
     (*context.selected()).ok_or_else(|| Refusal::new("No interface is selected."))
 }
 
-fn switchport<C: Candidate>(context: &mut C) -> Result<&mut Switchport, Refusal> {
+fn mode<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let trunk = if args.has("trunk") { VlanMode::Trunk } else { VlanMode::Access };
     match selected(context)? {
-        Selected::Vethernet(number) => context.config().vethernet_switchport(number),
-        Selected::Ethernet(id) => context.config().ethernet_switchport(id),
+        Selected::Vethernet(number) => {
+            let lines = &mut context.config().vethernet_mut(number).map_err(broken)?.switchport;
+            lines.mode = (!args.negated()).then_some(trunk);
+        }
+        Selected::Ethernet(id) => {
+            let vntag = args.has("vntag") && !args.negated();
+            let mode = if vntag { PortMode::Vntag } else { PortMode::Plain };
+            context.config().set_port_mode(id, mode).map_err(broken)?;
+            if !vntag {
+                let mode = if args.negated() { VlanMode::Access } else { trunk };
+                context.config().ethernet_switchport(id).map_err(broken)?.mode = mode;
+            }
+        }
     }
-    .map_err(broken)
+    Ok(Reply::Done)
 }
 
-fn mode<C: Candidate>(context: &mut C, args: &Args) -> Done {
-    let vntag = args.has("vntag") && !args.negated();
-    if let Selected::Ethernet(id) = selected(context)? {
-        let mode = if vntag { PortMode::Vntag } else { PortMode::Plain };
-        context.config().set_port_mode(id, mode).map_err(broken)?;
-    }
-    if !vntag {
-        let trunk = args.has("trunk") && !args.negated();
-        switchport(context)?.mode = if trunk { VlanMode::Trunk } else { VlanMode::Access };
+fn number<C: Candidate>(
+    context: &mut C,
+    value: Option<u16>,
+    typed: fn(&mut SwitchportLines) -> &mut Option<u16>,
+    in_force: fn(&mut Switchport) -> &mut u16,
+) -> Done {
+    match selected(context)? {
+        Selected::Vethernet(number) => {
+            *typed(&mut context.config().vethernet_mut(number).map_err(broken)?.switchport) = value;
+        }
+        Selected::Ethernet(id) => {
+            let value = value.unwrap_or(*in_force(&mut Switchport::default()));
+            *in_force(context.config().ethernet_switchport(id).map_err(broken)?) = value;
+        }
     }
     Ok(Reply::Done)
 }
 
 fn access<C: Candidate>(context: &mut C, args: &Args) -> Done {
     let vlan = if args.negated() { None } else { small(args, "vlan") };
-    switchport(context)?.access = vlan.unwrap_or(Switchport::default().access);
-    Ok(Reply::Done)
+    number(context, vlan, |lines| &mut lines.access, |switchport| &mut switchport.access)
 }
 
 fn native<C: Candidate>(context: &mut C, args: &Args) -> Done {
     let vlan = if args.negated() { None } else { small(args, "vlan") };
-    switchport(context)?.native = vlan.unwrap_or(Switchport::default().native);
-    Ok(Reply::Done)
+    number(context, vlan, |lines| &mut lines.native, |switchport| &mut switchport.native)
+}
+
+fn mtu<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let octets = if args.negated() { None } else { small(args, "octets") };
+    number(context, octets, |lines| &mut lines.mtu, |switchport| &mut switchport.mtu)
 }
 
 fn allowed<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let selected = selected(context)?;
+    let config = context.config();
+    if args.negated() {
+        match selected {
+            Selected::Vethernet(number) => {
+                config.vethernet_mut(number).map_err(broken)?.switchport.allowed = None;
+            }
+            Selected::Ethernet(id) => {
+                config.ethernet_switchport(id).map_err(broken)?.allowed = VlanSet::all();
+            }
+        }
+        return Ok(Reply::Done);
+    }
+    let before = match selected {
+        Selected::Vethernet(number) => config.effective(number, None).switchport.allowed,
+        Selected::Ethernet(id) => config.ethernet(id).map_err(broken)?.switchport.allowed.clone(),
+    };
+    let set = vlans(args, before);
+    match selected {
+        Selected::Vethernet(number) => {
+            config.vethernet_mut(number).map_err(broken)?.switchport.allowed = Some(Box::new(set));
+        }
+        Selected::Ethernet(id) => config.ethernet_switchport(id).map_err(broken)?.allowed = set,
+    }
+    Ok(Reply::Done)
+}
+
+/// The set that `switchport trunk allowed vlan ...` makes of the one before.
+fn vlans(args: &Args, before: VlanSet) -> VlanSet {
     let given: VlanSet = args.each("vlans").filter_map(|vlan| u16::try_from(vlan).ok()).collect();
-    let set = &mut switchport(context)?.allowed;
-    if args.negated() || args.has("all") {
-        *set = VlanSet::all();
+    let mut set = before;
+    if args.has("all") {
+        set = VlanSet::all();
     } else if args.has("none") {
-        *set = VlanSet::EMPTY;
+        set = VlanSet::EMPTY;
     } else if args.has("add") {
         given.iter().for_each(|vlan| set.insert(vlan));
     } else if args.has("remove") {
         given.iter().for_each(|vlan| set.remove(vlan));
     } else if args.has("except") {
-        *set = VlanSet::all();
+        set = VlanSet::all();
         given.iter().for_each(|vlan| set.remove(vlan));
     } else {
-        *set = given;
+        set = given;
     }
-    Ok(Reply::Done)
-}
-
-fn mtu<C: Candidate>(context: &mut C, args: &Args) -> Done {
-    let octets = if args.negated() { None } else { small(args, "octets") };
-    switchport(context)?.mtu = octets.unwrap_or(Program::MTU);
-    Ok(Reply::Done)
+    set
 }
 
 fn bind<C: Candidate>(context: &mut C, args: &Args) -> Done {
     let Selected::Vethernet(number) = selected(context)? else {
         return Err(Refusal::new("Only a vEthernet is bound."));
     };
-    let binding = match small(args, "channel").and_then(VifId::new) {
-        Some(channel) => Some(Binding { port: port(args)?, channel }),
+    let binding = match small(args, "channel") {
+        Some(channel) => Some(Binding::Channel { port: port(args)?, channel }),
         None => None,
     };
     if args.negated() {
-        let present = context.config().vethernets().get(&number).and_then(|vethernet| vethernet.binding);
+        let present = context.config().vethernets().get(&number).and_then(Vethernet::binding);
         if binding.is_some() && binding != present {
             return Err(args.refuse("channel", format!("Interface vethernet {number} is not bound there.")));
         }
@@ -196,8 +241,9 @@ fn bind<C: Candidate>(context: &mut C, args: &Args) -> Done {
         return Ok(Reply::Done);
     }
     context.config().bind(number, binding).map_err(|rule| {
-        let taken = binding.is_some_and(|binding| context.config().bound_to(binding).is_some());
-        args.refuse(if taken { "channel" } else { "port" }, rule.to_string())
+        let link = port(args).ok().and_then(|port| context.config().ethernet(port).ok().cloned());
+        let port_fits = link.is_some_and(|link| link.mode == PortMode::Vntag);
+        args.refuse(if port_fits { "channel" } else { "port" }, rule.to_string())
     })?;
     Ok(Reply::Done)
 }

@@ -64,8 +64,10 @@ impl Slots {
             let (port, source) = match owner {
                 Owner::Ethernet(id) => (*index.get(id)?, None),
                 Owner::Vethernet(number) => {
-                    let binding = config.vethernets().get(number)?.binding?;
-                    (*index.get(&binding.port)?, Some(binding.channel))
+                    let vethernet =
+                        config.vethernets().get(number).filter(|vethernet| !vethernet.shutdown)?;
+                    let (port, vif) = vethernet.binding()?.static_vif()?;
+                    (*index.get(&port)?, Some(vif))
                 }
             };
             let lif = Lif {
@@ -97,8 +99,8 @@ impl Slots {
         let ports = plain.map(|(id, ethernet)| (Owner::Ethernet(*id), ethernet.switchport.program()));
         let vethernets = config
             .vethernets()
-            .iter()
-            .map(|(number, vethernet)| (Owner::Vethernet(*number), vethernet.switchport.program()));
+            .keys()
+            .map(|number| (Owner::Vethernet(*number), config.effective(*number, None).switchport.program()));
         ports.chain(vethernets).collect()
     }
 

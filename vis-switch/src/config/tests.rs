@@ -142,7 +142,7 @@ fn what_cannot_be_is_refused_where_it_stands() {
             38,
             "bound to vethernet 1 already",
         ),
-        ("interface vethernet 3\n bind interface ethernet 1/1 channel 4095", 2, 38, "range"),
+        ("interface vethernet 3\n bind interface ethernet 1/1 channel 4095", 2, 38, "the channel is the VIF"),
         ("interface vethernet 1\n no bind interface ethernet 1/1 channel 6", 2, 41, "not bound there"),
         ("interface ethernet 1/1\n vif-list 3 members 5,6", 2, 21, "vif-list 1 of ethernet 1/1"),
         ("interface ethernet 1/2\n vif-list 3 members 5", 2, 21, "not in vntag mode"),

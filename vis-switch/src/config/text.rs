@@ -1,63 +1,162 @@
 //! The running configuration as the lines that make it.
 
-use super::running::{Ethernet, PortMode, RunningConfig, Switchport};
+use super::running::{
+    Description, Ethernet, PortMode, PortProfile, ProfileName, RunningConfig, Switchport, SwitchportLines,
+    UplinkFail, Vethernet,
+};
 use crate::engine::vlan::{VlanMode, VlanSet};
 
-/// Lines for `show running-config`. Given to a chassis with the same ports in their initial modes, they make the same
-/// configuration.
+/// Lines for `show running-config`: what was typed, no more. Given to a chassis with the same ports in their initial
+/// modes, they make the same configuration.
 #[must_use]
 pub fn running_config(config: &RunningConfig) -> String {
-    let mut text = String::new();
-    // Ports first: a vEth is bound to one that is in vntag mode.
+    let mut text = Lines::default();
+    text.global(config);
+    for (name, profile) in config.port_profiles() {
+        text.port_profile(name, profile);
+    }
+    // Ports before vEths, which are bound to those that are in vntag mode.
     for (id, ethernet) in config.ethernets() {
-        text.push_str(&format!("interface ethernet {id}\n"));
-        ethernet_lines(&mut text, ethernet);
-        text.push_str("!\n");
+        text.line(&format!("interface ethernet {id}"));
+        text.ethernet(ethernet);
+        text.line("!");
     }
     for (number, vethernet) in config.vethernets() {
-        text.push_str(&format!("interface vethernet {number}\n"));
-        let mode = match vethernet.switchport.mode {
-            VlanMode::Access => "access",
-            VlanMode::Trunk => "trunk",
-        };
-        text.push_str(&format!("  switchport mode {mode}\n"));
-        switchport_lines(&mut text, &vethernet.switchport);
-        if let Some(binding) = vethernet.binding {
-            let channel = binding.channel.get();
-            text.push_str(&format!("  bind interface ethernet {} channel {channel}\n", binding.port));
+        text.line(&format!("interface vethernet {number}"));
+        text.vethernet(vethernet);
+        text.line("!");
+    }
+    text.0
+}
+
+/// Spans of VLANs in one line; more follow with `add`.
+const SPANS_IN_A_LINE: usize = 32;
+
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn line(&mut self, line: &str) {
+        self.0.push_str(line);
+        self.0.push('\n');
+    }
+
+    /// A line of a section, with its value.
+    fn item(&mut self, words: &str, value: Option<impl core::fmt::Display>) {
+        if let Some(value) = value {
+            self.line(&format!("  {words} {value}"));
         }
-        text.push_str("!\n");
     }
-    text
+
+    fn flag(&mut self, words: &str, on: bool) {
+        if on {
+            self.line(&format!("  {words}"));
+        }
+    }
+
+    fn global(&mut self, config: &RunningConfig) {
+        let before = self.0.len();
+        if !config.auto_create() {
+            self.line("no vethernet auto-create");
+        }
+        if config.hold() != RunningConfig::HOLD {
+            self.line(&format!("vethernet hold {}", config.hold()));
+        }
+        if config.carrier_delay() != RunningConfig::CARRIER_DELAY {
+            self.line(&format!("carrier-delay {}", config.carrier_delay()));
+        }
+        if self.0.len() > before {
+            self.line("!");
+        }
+    }
+
+    fn port_profile(&mut self, name: &ProfileName, profile: &PortProfile) {
+        let built_in = name.as_str() == ProfileName::DEFAULT;
+        if built_in && *profile == PortProfile::built_in() {
+            return;
+        }
+        self.line(&format!("port-profile type vethernet {name}"));
+        self.description(profile.description.as_ref());
+        self.switchport(&profile.switchport);
+        self.uplink_fail(profile.uplink_fail);
+        self.item("max-ports", profile.max_ports);
+        self.flag("state enabled", profile.enabled && !built_in);
+        self.flag("no state enabled", !profile.enabled && built_in);
+        self.line("!");
+    }
+
+    fn vethernet(&mut self, vethernet: &Vethernet) {
+        self.description(vethernet.description.as_ref());
+        self.item("inherit port-profile", vethernet.profile.as_ref());
+        self.switchport(&vethernet.switchport);
+        self.uplink_fail(vethernet.uplink_fail);
+        self.item("bind", vethernet.binding());
+        self.flag("shutdown", vethernet.shutdown);
+    }
+
+    fn ethernet(&mut self, ethernet: &Ethernet) {
+        self.description(ethernet.description.as_ref());
+        let Switchport { mode, access, native, allowed, mtu } = &ethernet.switchport;
+        let default = Switchport::default();
+        if ethernet.mode == PortMode::Vntag {
+            self.line("  switchport mode vntag");
+        }
+        self.switchport(&SwitchportLines {
+            mode: (ethernet.mode == PortMode::Plain).then_some(*mode),
+            access: Some(*access).filter(|vlan| *vlan != default.access),
+            native: Some(*native).filter(|vlan| *vlan != default.native),
+            allowed: (*allowed != default.allowed).then(|| Box::new(allowed.clone())),
+            mtu: Some(*mtu).filter(|mtu| *mtu != default.mtu),
+        });
+        for (list, members) in &ethernet.lists {
+            self.line(&format!("  vif-list {} members {}", list.get(), spans(members.iter().copied())));
+        }
+    }
+
+    fn switchport(&mut self, lines: &SwitchportLines) {
+        self.item("switchport mode", lines.mode.map(mode));
+        self.item("switchport access vlan", lines.access);
+        self.item("switchport trunk native vlan", lines.native);
+        if let Some(allowed) = &lines.allowed {
+            self.allowed(allowed);
+        }
+        self.item("mtu", lines.mtu);
+    }
+
+    /// A set of many spans is continued with `add`, as NX-OS does.
+    fn allowed(&mut self, set: &VlanSet) {
+        if *set == VlanSet::all() {
+            return self.line("  switchport trunk allowed vlan all");
+        }
+        if *set == VlanSet::EMPTY {
+            return self.line("  switchport trunk allowed vlan none");
+        }
+        let mut add = "";
+        for some in each_span(set.iter()).chunks(SPANS_IN_A_LINE) {
+            self.line(&format!("  switchport trunk allowed vlan {add}{}", some.join(",")));
+            add = "add ";
+        }
+    }
+
+    fn uplink_fail(&mut self, action: Option<UplinkFail>) {
+        let word = |action| match action {
+            UplinkFail::Warning => "warning",
+            UplinkFail::LinkDown => "link-down",
+        };
+        self.item("uplink-fail-action", action.map(word));
+    }
+
+    fn description(&mut self, text: Option<&Description>) {
+        self.item("description", text.map(Description::as_str));
+    }
 }
 
-fn ethernet_lines(text: &mut String, ethernet: &Ethernet) {
-    let mode = match (ethernet.mode, ethernet.switchport.mode) {
-        (PortMode::Vntag, _) => "vntag",
-        (PortMode::Plain, VlanMode::Access) => "access",
-        (PortMode::Plain, VlanMode::Trunk) => "trunk",
-    };
-    text.push_str(&format!("  switchport mode {mode}\n"));
-    switchport_lines(text, &ethernet.switchport);
-    for (list, members) in &ethernet.lists {
-        text.push_str(&format!("  vif-list {} members {}\n", list.get(), spans(members.iter().copied())));
-    }
-}
-
-/// What differs from the defaults.
-fn switchport_lines(text: &mut String, switchport: &Switchport) {
-    let default = Switchport::default();
-    if switchport.access != default.access {
-        text.push_str(&format!("  switchport access vlan {}\n", switchport.access));
-    }
-    if switchport.native != default.native {
-        text.push_str(&format!("  switchport trunk native vlan {}\n", switchport.native));
-    }
-    if switchport.allowed != default.allowed {
-        text.push_str(&format!("  switchport trunk allowed vlan {}\n", vlans(&switchport.allowed)));
-    }
-    if switchport.mtu != default.mtu {
-        text.push_str(&format!("  mtu {}\n", switchport.mtu));
+/// The word after `switchport mode`.
+#[must_use]
+pub fn mode(mode: VlanMode) -> &'static str {
+    match mode {
+        VlanMode::Access => "access",
+        VlanMode::Trunk => "trunk",
     }
 }
 
@@ -71,6 +170,10 @@ pub fn vlans(set: &VlanSet) -> String {
 /// Ascending numbers as spans: `5-7,9`.
 #[must_use]
 pub fn spans(numbers: impl IntoIterator<Item = u16>) -> String {
+    each_span(numbers).join(",")
+}
+
+fn each_span(numbers: impl IntoIterator<Item = u16>) -> Vec<String> {
     let mut spans: Vec<(u16, u16)> = Vec::new();
     for number in numbers {
         match spans.last_mut() {
@@ -82,5 +185,5 @@ pub fn spans(numbers: impl IntoIterator<Item = u16>) -> String {
         true => first.to_string(),
         false => format!("{first}-{last}"),
     };
-    spans.iter().map(text).collect::<Vec<_>>().join(",")
+    spans.iter().map(text).collect()
 }

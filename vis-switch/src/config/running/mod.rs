@@ -1,0 +1,397 @@
+//! The running configuration as a value, and the rules that hold between its parts.
+//!
+//! Every change that could break a rule goes through a method that refuses it, so that a value of this type can always
+//! be compiled.
+
+mod effective;
+mod interface;
+mod profile;
+mod switchport;
+
+pub use effective::Effective;
+pub use interface::{Binding, Ethernet, EthernetId, PortMode, Vethernet};
+pub use profile::{Description, PortProfile, ProfileFault, ProfileName, UplinkFail};
+pub use switchport::{Switchport, SwitchportLines};
+
+use super::chassis::NEGOTIATION_WORKS;
+use std::collections::{BTreeMap, BTreeSet};
+use vntag::{ListId, VifId};
+
+/// vEths that may be configured.
+pub const MOST_VETHERNETS: usize = 16_384;
+/// Port profiles that may be configured.
+pub const MOST_PROFILES: usize = 2_048;
+
+/// Everything that is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningConfig {
+    auto_create: bool,
+    carrier_delay: u8,
+    hold: u32,
+    port_profiles: BTreeMap<ProfileName, PortProfile>,
+    vethernets: BTreeMap<u32, Vethernet>,
+    ethernets: BTreeMap<EthernetId, Ethernet>,
+    /// Which vEth has a binding: the same as theirs, the other way round.
+    bound: BTreeMap<Binding, u32>,
+}
+
+impl Default for RunningConfig {
+    /// Of a chassis without ports.
+    fn default() -> Self {
+        Self::new([])
+    }
+}
+
+/// Why a change is refused, in words for the one who typed it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Rule(String);
+
+impl From<Rule> for String {
+    fn from(rule: Rule) -> Self {
+        rule.0
+    }
+}
+
+fn rule<T>(message: impl Into<String>) -> Result<T, Rule> {
+    Err(Rule(message.into()))
+}
+
+impl RunningConfig {
+    /// Seconds of [`carrier_delay`](Self::carrier_delay) if nothing is configured.
+    pub const CARRIER_DELAY: u8 = 3;
+    /// Seconds of [`hold`](Self::hold) if nothing is configured.
+    pub const HOLD: u32 = 60;
+
+    /// The configuration of a chassis with these ports and nothing else.
+    #[must_use]
+    pub fn new(ports: impl IntoIterator<Item = (EthernetId, Ethernet)>) -> Self {
+        Self {
+            auto_create: true,
+            carrier_delay: Self::CARRIER_DELAY,
+            hold: Self::HOLD,
+            port_profiles: [(ProfileName::default(), PortProfile::built_in())].into(),
+            vethernets: BTreeMap::new(),
+            ethernets: ports.into_iter().collect(),
+            bound: BTreeMap::new(),
+        }
+    }
+
+    /// A vNIC for which no vEth is configured gets a new one.
+    #[must_use]
+    pub fn auto_create(&self) -> bool {
+        self.auto_create
+    }
+
+    /// Sets [`auto_create`](Self::auto_create).
+    pub fn set_auto_create(&mut self, on: bool) {
+        self.auto_create = on;
+    }
+
+    /// Seconds for which a lost link or switch changes nobody's carrier, 0 to 60.
+    #[must_use]
+    pub fn carrier_delay(&self) -> u8 {
+        self.carrier_delay
+    }
+
+    /// Sets [`carrier_delay`](Self::carrier_delay).
+    ///
+    /// # Errors
+    /// More than 60 s.
+    pub fn set_carrier_delay(&mut self, seconds: u8) -> Result<(), Rule> {
+        if seconds > 60 {
+            return rule("The carrier delay is 0 to 60 seconds.");
+        }
+        self.carrier_delay = seconds;
+        Ok(())
+    }
+
+    /// Seconds for which VIFs and learned addresses of a lost adapter are kept, 1 to 86,400.
+    #[must_use]
+    pub fn hold(&self) -> u32 {
+        self.hold
+    }
+
+    /// Sets [`hold`](Self::hold).
+    ///
+    /// # Errors
+    /// Not 1 to 86,400 s.
+    pub fn set_hold(&mut self, seconds: u32) -> Result<(), Rule> {
+        if !(1..=86_400).contains(&seconds) {
+            return rule("The hold time is 1 to 86400 seconds.");
+        }
+        self.hold = seconds;
+        Ok(())
+    }
+
+    /// The port profiles by name, `default` always among them.
+    #[must_use]
+    pub fn port_profiles(&self) -> &BTreeMap<ProfileName, PortProfile> {
+        &self.port_profiles
+    }
+
+    /// The vEths that are configured, by number. Others may exist because an adapter made them.
+    #[must_use]
+    pub fn vethernets(&self) -> &BTreeMap<u32, Vethernet> {
+        &self.vethernets
+    }
+
+    /// The ports by name.
+    #[must_use]
+    pub fn ethernets(&self) -> &BTreeMap<EthernetId, Ethernet> {
+        &self.ethernets
+    }
+
+    /// The port with this name.
+    ///
+    /// # Errors
+    /// The chassis has none; the message says which it has.
+    pub fn ethernet(&self, id: EthernetId) -> Result<&Ethernet, Rule> {
+        self.ethernets.get(&id).ok_or_else(|| self.no_port(id))
+    }
+
+    fn no_port(&self, id: EthernetId) -> Rule {
+        let known: Vec<String> = self.ethernets.keys().take(8).map(EthernetId::to_string).collect();
+        let more = if self.ethernets.len() > known.len() { ", ..." } else { "" };
+        Rule(format!("There is no port ethernet {id} in this chassis; there are {}{more}.", known.join(", ")))
+    }
+
+    fn ethernet_mut(&mut self, id: EthernetId) -> Result<&mut Ethernet, Rule> {
+        if !self.ethernets.contains_key(&id) {
+            return Err(self.no_port(id));
+        }
+        self.ethernets.get_mut(&id).ok_or(Rule(String::new()))
+    }
+
+    /// Makes the vEth if it is not there.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn make_vethernet(&mut self, number: u32) -> Result<(), Rule> {
+        if self.vethernets.len() >= MOST_VETHERNETS && !self.vethernets.contains_key(&number) {
+            return rule(format!(
+                "There are {MOST_VETHERNETS} vEthernet interfaces, and there cannot be more."
+            ));
+        }
+        self.vethernets.entry(number).or_default();
+        Ok(())
+    }
+
+    /// Takes the vEth out.
+    ///
+    /// # Errors
+    /// There is none with this number.
+    pub fn remove_vethernet(&mut self, number: u32) -> Result<(), Rule> {
+        match self.vethernets.remove(&number) {
+            Some(vethernet) => {
+                vethernet.binding.map(|binding| self.bound.remove(&binding));
+                Ok(())
+            }
+            None => no_vethernet(number),
+        }
+    }
+
+    /// A vEth, to be changed.
+    ///
+    /// # Errors
+    /// There is none with this number.
+    pub fn vethernet_mut(&mut self, number: u32) -> Result<&mut Vethernet, Rule> {
+        self.vethernets.get_mut(&number).map_or_else(|| no_vethernet(number), Ok)
+    }
+
+    /// The VLAN settings of a port, to be changed.
+    ///
+    /// # Errors
+    /// There is no such port.
+    pub fn ethernet_switchport(&mut self, id: EthernetId) -> Result<&mut Switchport, Rule> {
+        Ok(&mut self.ethernet_mut(id)?.switchport)
+    }
+
+    /// Sets the description of a port.
+    ///
+    /// # Errors
+    /// There is no such port.
+    pub fn describe_ethernet(&mut self, id: EthernetId, text: Option<Description>) -> Result<(), Rule> {
+        self.ethernet_mut(id)?.description = text;
+        Ok(())
+    }
+
+    /// Makes the profile, disabled, if it is not there.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn make_port_profile(&mut self, name: &ProfileName) -> Result<&mut PortProfile, Rule> {
+        if self.port_profiles.len() >= MOST_PROFILES && !self.port_profiles.contains_key(name) {
+            return rule(format!("There are {MOST_PROFILES} port-profiles, and there cannot be more."));
+        }
+        Ok(self.port_profiles.entry(name.clone()).or_default())
+    }
+
+    /// A profile, to be changed.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn port_profile_mut(&mut self, name: &ProfileName) -> Result<&mut PortProfile, Rule> {
+        self.port_profiles.get_mut(name).map_or_else(|| no_profile(name), Ok)
+    }
+
+    /// Takes a profile out. `asking` are the vEths whose adapters ask for it; they use it as long as no other is typed
+    /// on them.
+    ///
+    /// # Errors
+    /// There is none of this name, it is `default`, or vEths use it: how many, and the first five.
+    pub fn remove_port_profile(&mut self, name: &ProfileName, asking: &[u32]) -> Result<(), Rule> {
+        if !self.port_profiles.contains_key(name) {
+            return no_profile(name);
+        }
+        if name.as_str() == ProfileName::DEFAULT {
+            return rule("port-profile default is built in and cannot be removed.");
+        }
+        let typed = self.vethernets.iter().filter(|(_, vethernet)| vethernet.profile.as_ref() == Some(name));
+        let asking = asking.iter().filter(|number| self.profile_of(**number, Some(name)) == Some(name));
+        let users: BTreeSet<u32> = typed.map(|(number, _)| *number).chain(asking.copied()).collect();
+        if !users.is_empty() {
+            let first: Vec<String> = users.iter().take(5).map(|number| format!("Veth{number}")).collect();
+            let more = if users.len() > first.len() { ", ..." } else { "" };
+            return rule(format!(
+                "port-profile {name} is in use by {} interface{}: {}{more}.",
+                users.len(),
+                if users.len() == 1 { "" } else { "s" },
+                first.join(", ")
+            ));
+        }
+        self.port_profiles.remove(name);
+        Ok(())
+    }
+
+    /// The vEth with this binding.
+    #[must_use]
+    pub fn bound_to(&self, binding: Binding) -> Option<u32> {
+        self.bound.get(&binding).copied()
+    }
+
+    /// Says what belongs to a vEth, whatever did before; `None` takes that off.
+    ///
+    /// # Errors
+    /// There is no such vEth or port, the port is no NIV link, the channel cannot be one, the address is none of a
+    /// vNIC, or another vEth has this binding.
+    pub fn bind(&mut self, number: u32, binding: Option<Binding>) -> Result<(), Rule> {
+        if let Some(binding) = binding {
+            self.may_bind(number, binding)?;
+        }
+        let vethernet = self.vethernet_mut(number)?;
+        let former = core::mem::replace(&mut vethernet.binding, binding);
+        former.map(|former| self.bound.remove(&former));
+        binding.map(|binding| self.bound.insert(binding, number));
+        Ok(())
+    }
+
+    fn may_bind(&self, number: u32, binding: Binding) -> Result<(), Rule> {
+        match binding {
+            Binding::Channel { port, channel } => {
+                let ethernet = self.ethernet(port)?;
+                if ethernet.mode != PortMode::Vntag {
+                    return rule(format!(
+                        "Interface ethernet {port} is not in vntag mode; a vEthernet can only be bound to one that is."
+                    ));
+                }
+                if !ethernet.negotiation && VifId::new(channel).is_none() {
+                    return rule(format!(
+                        "Ethernet {port} does not negotiate, so that the channel is the VIF: {channel} is not in 1 to {}.",
+                        VifId::MAX
+                    ));
+                }
+                if channel == 0 {
+                    return rule("A channel is a number from 1 to 65535.");
+                }
+            }
+            Binding::Mac(mac) if mac.is_group() || mac.is_zero() => {
+                return rule(format!("{} is no address of a vNIC.", mac.dotted()));
+            }
+            Binding::Mac(_) => {}
+        }
+        match self.bound_to(binding).filter(|other| *other != number) {
+            None => Ok(()),
+            Some(other) => rule(match binding {
+                Binding::Channel { port, channel } => {
+                    format!("Channel {channel} of ethernet {port} is bound to vethernet {other} already.")
+                }
+                Binding::Mac(mac) => {
+                    format!("Address {} is bound to vethernet {other} already.", mac.dotted())
+                }
+            }),
+        }
+    }
+
+    /// Makes a port an NIV link or an ordinary port.
+    ///
+    /// # Errors
+    /// There is no such port, vEths or lists hang on the mode, or the link would have to negotiate.
+    pub fn set_port_mode(&mut self, id: EthernetId, mode: PortMode) -> Result<(), Rule> {
+        let ethernet = self.ethernet(id)?;
+        if ethernet.mode == mode {
+            return Ok(());
+        }
+        if mode == PortMode::Vntag && ethernet.negotiation && !NEGOTIATION_WORKS {
+            return rule(format!(
+                "The control protocol comes with a later release: the [[port]] ethernet{id} needs negotiation = \"off\" to be in vntag mode."
+            ));
+        }
+        if let Some(list) = ethernet.lists.keys().next() {
+            return rule(format!("Ethernet {id} has vif-list {}; remove its lists first.", list.get()));
+        }
+        let channel = |channel| Binding::Channel { port: id, channel };
+        if let Some((_, number)) = self.bound.range(channel(0)..=channel(u16::MAX)).next() {
+            return rule(format!("Interface vethernet {number} is bound to ethernet {id}; unbind it first."));
+        }
+        let ethernet = self.ethernet_mut(id)?;
+        ethernet.mode = mode;
+        if mode == PortMode::Vntag {
+            // There is one `switchport mode`: access and trunk are forgotten.
+            ethernet.switchport.mode = Switchport::default().mode;
+        }
+        Ok(())
+    }
+
+    /// Sets the members of a VIF list of a link; `None` removes the list.
+    ///
+    /// # Errors
+    /// There is no such port or list, the port is no NIV link or negotiates its lists, or another list has the same
+    /// members.
+    pub fn set_list(&mut self, id: EthernetId, list: ListId, members: Option<Vec<u16>>) -> Result<(), Rule> {
+        let ethernet = self.ethernet_mut(id)?;
+        if ethernet.mode != PortMode::Vntag {
+            return rule(format!("Interface ethernet {id} is not in vntag mode and has no VIF lists."));
+        }
+        if ethernet.negotiation {
+            return rule(format!(
+                "Ethernet {id} negotiates, so that its VIF lists make themselves (a static one needs negotiation = \"off\" at the [[port]])."
+            ));
+        }
+        let Some(mut members) = members else {
+            return match ethernet.lists.remove(&list) {
+                Some(_) => Ok(()),
+                None => rule(format!("Ethernet {id} has no vif-list {}.", list.get())),
+            };
+        };
+        members.sort_unstable();
+        members.dedup();
+        let twin = ethernet.lists.iter().find(|(other, same)| **other != list && **same == members);
+        if let Some((twin, _)) = twin {
+            return rule(format!(
+                "vif-list {} of ethernet {id} has exactly these members already.",
+                twin.get()
+            ));
+        }
+        ethernet.lists.insert(list, members);
+        Ok(())
+    }
+}
+
+fn no_vethernet<T>(number: u32) -> Result<T, Rule> {
+    rule(format!("There is no interface vethernet {number}."))
+}
+
+fn no_profile<T>(name: &ProfileName) -> Result<T, Rule> {
+    rule(format!("There is no port-profile {name}."))
+}
