@@ -7,10 +7,26 @@
 use super::counters::{CopyCounters, LifCounters};
 use super::lif::{Lif, LifId};
 use super::tables::PortPlan;
-use super::vlan::{Program, VLAN_MAX};
+use super::vlan::{Program, VLAN_MAX, VlanSet};
 use std::collections::HashMap;
 use std::sync::Arc;
-use vntag::ListId;
+use vntag::{ListId, VifId};
+
+/// The VIF lists that floods use on an NIV link with a control session, by VLAN. The adapter has acknowledged all of
+/// them (C18). Cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FloodLists(pub Arc<[FloodList]>);
+
+/// The list that the floods of some VLANs use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FloodList {
+    /// The VLANs. No VLAN is in two lists of a link.
+    pub vlans: VlanSet,
+    /// The list.
+    pub list: ListId,
+    /// Its members at the adapter, rising. While a change is under way not exactly those that the VLANs have.
+    pub members: Arc<[VifId]>,
+}
 
 /// What one flooded frame becomes.
 #[derive(Debug, Default)]

@@ -1,0 +1,3 @@
+//! The VIF lists of an NIV link.
+
+pub use crate::engine::flood::{FloodList, FloodLists};
