@@ -127,7 +127,7 @@ fn open_link(
             .map(|(id, members)| (id.get(), members.iter().map(|vif| vif.get()).collect()))
             .collect(),
     };
-    Ok((LinkSetup { rx: port.rx, tx }, entry))
+    Ok((LinkSetup { rx: port.rx, tx, punt: None }, entry))
 }
 
 fn open_vnic(vnic: &VnicConfig, door: &FrontDoor) -> anyhow::Result<Port> {
@@ -207,12 +207,16 @@ impl Inventory {
             let mut family = metrics.family(name, Kind::Counter, help);
             self.vnics.iter().for_each(|entry| family.sample(&[("vnic", &entry.name)], value(entry)));
         }
-        let link: [(&str, &str, Of<LinkEntry>); 6] = [
+        let link: [(&str, &str, Of<LinkEntry>); 8] = [
             ("niv_link_rx_frames", "Frames received from the switch", |link| link.stats.rx_frames.get()),
             ("niv_link_rx_octets", "Octets received from the switch", |link| link.stats.rx_octets.get()),
             ("niv_link_tx_frames", "Frames sent to the switch", |link| link.stats.tx_frames.get()),
             ("niv_link_tx_octets", "Octets sent to the switch", |link| link.stats.tx_octets.get()),
             ("niv_link_replicated", "Copies made for members of lists", |link| link.stats.replicated.get()),
+            ("niv_link_punted", "Control frames that control got", |link| link.stats.punted.get()),
+            ("niv_link_originated", "Frames that control gave to be sent", |link| {
+                link.stats.originated.get()
+            }),
             ("niv_link_pruned", "List members left out as originators", |link| link.stats.pruned.get()),
         ];
         for (name, help, value) in link {

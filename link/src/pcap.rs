@@ -5,7 +5,7 @@ use crate::error::OpenError;
 use crate::frame::OutFrame;
 use crate::open::Defaults;
 use crate::port::{Monitor, Port, PortCounter, PortState};
-use crate::queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
+use crate::queue::{Nanos, RxBurst, RxQueue, Taken, TxQueue};
 use rustix::event::{EventfdFlags, eventfd};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -56,10 +56,6 @@ impl TxQueue for Sink {
 
     fn is_up(&self) -> bool {
         true
-    }
-
-    fn room(&self) -> usize {
-        BURST
     }
 }
 

@@ -71,8 +71,9 @@ pub trait TxQueue: Send {
     /// There is a peer that can take frames.
     fn is_up(&self) -> bool;
 
-    /// How many frames of ordinary size fit now; a hint that saves reading what could not be sent.
+    /// How many frames of ordinary size fit now, at least; a hint that saves reading what could not be sent.
+    /// `usize::MAX` where the queue cannot say.
     fn room(&self) -> usize {
-        BURST
+        usize::MAX
     }
 }

@@ -20,15 +20,19 @@ impl Counter {
     }
 }
 
-/// Both sides of `received + replicated = sent + dropped`: no frame is lost without a name.
+/// Both sides of `received + replicated + originated = sent + punted + dropped`: no frame is lost without a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
     /// Frames taken from receive queues.
     pub received: u64,
     /// Copies made beyond the first of each flooded frame.
     pub replicated: u64,
+    /// Frames that control gave to be sent.
+    pub originated: u64,
     /// Frames and copies that transmit queues took.
     pub sent: u64,
+    /// Frames that control got.
+    pub punted: u64,
     /// Frames and copies that were dropped under a name.
     pub dropped: u64,
 }
@@ -37,7 +41,7 @@ impl Balance {
     /// The law. Exact whenever the worker rests; within a turn, frames may be on their way.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.received + self.replicated == self.sent + self.dropped
+        self.received + self.replicated + self.originated == self.sent + self.punted + self.dropped
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every dropping line of the adapter's conformance table, provoked by a real frame through the real engine: the
 //! one counter moves, no other does, and nothing comes out anywhere.
 
+use niv_adapter::engine::control;
 use niv_adapter::engine::{DropReason, Order, VifParams, VifState, VlanMode};
 use niv_lab::world::frames::{BROADCAST, down, down_list, frame, looped, mac, up};
 use niv_lab::world::{AdapterSpec, End, VirtualAdapter, VnicSpec, settle};
@@ -21,6 +22,15 @@ struct Bed {
 /// VIF 5: access VLAN 10; VIF 6: trunk with native VLAN 20 and priorities 0 to 3; VIF 7: access VLAN 10, its guest
 /// away. List 1: 5, 6, 7; list 2 is empty; list 3: 5 alone.
 fn bed() -> Bed {
+    bed_with(8, 0)
+}
+
+/// The same with control on the link: room for two frames; and for control's own ones in a ring that has just those.
+fn controlled_bed() -> Bed {
+    bed_with(control::SLOTS, 2)
+}
+
+fn bed_with(depth: usize, punts: usize) -> Bed {
     let access = VifParams { default_vlan: 10, ..VifParams::default() };
     let trunk = VifParams {
         vlan_mode: VlanMode::Trunk,
@@ -33,7 +43,8 @@ fn bed() -> Bed {
         links: 1,
         vnics: vec![vnic(5, access), vnic(6, trunk), vnic(7, access)],
         lists: vec![(0, 1, vec![5, 6, 7]), (0, 2, vec![]), (0, 3, vec![5])],
-        depth: 8,
+        depth,
+        punts,
         ..AdapterSpec::default()
     });
     adapter.guest_cables[2].unplug();
@@ -56,6 +67,7 @@ impl Bed {
 enum At {
     Guest(usize),
     Link,
+    Control,
 }
 
 struct Case {
@@ -64,15 +76,21 @@ struct Case {
     at: At,
     frame: Vec<u8>,
     reason: DropReason,
+    bed: fn() -> Bed,
     prepare: fn(&mut Bed),
 }
 
+/// A link's own frame: 14 octets and a payload of so many.
+fn control(ethertype: u16, len: usize) -> Vec<u8> {
+    frame([1, 0x80, 0xc2, 0, 0, 14], mac(2)).payload(ethertype, &vec![0; len])
+}
+
 fn case(lines: &'static str, what: &'static str, at: At, frame: Vec<u8>, reason: DropReason) -> Case {
-    Case { lines, what, at, frame, reason, prepare: |_| {} }
+    Case { lines, what, at, frame, reason, bed, prepare: |_| {} }
 }
 
 fn cases() -> Vec<Case> {
-    use At::{Guest, Link};
+    use At::{Control, Guest, Link};
     use DropReason as R;
     let to = || frame(mac(1), mac(2));
     let ok = || to().vlan(10, 0).ipv4(46);
@@ -151,16 +169,36 @@ fn cases() -> Vec<Case> {
             frame([1, 0x80, 0xc2, 0, 0, 0], mac(2)).payload(38, &[0x42; 38]),
             R::LinkPeerProtocol,
         ),
-        case(
-            "",
-            "LLDP on a static link",
-            Link,
-            frame([1, 0x80, 0xc2, 0, 0, 14], mac(2)).payload(0x88cc, &[0; 46]),
-            R::LinkControl,
-        ),
-        case("", "longer than the link takes", Guest(1), to().ipv4(84), R::LinkRefused),
-        case("", "longer than the guest takes", Link, to().vntag(down(5)).ipv4(85), R::HostRefused),
+        case("", "LLDP on a static link", Link, control(0x88cc, 46), R::LinkControl),
+        Case {
+            bed: short_bed,
+            ..case("", "longer than the link takes", Guest(1), to().ipv4(84), R::LinkRefused)
+        },
+        Case {
+            bed: short_bed,
+            ..case("", "longer than the guest takes", Link, to().vntag(down(5)).ipv4(85), R::HostRefused)
+        },
     ];
+    for (what, frame) in [
+        ("pause is not for us", control(0x8808, 46)),
+        ("LACP is not for us", control(0x8809, 46)),
+        ("longer than any control frame", control(0x88b5, 2035)),
+    ] {
+        cases.push(Case { bed: controlled_bed, ..case("", what, Link, frame, R::LinkControl) });
+    }
+    cases.push(Case {
+        bed: controlled_bed,
+        prepare: |bed| (0..2).for_each(|_| assert!(bed.link.send(&control(0x88b5, 46)))),
+        ..case("", "control does not listen", Link, control(0x88cc, 46), R::PuntFull)
+    });
+    cases.push(Case {
+        bed: controlled_bed,
+        prepare: |bed| {
+            let frames = vec![control(0x88b5, 46); control::SLOTS];
+            bed.adapter.apply(Order::Send { link: 0, frames });
+        },
+        ..case("", "the switch does not read", Control, control(0x88b5, 46), R::LinkRingFull)
+    });
     for (lines, what, at, frame, reason) in [
         ("I3", "the VIF is on standby", Guest(0), to().ipv4(46), R::HostVifDown),
         ("I1", "before I3", Guest(0), to().vntag(up(5)).ipv4(46), R::HostVntag),
@@ -189,12 +227,9 @@ fn cases() -> Vec<Case> {
 fn each_line_drops_under_its_own_name_and_no_other() {
     for case in cases() {
         let name = format!("{} {}: {}", case.lines, case.reason.name(), case.what);
-        let mut bed = if matches!(case.reason, DropReason::LinkRefused | DropReason::HostRefused) {
-            short_bed()
-        } else {
-            bed()
-        };
+        let mut bed = (case.bed)();
         (case.prepare)(&mut bed);
+        bed.settle();
         for guest in &mut bed.adapter.guests {
             if case.reason != DropReason::HostRingFull {
                 guest.received();
@@ -205,6 +240,10 @@ fn each_line_drops_under_its_own_name_and_no_other() {
         let offered = match case.at {
             At::Guest(guest) => bed.adapter.guests[guest].send(&case.frame),
             At::Link => bed.link.send(&case.frame),
+            At::Control => {
+                bed.adapter.apply(Order::Send { link: 0, frames: vec![case.frame.clone()] });
+                true
+            }
         };
         assert!(offered, "{name}: not offered");
         bed.settle();
@@ -362,4 +401,72 @@ fn a_vnic_that_goes_takes_its_vifs_along_and_leaves_its_counts() {
     bed.settle();
     assert_eq!(bed.adapter.drops(), [(DropReason::LinkDstUnknown, 1), (DropReason::LinkListEmpty, 1)]);
     assert!(bed.adapter.guests[0].received().is_empty());
+}
+
+#[test]
+fn control_frames_of_the_switch_are_punted_as_they_are() {
+    let mut bed = bed_with(256, 64);
+    let frames = [control(0x88cc, 0), control(0x88b5, 46), control(0x88b5, 2034)];
+    frames.iter().for_each(|frame| assert!(bed.link.send(frame)));
+    bed.settle();
+    let punted: Vec<_> = bed.adapter.punted().into_iter().map(|punted| (punted.link, punted.frame)).collect();
+    assert_eq!(punted, frames.map(|frame| (0, frame.into_boxed_slice())));
+    assert_eq!(bed.adapter.balance().punted, 3);
+    assert!(bed.adapter.drops().is_empty());
+}
+
+#[test]
+fn a_guest_cannot_forge_control() {
+    let mut bed = bed_with(256, 64);
+    for ethertype in [0x88cc, 0x88b5] {
+        bed.adapter.guests[0].send(&control(ethertype, 46));
+    }
+    bed.settle();
+    let up = bed.link.received();
+    assert_eq!(up.len(), 2);
+    for frame in up {
+        assert_eq!(frame[12..18], [0x89, 0x26, 0, 0, 0, 5], "C17: it goes up with the guest's tag");
+    }
+    assert!(bed.adapter.punted().is_empty());
+}
+
+#[test]
+fn a_flood_of_control_frames_stops_no_traffic() {
+    let mut bed = bed_with(256, 64);
+    let data = frame(mac(1), mac(2)).vntag(down(5)).vlan(10, 0).ipv4(46);
+    let mut delivered = 0;
+    for _ in 0..100 {
+        for _ in 0..100 {
+            assert!(bed.link.send(&control(0x88b5, 1000)) && bed.link.send(&data));
+        }
+        bed.settle();
+        delivered += bed.adapter.guests[0].received().len();
+    }
+    assert_eq!(delivered, 10_000);
+    assert_eq!(bed.adapter.punted().len(), 64, "what waits for control is bounded");
+    assert_eq!(bed.adapter.drops(), [(DropReason::PuntFull, 10_000 - 64)]);
+}
+
+#[test]
+fn a_link_full_of_traffic_has_room_for_control_and_sends_it_first() {
+    let mut bed = bed_with(64, 64);
+    for n in 0..64 {
+        assert!(bed.adapter.guests[0].send(&frame(mac(1), mac(n)).ipv4(46)));
+    }
+    bed.settle();
+    let hello = control(0x88b5, 46);
+    let frames = vec![hello.clone(); control::SLOTS];
+    bed.adapter.apply(Order::Send { link: 0, frames: frames.clone() });
+    bed.settle();
+    let up = bed.link.received();
+    assert_eq!(up.len(), 64, "the link is full");
+    assert_eq!(up[64 - control::SLOTS..], frames, "the last slots are control's");
+    assert!(bed.adapter.drops().is_empty());
+    assert_eq!(bed.adapter.balance().originated, control::SLOTS as u64);
+
+    bed.adapter.apply(Order::Send { link: 0, frames: vec![hello.clone()] });
+    bed.settle();
+    let up = bed.link.received();
+    assert_eq!(up[0], hello, "before the guest's frames that waited");
+    assert_eq!(up.len(), 64 - control::SLOTS);
 }

@@ -25,11 +25,11 @@ fn vnic() -> impl Strategy<Value = ModelVnic> {
 
 fn adapter() -> impl Strategy<Value = ModelAdapter> {
     let lists = prop::collection::btree_map(1u16..6, prop::collection::btree_set(1u16..8, 0..5), 0..4);
-    (prop::collection::vec(vnic(), 1..5), lists).prop_map(|(mut vnics, lists)| {
+    (any::<bool>(), prop::collection::vec(vnic(), 1..5), lists).prop_map(|(negotiation, mut vnics, lists)| {
         let mut seen = BTreeSet::new();
         vnics.retain(|vnic| seen.insert(vnic.vif));
         let lists = lists.into_iter().map(|(id, members)| (id, members.into_iter().collect())).collect();
-        ModelAdapter { vnics, lists }
+        ModelAdapter { negotiation, vnics, lists }
     })
 }
 
@@ -49,7 +49,8 @@ fn build(model: &ModelAdapter) -> (VirtualAdapter, niv_lab::world::End) {
             .map(|vnic| VnicSpec { link: 0, vif: vnic.vif, params: params(vnic) })
             .collect(),
         lists: model.lists.iter().map(|(id, members)| (0, *id, members.clone())).collect(),
-        depth: 64,
+        depth: 128,
+        punts: if model.negotiation { 64 } else { 0 },
         ..AdapterSpec::default()
     });
     for (vnic, cable) in model.vnics.iter().zip(&adapter.guest_cables) {
@@ -81,13 +82,14 @@ proptest! {
     fn the_engine_does_what_the_table_says(
         model in adapter(),
         guest_frames in prop::collection::vec((0usize..5, gen_frames::frames()), 0..12),
-        link_frames in prop::collection::vec(prop_oneof![gen_frames::frames(), gen_frames::tagged(gen_frames::words())], 0..20),
+        link_frames in prop::collection::vec(prop_oneof![3 => gen_frames::frames(), 3 => gen_frames::tagged(gen_frames::words()), 1 => gen_frames::control()], 0..20),
     ) {
         let (mut adapter, mut link) = build(&model);
         let mut drops: Vec<Line> = Vec::new();
         let mut up: BTreeMap<u16, Vec<Vec<u8>>> = BTreeMap::new();
         let mut down: Vec<Vec<Vec<u8>>> = vec![Vec::new(); model.vnics.len()];
         let mut pruned = 0;
+        let mut punted = Vec::new();
 
         for (guest, frame) in &guest_frames {
             let guest = guest % model.vnics.len();
@@ -105,6 +107,7 @@ proptest! {
             let delivered = model.down(frame);
             drops.extend(delivered.drops);
             pruned += delivered.pruned;
+            punted.extend(delivered.punted);
             for (vnic, copy) in delivered.frames {
                 down[vnic].push(copy);
             }
@@ -125,5 +128,8 @@ proptest! {
         drops.iter().for_each(|line| *want.entry((*line).to_owned()).or_default() += 1);
         prop_assert_eq!(lines(&adapter.drops()), want);
         prop_assert_eq!(adapter.link(0).pruned.get(), pruned);
+        prop_assert_eq!(adapter.link(0).punted.get(), punted.len() as u64);
+        let got: Vec<Vec<u8>> = adapter.punted().into_iter().map(|punted| punted.frame.into()).collect();
+        prop_assert_eq!(got, punted);
     }
 }

@@ -6,6 +6,7 @@ use niv_lab::model::switch::{ModelPort, ModelVlans};
 use niv_lab::world::frames::{BROADCAST, down, down_list, frame, looped, mac, up};
 use niv_lab::world::{End, VirtualSwitch, settle};
 use std::collections::BTreeSet;
+use vis_switch::engine::control::{self, Order};
 use vis_switch::engine::verdict::DropReason;
 
 /// Lines of the tables that drop and that nothing can provoke yet, each with its reason.
@@ -43,6 +44,15 @@ struct Bed {
 
 impl Bed {
     fn new(max_frame: usize) -> Self {
+        Self::with(Config { capacity: 8, max_frame, ..Config::default() }, 0)
+    }
+
+    /// Control listens, with room for so many frames of each port.
+    fn controlled(punts: usize) -> Self {
+        Self::with(Config { capacity: 256, ..Config::default() }, punts)
+    }
+
+    fn with(config: Config, punts: usize) -> Self {
         let ports = [
             ModelPort::Niv {
                 veths: vec![(5, access(10)), (6, access(10)), (7, access(30)), (8, trunk(10, &[10, 20]))],
@@ -52,8 +62,7 @@ impl Bed {
             ModelPort::Wire(trunk(1, &[10, 20])),
             ModelPort::Wire(access(40)),
         ];
-        let config = Config { capacity: 8, max_frame, ..Config::default() };
-        let (switch, ends) = VirtualSwitch::with(&ports, config);
+        let (switch, ends) = VirtualSwitch::punting(&ports, config, punts);
         Self { switch, ends }
     }
 
@@ -82,6 +91,11 @@ struct Case {
     prepare: fn(&mut Bed),
     /// Copies of the frame that come out all the same.
     others: usize,
+}
+
+/// A link's own frame: 14 octets and a payload of so many.
+fn control(ethertype: u16, len: usize) -> Vec<u8> {
+    frame([1, 0x80, 0xc2, 0, 0, 14], mac(1)).payload(ethertype, &vec![0; len])
 }
 
 fn case(lines: &'static str, what: &'static str, port: usize, frame: Vec<u8>, reason: DropReason) -> Case {
@@ -148,13 +162,7 @@ fn refused() -> Vec<Case> {
             R::RxPeerL2proto,
         ),
         case("V29", "BPDU", LINK, frame(local(0), mac(1)).payload(38, &[0x42; 38]), R::RxPeerL2proto),
-        case(
-            "",
-            "LLDP on a static link",
-            LINK,
-            frame(local(14), mac(1)).payload(0x88cc, &[0; 46]),
-            R::RxControl,
-        ),
+        case("", "LLDP on a static link", LINK, control(0x88cc, 46), R::RxControl),
         case("", "ends in its 802.1Q tag", LINK, to().vntag(up(5)).tag(0x8100, 10).bytes(), R::RxRunt),
         case("", "ends in its addresses", TRUNK, vec![0x52; 13], R::RxRunt),
     ];
@@ -235,6 +243,21 @@ fn forwarded() -> Vec<Case> {
     ]
 }
 
+/// Drops of links that control listens to.
+fn controlled() -> Vec<Case> {
+    use DropReason as R;
+    vec![
+        case("", "pause is not for us", LINK, control(0x8808, 46), R::RxControl),
+        case("", "LACP is not for us", LINK, control(0x8809, 46), R::RxControl),
+        case("", "longer than any control frame", LINK, control(0x88b5, 2035), R::RxControl),
+        case("V22", "LLDP on an ordinary port", LONE, control(0x88cc, 46), R::RxLinklocal),
+        Case {
+            prepare: |bed| (0..2).for_each(|_| assert!(bed.ends[LINK].send(&control(0x88b5, 46)))),
+            ..case("", "control does not keep up", LINK, control(0x88cc, 46), R::PuntFull)
+        },
+    ]
+}
+
 fn provoke(mut bed: Bed, case: &Case) {
     let name = format!("{} {}: {}", case.lines, case.reason.name(), case.what);
     (case.prepare)(&mut bed);
@@ -259,6 +282,9 @@ fn each_line_drops_under_its_own_name_and_no_other() {
     for case in refused().into_iter().chain(forwarded()) {
         provoke(Bed::new(65_535), &case);
     }
+    for case in controlled() {
+        provoke(Bed::controlled(2), &case);
+    }
 }
 
 #[test]
@@ -273,7 +299,7 @@ fn a_frame_longer_than_a_port_takes_is_dropped_there() {
 
 #[test]
 fn every_reason_and_every_line_is_provoked() {
-    let cases: Vec<Case> = refused().into_iter().chain(forwarded()).collect();
+    let cases: Vec<Case> = refused().into_iter().chain(forwarded()).chain(controlled()).collect();
     let mut reasons: BTreeSet<_> = cases.iter().map(|case| case.reason).collect();
     reasons.insert(DropReason::TxUnsendable);
     for reason in DropReason::ALL {
@@ -297,4 +323,89 @@ fn the_documentation_lists_every_reason() {
         let row = format!("| `{}` | {} |", reason.name(), reason.lines());
         assert!(page.contains(&row), "docs/observability.md lacks {row}");
     }
+}
+
+#[test]
+fn control_frames_of_an_adapter_are_punted_as_they_are() {
+    let mut bed = Bed::controlled(64);
+    let frames = [control(0x88cc, 0), control(0x88b5, 46), control(0x88b5, 2034)];
+    for port in [LINK, BARE] {
+        frames.iter().for_each(|frame| assert!(bed.ends[port].send(frame)));
+        bed.settle();
+    }
+    let got: Vec<_> =
+        bed.switch.punted().into_iter().map(|punted| (punted.port, punted.frame.into())).collect();
+    let want: Vec<_> =
+        [LINK, BARE].iter().flat_map(|port| frames.iter().map(|frame| (*port, frame.clone()))).collect();
+    assert_eq!(got, want);
+    assert_eq!(bed.switch.balance().punted, 6);
+    assert_eq!(bed.switch.counters().ports[LINK].punted.get(), 3);
+    assert!(bed.switch.drops().is_empty() && bed.drain() == 0);
+}
+
+#[test]
+fn a_flood_of_control_frames_stops_no_traffic_and_no_other_control() {
+    let mut bed = Bed::controlled(64);
+    bed.teach(TRUNK, &frame(BROADCAST, mac(3)).vlan(10, 0).ipv4(46));
+    let before = bed.switch.drops();
+    let data = frame(mac(3), mac(5)).vntag(up(5)).vlan(0, 0).ipv4(46);
+    let mut forwarded = 0;
+    for _ in 0..100 {
+        for _ in 0..100 {
+            assert!(bed.ends[LINK].send(&control(0x88b5, 1000)) && bed.ends[LINK].send(&data));
+        }
+        bed.settle();
+        forwarded += bed.ends[TRUNK].received().len();
+    }
+    assert_eq!(forwarded, 10_000);
+    assert!(bed.ends[BARE].send(&control(0x88cc, 46)));
+    bed.settle();
+    let punted = bed.switch.punted();
+    assert_eq!(punted.iter().filter(|punted| punted.port == LINK).count(), 64, "bounded");
+    assert_eq!(
+        punted.iter().filter(|punted| punted.port == BARE).count(),
+        1,
+        "each link has room of its own"
+    );
+    assert_eq!(bed.switch.drops().len() - before.len(), 1);
+    assert!(bed.switch.drops().contains(&(DropReason::PuntFull, 10_000 - 64)));
+}
+
+#[test]
+fn a_port_full_of_traffic_has_room_for_control_and_sends_it_first() {
+    let mut bed = Bed::controlled(64);
+    bed.teach(LINK, &from_six(BROADCAST));
+    let data = frame(mac(6), mac(3)).vlan(10, 0).ipv4(46);
+    let hello = control(0x88b5, 46);
+    for _ in 0..3 {
+        (0..100).for_each(|_| assert!(bed.ends[TRUNK].send(&data)));
+        bed.settle();
+    }
+    let lost = 300 - (256 - control::SLOTS as u64);
+    assert!(bed.switch.drops().contains(&(DropReason::TxRingFull, lost)), "{:?}", bed.switch.drops());
+    let frames = vec![hello.clone(); control::SLOTS];
+    bed.switch.apply(Order::Send { port: LINK, frames: frames.clone() });
+    bed.settle();
+    let down = bed.ends[LINK].received();
+    assert_eq!(down.len(), 256);
+    assert_eq!(down[256 - control::SLOTS..], frames, "the last slots are control's");
+
+    assert!(bed.ends[TRUNK].send(&data));
+    bed.switch.apply(Order::Send { port: LINK, frames: vec![hello.clone()] });
+    bed.settle();
+    assert_eq!(bed.ends[LINK].received()[0], hello, "before the frames of the same turn");
+    assert_eq!(bed.switch.counters().ports[LINK].originated.get(), control::SLOTS as u64 + 1);
+}
+
+#[test]
+fn what_control_cannot_send_is_dropped_by_name() {
+    let mut bed = Bed::controlled(64);
+    let hello = control(0x88b5, 46);
+    bed.switch.apply(Order::Send { port: LINK, frames: vec![hello.clone(); 300] });
+    bed.switch.cables[BARE].unplug();
+    bed.switch.apply(Order::Send { port: BARE, frames: vec![hello.clone()] });
+    bed.switch.apply(Order::Send { port: 99, frames: vec![hello] });
+    bed.settle();
+    assert_eq!(bed.switch.drops(), [(DropReason::TxPortDown, 1), (DropReason::TxRingFull, 300 - 256)]);
+    assert_eq!(bed.switch.balance().originated, 301);
 }

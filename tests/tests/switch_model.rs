@@ -1,6 +1,7 @@
 //! The switch's engine against the naive model: random switches, random frames, the same frames out of every port in
 //! the same order, and the same drops.
 
+use link::pair::Config;
 use niv_lab::model::gen_frames;
 use niv_lab::model::switch::{ModelPort, ModelSwitch, ModelVlans};
 use niv_lab::world::{End, VirtualSwitch, settle};
@@ -38,7 +39,7 @@ fn port() -> impl Strategy<Value = ModelPort> {
 
 /// Mostly right frames, so that something is learned and forwarded.
 fn frame() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![4 => gen_frames::tagged(0u32..9), 2 => gen_frames::tagged(gen_frames::words()), 3 => gen_frames::frames()]
+    prop_oneof![4 => gen_frames::tagged(0u32..9), 2 => gen_frames::tagged(gen_frames::words()), 3 => gen_frames::frames(), 1 => gen_frames::control()]
 }
 
 /// Drops by line, as the model names them.
@@ -61,10 +62,15 @@ proptest! {
     #[test]
     fn the_engine_does_what_the_tables_say(
         ports in prop::collection::vec(port(), 1..5),
+        negotiation: bool,
         bursts in prop::collection::vec((0usize..5, prop::collection::vec(frame(), 1..8)), 0..8),
     ) {
         let mut model = ModelSwitch::new(ports.clone());
-        let (mut switch, mut ends) = VirtualSwitch::new(&ports, 256);
+        model.negotiation = negotiation;
+        let cables = Config { capacity: 256, ..Config::default() };
+        let punts = if negotiation { 64 } else { 0 };
+        let (mut switch, mut ends) = VirtualSwitch::punting(&ports, cables, punts);
+        let mut punted = Vec::new();
         let mut want = vec![Vec::new(); ports.len()];
         let mut drops: BTreeMap<String, u64> = BTreeMap::new();
         for (port, frames) in &bursts {
@@ -72,6 +78,7 @@ proptest! {
             for frame in frames {
                 prop_assert!(ends[port].send(frame));
                 let forwarded = model.handle(port, frame);
+                punted.extend(forwarded.punted.map(|frame| (port, frame)));
                 forwarded.frames.into_iter().for_each(|(port, frame)| want[port].push(frame));
                 forwarded.drops.iter().for_each(|line| *drops.entry((*line).to_owned()).or_default() += 1);
             }
@@ -81,5 +88,7 @@ proptest! {
         let got: Vec<_> = ends.iter_mut().map(End::received).collect();
         prop_assert_eq!(got, want);
         prop_assert_eq!(lines(&switch.drops()), drops);
+        let got: Vec<_> = switch.punted().into_iter().map(|punted| (punted.port, punted.frame.into())).collect();
+        prop_assert_eq!(got, punted);
     }
 }

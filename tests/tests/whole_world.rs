@@ -55,6 +55,7 @@ fn world(adapters: &[Vec<GuestPlan>], hosts: &[ModelVlans], virtio: Option<Featu
         });
         machines.push(adapter);
         models.push(ModelAdapter {
+            negotiation: false,
             vnics: vifs()
                 .map(|(vif, vlans)| ModelVnic {
                     vif,

@@ -126,7 +126,7 @@ fn bare(hosts: u8, known: bool, len: usize, slots: usize) -> f64 {
         .collect();
     let source = Source::new(&frames, slots);
     let sink = Sink { buffers: vec![[0; 2048]; BURST] };
-    let mut engine = engine(EnginePort { rx: vec![Box::new(source)], tx: Box::new(sink) });
+    let mut engine = engine(EnginePort { rx: vec![Box::new(source)], tx: Box::new(sink), punt: None });
     least(|| {
         let before = ticks();
         let moved = engine.turn(0).moved;
@@ -136,7 +136,7 @@ fn bare(hosts: u8, known: bool, len: usize, slots: usize) -> f64 {
 
 fn cable() -> f64 {
     let (mut near, mut far, _cable) = pair(1024);
-    let mut engine = engine(EnginePort { rx: near.rx, tx: near.tx.remove(0) });
+    let mut engine = engine(EnginePort { rx: near.rx, tx: near.tx.remove(0), punt: None });
     let up = frame(5, 2, 1, 64);
     let answer = frame(6, 1, 2, 64);
     least(|| {

@@ -76,7 +76,7 @@ pub fn assemble(
     let mut known = Vec::new();
     for (described, port) in chassis.ports.iter().zip(ports) {
         let tx = port.tx.into_iter().next().ok_or(NoQueue(described.id))?;
-        near.push(EnginePort { rx: port.rx, tx });
+        near.push(EnginePort { rx: port.rx, tx, punt: None });
         let device = described.options.device.to_string();
         known.push(SwitchPort { id: described.id, device, monitor: port.monitor });
     }

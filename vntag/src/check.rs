@@ -142,7 +142,7 @@ pub fn up(frame: &[u8], wire_len: usize) -> Violations {
             inside(frame, whole, &mut found);
         }
         Position::Truncated => found.note(Violation::V3, whole),
-        Position::Missing(Untagged::Control) => return found,
+        Position::Missing(Untagged::Control | Untagged::LinkControl) => return found,
         Position::Missing(Untagged::PeerProtocol) => found.note(Violation::V29, true),
         Position::Missing(Untagged::Other) => {
             found.note(Violation::V1, true);
@@ -174,7 +174,7 @@ pub fn down(frame: &[u8], wire_len: usize) -> Violations {
             found.note(Violation::I22, inner == Some(TYPE_VNTAG));
         }
         Position::Truncated => found.note(Violation::I8, whole),
-        Position::Missing(Untagged::Control) => {}
+        Position::Missing(Untagged::Control | Untagged::LinkControl) => {}
         Position::Missing(Untagged::PeerProtocol) => found.note(Violation::V29, true),
         Position::Missing(Untagged::Other) => {
             found.note(Violation::I7, true);

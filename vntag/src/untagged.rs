@@ -6,8 +6,10 @@ use crate::ethernet::{Mac, TYPE_LLDP, TYPE_MAC_CONTROL, TYPE_SLOW, TYPE_VIF_CONT
 /// What an untagged frame on an NIV link is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Untagged {
-    /// Link-local control for the end itself: LLDP, MAC control, slow protocols, VIF control.
+    /// Control for the end itself, as an NIV end: LLDP, VIF control.
     Control,
+    /// Control of the link below that: MAC control (pause), slow protocols (LACP).
+    LinkControl,
     /// A real switch's own protocols: CDP, UDLD, SSTP, spanning tree (V29).
     PeerProtocol,
     /// Anything else: the missing tag is the fault (V1, I7).
@@ -22,6 +24,10 @@ const BRIDGES: Mac = Mac([0x01, 0x80, 0xc2, 0x00, 0x00, 0x00]);
 /// Values of the type field up to this one are 802.3 lengths.
 const MAX_LENGTH: u16 = 1500;
 
+/// No control frame of an NIV link is longer, in octets: a PDU has at most [`MAX_PDU`](crate::ctl::MAX_PDU), LLDP
+/// at most an Ethernet payload.
+pub const MAX_CONTROL: usize = 2048;
+
 impl Untagged {
     /// Judges a frame by its first 14 octets; it is known to carry no tag of ours after its addresses.
     #[must_use]
@@ -29,13 +35,16 @@ impl Untagged {
         let (Some(destination), Some(ethertype)) = (mac_at(bytes, 0), be16(bytes, 12)) else {
             return Self::Other;
         };
-        let control = [TYPE_LLDP, TYPE_MAC_CONTROL, TYPE_SLOW, TYPE_VIF_CONTROL];
         if CISCO.contains(&destination) || destination == BRIDGES && ethertype <= MAX_LENGTH {
             Self::PeerProtocol
-        } else if destination.is_link_local() && control.contains(&ethertype) {
-            Self::Control
-        } else {
+        } else if !destination.is_link_local() {
             Self::Other
+        } else {
+            match ethertype {
+                TYPE_LLDP | TYPE_VIF_CONTROL => Self::Control,
+                TYPE_MAC_CONTROL | TYPE_SLOW => Self::LinkControl,
+                _ => Self::Other,
+            }
         }
     }
 }
@@ -51,8 +60,9 @@ mod tests {
     #[test]
     fn only_link_local_control_is_exempt() {
         let local = |last| [0x01, 0x80, 0xc2, 0, 0, last];
-        for ethertype in [0x88cc, 0x8808, 0x8809, 0x88b5] {
-            assert_eq!(Untagged::of(&frame(local(0x0e), ethertype)), Untagged::Control);
+        let (own, below) = (Untagged::Control, Untagged::LinkControl);
+        for (ethertype, is) in [(0x88cc, own), (0x88b5, own), (0x8808, below), (0x8809, below)] {
+            assert_eq!(Untagged::of(&frame(local(0x0e), ethertype)), is);
             assert_eq!(Untagged::of(&frame(local(0x10), ethertype)), Untagged::Other);
         }
         assert_eq!(Untagged::of(&frame(local(0x0e), 0x0800)), Untagged::Other);

@@ -180,7 +180,9 @@ pub(super) fn counters(inventory: &mut Context, _: &Args) -> Answer {
     let record = Record::new()
         .field("received", "Received", balance.received)
         .field("replicated", "Replicated", balance.replicated)
+        .field("originated", "Originated", balance.originated)
         .field("sent", "Sent", balance.sent)
+        .field("punted", "Punted", balance.punted)
         .field("dropped", "Dropped", balance.dropped);
     Ok(Output::from(record).into())
 }

@@ -26,7 +26,7 @@ pub fn judge<T: NivTag>(head: &Head) -> Result<Down, DropReason> {
     let bytes = head.bytes();
     if be16(bytes, ADDRESSES) != Some(T::TPID) {
         return Err(match Untagged::of(bytes) {
-            Untagged::Control => DropReason::LinkControl,
+            Untagged::Control | Untagged::LinkControl => DropReason::LinkControl,
             Untagged::PeerProtocol => DropReason::LinkPeerProtocol,
             Untagged::Other => DropReason::LinkNoVntag,
         });

@@ -20,8 +20,12 @@ niv_node::drop_reasons! {
         LinkDown = "link_down", "";
         /// The link can never carry this frame (longer than the link takes).
         LinkRefused = "link_refused", "";
-        /// Link-local control for the adapter itself; nothing listens to it on a link without negotiation.
+        /// The link had no slot left for a frame of control.
+        LinkRingFull = "link_ring_full", "";
+        /// Control frame that nothing here listens to: pause, LACP; LLDP and VIF control on a link without negotiation.
         LinkControl = "link_control", "";
+        /// LLDP or VIF control that came faster than control takes it.
+        PuntFull = "punt_full", "";
         /// A real switch's own untagged protocol frame (CDP, UDLD, spanning tree).
         LinkPeerProtocol = "link_peer_l2proto", "V29";
         /// No VNTag directly after the addresses, and not link-local control.

@@ -9,6 +9,7 @@
 //! Functions of (state, input, now): no clock, thread, socket or log. One file per stage; [`Datapath`] strings
 //! them together for one worker.
 
+pub mod control;
 pub mod datapath;
 pub mod down;
 pub mod drops;
@@ -16,6 +17,7 @@ pub mod stats;
 pub mod up;
 pub mod vif;
 
+pub use control::Punted;
 pub use datapath::{Datapath, LinkSetup, Order, VnicSetup};
 pub use drops::{DropCounters, DropReason};
 pub use stats::{LinkStats, Stats, VnicStats};

@@ -33,6 +33,10 @@ pub struct LinkStats {
     pub tx_octets: Counter,
     /// Copies made beyond the first, for members of lists.
     pub replicated: Counter,
+    /// Control frames from the switch that control got.
+    pub punted: Counter,
+    /// Frames that control gave to be sent.
+    pub originated: Counter,
     /// Members left out because they sent the frame (I16).
     pub pruned: Counter,
     /// Frames with a source but no looped bit: delivered, the source means nothing then (I17).
@@ -101,6 +105,8 @@ impl Stats {
         Balance {
             received: sum(&|vnic| vnic.rx_frames.get()) + sum_links(&|link| link.rx_frames.get()),
             replicated: sum_links(&|link| link.replicated.get()),
+            originated: sum_links(&|link| link.originated.get()),
+            punted: sum_links(&|link| link.punted.get()),
             sent: sum(&|vnic| vnic.tx_frames.get()) + sum_links(&|link| link.tx_frames.get()),
             dropped: sum(&|vnic| vnic.drops.total()) + sum_links(&|link| link.drops.total()),
         }

@@ -1,4 +1,5 @@
-//! Frames are never lost in silence: `received + replicated = sent + named drops`, exact once nothing moves.
+//! Frames are never lost in silence: `received + replicated + originated = sent + punted + named drops`, exact once
+//! nothing moves.
 
 use super::packages::output;
 use super::paths;
@@ -13,7 +14,9 @@ use std::time::{Duration, Instant};
 pub(crate) struct Balance {
     pub(crate) received: u64,
     replicated: u64,
+    originated: u64,
     sent: u64,
+    punted: u64,
     dropped: u64,
 }
 
@@ -30,6 +33,8 @@ impl Balance {
         Ok(Self {
             received: number("received")?,
             replicated: number("replicated")?,
+            originated: number("originated")?,
+            punted: number("punted")?,
             sent: number("sent")?,
             dropped: number("dropped")?,
         })
@@ -37,14 +42,15 @@ impl Balance {
 
     /// Whether nothing is missing and nothing too much.
     pub(crate) fn exact(self) -> bool {
-        self.received + self.replicated == self.sent + self.dropped
+        self.received + self.replicated + self.originated == self.sent + self.punted + self.dropped
     }
 }
 
 impl fmt::Display for Balance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { received, replicated, sent, dropped } = self;
-        write!(f, "{received} received + {replicated} replicated = {sent} sent + {dropped} dropped")
+        let Self { received, replicated, originated, sent, punted, dropped } = self;
+        write!(f, "{received} received + {replicated} replicated + {originated} originated = ")?;
+        write!(f, "{sent} sent + {punted} punted + {dropped} dropped")
     }
 }
 

@@ -24,6 +24,8 @@ pub struct ModelVnic {
 /// An adapter with one link.
 #[derive(Clone, Debug, Default)]
 pub struct ModelAdapter {
+    /// Control listens on the link.
+    pub negotiation: bool,
     /// The vNICs.
     pub vnics: Vec<ModelVnic>,
     /// The lists: id, members.
@@ -39,6 +41,8 @@ pub struct Delivered {
     pub drops: Vec<Line>,
     /// Members left out as the originator.
     pub pruned: u64,
+    /// What control gets.
+    pub punted: Option<Vec<u8>>,
 }
 
 impl ModelAdapter {
@@ -81,6 +85,10 @@ impl ModelAdapter {
     pub fn down(&self, frame: &[u8]) -> Delivered {
         match self.judge_down(frame) {
             Ok(delivered) => delivered,
+            Err("own control") if self.negotiation && frame.len() <= 2048 => {
+                Delivered { punted: Some(frame.to_vec()), ..Delivered::default() }
+            }
+            Err("own control") => Delivered { drops: vec!["control"], ..Delivered::default() },
             Err(line) => Delivered { drops: vec![line], ..Delivered::default() },
         }
     }
@@ -178,7 +186,8 @@ pub(super) fn untagged(frame: &[u8]) -> Line {
     match frame.word(12) {
         Some(_) if cisco => "V29",
         Some(length) if local && frame[5] == 0 && length <= 1500 => "V29",
-        Some(0x88cc | 0x8808 | 0x8809 | 0x88b5) if local => "control",
+        Some(0x88cc | 0x88b5) if local => "own control",
+        Some(0x8808 | 0x8809) if local => "control",
         _ => "I7",
     }
 }

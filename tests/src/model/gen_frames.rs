@@ -41,6 +41,18 @@ pub fn tagged(word: impl Strategy<Value = u32>) -> impl Strategy<Value = Vec<u8>
     })
 }
 
+/// An untagged frame that belongs to the link itself, or nearly.
+pub fn control() -> impl Strategy<Value = Vec<u8>> {
+    let kind = prop_oneof![4 => Just(0x88ccu16), 4 => Just(0x88b5), 1 => Just(0x8808), 1 => Just(0x8809), 1 => Just(0x88b6)];
+    let size = prop_oneof![10 => 0usize..70, 1 => 2030usize..2040];
+    (0u8..17, 1u8..7, kind, size).prop_map(|(last, station, kind, size)| {
+        let mut frame = vec![1, 0x80, 0xc2, 0, 0, last, 0x52, 0x54, 0, 0, 0, station];
+        frame.extend(kind.to_be_bytes());
+        frame.extend((0..size).map(|n| n as u8));
+        frame
+    })
+}
+
 /// Words whose fields are small, each sometimes wrong.
 pub fn words() -> impl Strategy<Value = u32> {
     let rare = || prop::bool::weighted(0.05);

@@ -39,6 +39,8 @@ type Interface = (usize, Option<u16>);
 /// A switch and what it has learned.
 #[derive(Clone, Debug, Default)]
 pub struct ModelSwitch {
+    /// Control listens on the NIV links.
+    pub negotiation: bool,
     /// The ports.
     pub ports: Vec<ModelPort>,
     macs: Vec<(u16, Vec<u8>, Interface)>,
@@ -51,6 +53,8 @@ pub struct Forwarded {
     pub frames: Vec<(usize, Vec<u8>)>,
     /// Drops, one for each frame or copy.
     pub drops: Vec<Line>,
+    /// What control gets.
+    pub punted: Option<Vec<u8>>,
 }
 
 /// A frame that was let in: its VLAN, its priority bits, and its octets without any of our tags.
@@ -65,13 +69,17 @@ impl ModelSwitch {
     /// A switch with these ports that has learned nothing.
     #[must_use]
     pub fn new(ports: Vec<ModelPort>) -> Self {
-        Self { ports, macs: Vec::new() }
+        Self { negotiation: false, ports, macs: Vec::new() }
     }
 
     /// A frame comes in by port `port`.
     pub fn handle(&mut self, port: usize, frame: &[u8]) -> Forwarded {
         match self.admit(port, frame) {
             Ok(admitted) => self.forward(&admitted),
+            Err("own control") if self.negotiation && frame.len() <= 2048 => {
+                Forwarded { punted: Some(frame.to_vec()), ..Forwarded::default() }
+            }
+            Err("own control") => Forwarded { drops: vec!["rx_control"], ..Forwarded::default() },
             Err(line) => Forwarded { drops: vec![line], ..Forwarded::default() },
         }
     }
@@ -208,9 +216,9 @@ impl ModelSwitch {
 fn source_vif(frame: &[u8]) -> Result<u16, Line> {
     if frame.word(12) != Some(0x8926) {
         return Err(match super::adapter::untagged(frame) {
-            "V29" => "V29",
             "control" => "rx_control",
-            _ => "V1",
+            "I7" => "V1",
+            same => same,
         });
     }
     if frame.len() < 18 {

@@ -4,9 +4,10 @@ use super::{End, Machine, run_worker};
 use crate::driver::{Features, VirtualNic};
 use link::pair::{Cable, Config};
 use niv_adapter::engine::{
-    Datapath, DropReason, LinkSetup, LinkStats, Order, Stats, VifParams, VifState, VnicSetup,
+    Datapath, DropReason, LinkSetup, LinkStats, Order, Punted, Stats, VifParams, VifState, VnicSetup,
 };
 use niv_node::counter::Balance;
+use niv_node::mailbox::{Mailbox, lanes};
 use std::sync::Arc;
 use vntag::{ListId, VifId, Vntag};
 
@@ -36,6 +37,8 @@ pub struct AdapterSpec {
     pub link_max_frame: usize,
     /// The longest frame that guests take; 0 means 65,535.
     pub guest_max_frame: usize,
+    /// Control frames of each link that wait for control at the most; 0: nobody listens to them.
+    pub punts: usize,
     /// Guests have virtio rings, driven like this, instead of a cable. They cannot be unplugged.
     pub virtio: Option<Features>,
 }
@@ -45,6 +48,7 @@ pub struct VirtualAdapter {
     worker: Datapath<Vntag>,
     stats: Stats,
     links: Vec<Arc<LinkStats>>,
+    punted: Option<Mailbox<Punted>>,
     /// The guests, in the order of the vNICs.
     pub guests: Vec<End>,
     /// The cable of each guest that has one, to be unplugged.
@@ -68,11 +72,17 @@ impl VirtualAdapter {
             config.open().expect("a pair without events needs nothing")
         };
         let vif = |id: &u16| VifId::new(*id).expect("an assignable VIF");
+        let (punt, punted) = match spec.punts {
+            0 => (None, None),
+            each => {
+                lanes(spec.links, each).map(|(to, from)| (Some(to), Some(from))).expect("two descriptors")
+            }
+        };
         let (mut links, mut far, mut link_cables) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..spec.links {
             let (near, away, cable) = pair(spec.link_max_frame);
             let tx = near.tx.into_iter().next().expect("a pair has a queue");
-            links.push(LinkSetup { rx: near.rx, tx });
+            links.push(LinkSetup { rx: near.rx, tx, punt: punt.clone() });
             far.push(End::new(away));
             link_cables.push(cable);
         }
@@ -111,12 +121,21 @@ impl VirtualAdapter {
             });
         }
         let links = worker.link_stats().collect();
-        (Self { worker, stats, links, guests, guest_cables, link_cables }, far)
+        (Self { worker, stats, links, punted, guests, guest_cables, link_cables }, far)
     }
 
     /// Changes what the adapter works with.
     pub fn apply(&mut self, order: Order) {
         self.worker.apply(order);
+    }
+
+    /// The control frames that have come since this was last called.
+    pub fn punted(&mut self) -> Vec<Punted> {
+        let mut frames = Vec::new();
+        self.punted.iter_mut().for_each(|mailbox| {
+            mailbox.drain(|punted| frames.push(punted));
+        });
+        frames
     }
 
     /// The counters of a link.
@@ -125,7 +144,7 @@ impl VirtualAdapter {
         &self.links[index]
     }
 
-    /// Received and replicated against sent and dropped.
+    /// Both sides of the balance.
     #[must_use]
     pub fn balance(&self) -> Balance {
         self.stats.balance()

@@ -4,7 +4,9 @@ use super::{End, Machine, run_worker};
 use crate::model::switch::{ModelPort, ModelVlans};
 use link::pair::{Cable, Config};
 use niv_node::counter::Balance;
+use niv_node::mailbox::{Mailbox, lanes};
 use std::sync::Arc;
+use vis_switch::engine::control::{Order, Punted};
 use vis_switch::engine::counters::WorkerCounters;
 use vis_switch::engine::lif::LifId;
 use vis_switch::engine::mac::MacTable;
@@ -23,6 +25,7 @@ pub struct VirtualSwitch {
     counters: Arc<WorkerCounters>,
     plan: Plan,
     published: Arc<Published>,
+    punted: Option<Mailbox<Punted>>,
     /// The cable of each port.
     pub cables: Vec<Cable>,
 }
@@ -37,6 +40,12 @@ impl VirtualSwitch {
     /// The same with cables of another kind.
     #[must_use]
     pub fn with(ports: &[ModelPort], config: Config) -> (Self, Vec<End>) {
+        Self::punting(ports, config, 0)
+    }
+
+    /// The same with `punts` control frames of each port that may wait for control; 0: nobody listens to them.
+    #[must_use]
+    pub fn punting(ports: &[ModelPort], config: Config, punts: usize) -> (Self, Vec<End>) {
         let (mut near_ends, mut far_ends, mut cables) = (Vec::new(), Vec::new(), Vec::new());
         for _ in ports {
             let (near, far, cable) = config.open().expect("a pair without events needs nothing");
@@ -44,23 +53,34 @@ impl VirtualSwitch {
             far_ends.push(End::new(far));
             cables.push(cable);
         }
-        (Self::between(ports, near_ends, cables), far_ends)
+        (Self::between(ports, near_ends, cables, punts), far_ends)
     }
 
     /// Builds a switch around ports that were made elsewhere: the far ends of adapters' links, for example.
     #[must_use]
     pub fn around(ports: Vec<(ModelPort, End)>) -> Self {
         let (plans, ends): (Vec<_>, Vec<_>) = ports.into_iter().unzip();
-        Self::between(&plans, ends.into_iter().map(|end| engine_port(end.into_port())).collect(), Vec::new())
+        Self::between(
+            &plans,
+            ends.into_iter().map(|end| engine_port(end.into_port())).collect(),
+            Vec::new(),
+            0,
+        )
     }
 
-    fn between(ports: &[ModelPort], ends: Vec<EnginePort>, cables: Vec<Cable>) -> Self {
+    fn between(ports: &[ModelPort], mut ends: Vec<EnginePort>, cables: Vec<Cable>, punts: usize) -> Self {
+        let mut punted = None;
+        if punts > 0 {
+            let (to, from) = lanes(ends.len(), punts).expect("two descriptors");
+            ends.iter_mut().for_each(|port| port.punt = Some(to.clone()));
+            punted = Some(from);
+        }
         let plan = plan(ports);
         let published = Arc::new(Published::new(Tables::compile(&plan, None)));
         let macs = Arc::new(MacTable::new(MACS, 1));
         let engine = Engine::new(ends, Arc::clone(&published), macs, Options::default());
         let counters = engine.counters();
-        Self { engine, counters, plan, published, cables }
+        Self { engine, counters, plan, published, punted, cables }
     }
 
     /// Changes the tables under the running engine, into such as no configuration gives, too.
@@ -69,7 +89,21 @@ impl VirtualSwitch {
         self.published.replace(Tables::compile(&self.plan, None));
     }
 
-    /// Received and replicated against sent and dropped.
+    /// Carries out an order of control.
+    pub fn apply(&mut self, order: Order) {
+        self.engine.apply(order);
+    }
+
+    /// The control frames that have come since this was last called.
+    pub fn punted(&mut self) -> Vec<Punted> {
+        let mut frames = Vec::new();
+        self.punted.iter_mut().for_each(|mailbox| {
+            mailbox.drain(|punted| frames.push(punted));
+        });
+        frames
+    }
+
+    /// Both sides of the balance.
     #[must_use]
     pub fn balance(&self) -> Balance {
         self.counters.balance()
@@ -90,7 +124,7 @@ impl VirtualSwitch {
 
 fn engine_port(port: link::Port) -> EnginePort {
     let tx = port.tx.into_iter().next().expect("a port has a queue");
-    EnginePort { rx: port.rx, tx }
+    EnginePort { rx: port.rx, tx, punt: None }
 }
 
 /// The engine's plan for ports of the model.

@@ -221,9 +221,9 @@ impl Place {
         for (name, counted) in self.running.keys().zip(&counted) {
             let part = counted.get("switch").unwrap_or(counted);
             let number = |key: &str| part[key].as_u64().unwrap();
-            let (left, right) =
-                (number("received") + number("replicated"), number("sent") + number("dropped"));
-            assert_eq!(left, right, "{name}: {part:#}");
+            let sum = |keys: [&str; 3]| keys.into_iter().map(number).sum::<u64>();
+            let (left, right) = (["received", "replicated", "originated"], ["sent", "punted", "dropped"]);
+            assert_eq!(sum(left), sum(right), "{name}: {part:#}");
         }
     }
 

@@ -23,13 +23,17 @@ const WHOLE: [Whole; 7] = [
     ("vis_mac_table_full", "Addresses not learned for want of room", |c| c.mac_table_full.get()),
 ];
 
-const OF_PORT: [OfPort; 6] = [
+const OF_PORT: [OfPort; 8] = [
     ("vis_port_rx_frames", "Frames taken from the port", |c| c.rx.frames.get()),
     ("vis_port_rx_octets", "Octets taken from the port", |c| c.rx.octets.get()),
     ("vis_port_rx_dropped_frames", "Frames dropped on the way in", |c| c.rx_dropped.get()),
     ("vis_port_tx_frames", "Frames given to the port", |c| c.tx.frames.get()),
     ("vis_port_tx_octets", "Octets given to the port", |c| c.tx.octets.get()),
     ("vis_port_tx_dropped_frames", "Frames the port did not take", |c| c.tx_dropped.get()),
+    ("vis_port_punted_frames", "Frames from the port that control got", |c| c.punted.get()),
+    ("vis_port_originated_frames", "Frames that control gave to be sent out of the port", |c| {
+        c.originated.get()
+    }),
 ];
 
 const OF_VETH: [OfVeth; 6] = [

@@ -107,6 +107,10 @@ pub struct PortCounters {
     pub tx: Traffic,
     /// What its transmit queues did not take.
     pub tx_dropped: Counter,
+    /// Frames from it that control got.
+    pub punted: Counter,
+    /// Frames that control gave to be sent out of it.
+    pub originated: Counter,
 }
 
 /// Everything one worker counted.
@@ -145,7 +149,9 @@ impl WorkerCounters {
         Balance {
             received: self.received.get(),
             replicated: self.replicated.get(),
+            originated: self.ports.iter().map(|port| port.originated.get()).sum(),
             sent: self.sent.get(),
+            punted: self.ports.iter().map(|port| port.punted.get()).sum(),
             dropped: self.drops.total(),
         }
     }

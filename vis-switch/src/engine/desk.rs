@@ -44,6 +44,13 @@ impl Desk {
         head.bytes()
     }
 
+    /// A frame of the burst as it was judged: its head, and what lies behind that.
+    pub(super) fn whole<'a>(&'a self, index: usize, frame: &Frame<'a>) -> OutFrame<'a> {
+        let head = self.heads.get(index).map_or(&[][..], Head::bytes);
+        let taken = self.taken.get(index).copied().unwrap_or(0);
+        OutFrame { head, body: frame.data.skip(usize::from(taken)) }
+    }
+
     /// The head of a frame of the burst.
     #[inline]
     pub(super) fn head(&mut self, index: usize) -> Option<&mut Head> {

@@ -7,7 +7,7 @@
 //!
 //! What the stages look up is compiled beforehand: [`tables`] from a [`Plan`](tables::Plan), [`flood`] sets by
 //! VLAN, [`vlan`] programs by interface. What they learn is in [`mac`]. What they count is in [`counters`]; why
-//! they drop is in [`verdict`].
+//! they drop is in [`verdict`]. What passes between them and the control plane is in [`control`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -33,6 +33,7 @@
 
 mod address;
 mod admit;
+pub mod control;
 pub mod counters;
 mod desk;
 mod egress;

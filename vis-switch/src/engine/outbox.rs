@@ -1,7 +1,7 @@
 //! Last stage: frames wait by port until the burst is judged, then leave in one `send` for each port. The order
 //! within a port is the order of arrival.
 
-use super::counters::WorkerCounters;
+use super::counters::{PortCounters, WorkerCounters};
 use super::desk::Desk;
 use super::lif::LifId;
 use super::tables::{PortRole, Tables};
@@ -32,7 +32,25 @@ pub(super) enum Receiver {
 struct Outgoing {
     queue: Box<dyn TxQueue>,
     waiting: ArrayVec<Waiting, BURST>,
+    /// Frames of control, to be sent before anything else.
+    control: Vec<Vec<u8>>,
+    /// Slots that are kept for those.
+    reserved: usize,
     unkicked: bool,
+}
+
+impl Outgoing {
+    /// Offers frames to the queue and leaves so many slots free. Also says why what was not taken was not.
+    #[inline]
+    fn offer(&mut self, now: Nanos, frames: &[OutFrame<'_>], reserved: usize) -> (Taken, DropReason) {
+        if !self.queue.is_up() {
+            return (Taken::default(), DropReason::TxPortDown);
+        }
+        let room = if reserved == 0 { usize::MAX } else { self.queue.room().saturating_sub(reserved) };
+        let taken = self.queue.send(now, frames.get(..room).unwrap_or(frames));
+        self.unkicked |= taken.frames > 0;
+        (taken, DropReason::TxRingFull)
+    }
 }
 
 /// The transmit queues of one worker, by port.
@@ -42,10 +60,17 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(queues: impl IntoIterator<Item = Box<dyn TxQueue>>) -> Self {
+    /// The queue of each port, and how many of its slots are kept for control.
+    pub(super) fn new(queues: impl IntoIterator<Item = (Box<dyn TxQueue>, usize)>) -> Self {
         let ports: Vec<_> = queues
             .into_iter()
-            .map(|queue| Outgoing { queue, waiting: ArrayVec::new(), unkicked: false })
+            .map(|(queue, reserved)| Outgoing {
+                queue,
+                waiting: ArrayVec::new(),
+                control: Vec::new(),
+                reserved,
+                unkicked: false,
+            })
             .collect();
         Self { touched: Vec::with_capacity(ports.len()), ports }
     }
@@ -75,10 +100,7 @@ impl Outbox {
             let Some(outgoing) = self.ports.get_mut(usize::from(port)) else { continue };
             let frames: ArrayVec<OutFrame<'_>, BURST> =
                 outgoing.waiting.iter().map(|waiting| desk.outgoing(waiting, burst)).collect();
-            let up = outgoing.queue.is_up();
-            let taken = if up { outgoing.queue.send(now, &frames) } else { Taken::default() };
-            outgoing.unkicked |= taken.frames > 0;
-            let left = if up { DropReason::TxRingFull } else { DropReason::TxPortDown };
+            let (taken, left) = outgoing.offer(now, &frames, outgoing.reserved);
             let overhead = match tables.roles.get(usize::from(port)) {
                 Some(PortRole::Niv(_)) => tag_len,
                 _ => 0,
@@ -87,6 +109,34 @@ impl Outbox {
             sent.count(tables, counters);
             outgoing.waiting.clear();
         }
+    }
+
+    /// Takes over frames of control; a port that does not exist takes none.
+    pub(super) fn queue(&mut self, port: usize, frames: Vec<Vec<u8>>) {
+        if let Some(outgoing) = self.ports.get_mut(port) {
+            outgoing.control.extend(frames);
+        }
+    }
+
+    /// Sends the frames of control; says how many they were.
+    pub(super) fn originate(&mut self, now: Nanos, counters: &WorkerCounters) -> usize {
+        let mut all = 0;
+        for (outgoing, counted) in self.ports.iter_mut().zip(&counters.ports) {
+            if outgoing.control.is_empty() {
+                continue;
+            }
+            let control = core::mem::take(&mut outgoing.control);
+            all += control.len();
+            counted.originated.add(control.len() as u64);
+            for frames in control.chunks(BURST) {
+                let frames: ArrayVec<OutFrame<'_>, BURST> =
+                    frames.iter().map(|frame| OutFrame::private(frame)).collect();
+                let (taken, left) = outgoing.offer(now, &frames, 0);
+                let octets = frames.iter().take(taken.frames).map(|frame| frame.len() as u64).sum();
+                count(counted, counters, taken, frames.len(), octets, left);
+            }
+        }
+        all
     }
 
     /// At the end of a turn: tells the peers.
@@ -111,7 +161,6 @@ struct Sent<'a> {
 impl Sent<'_> {
     fn count(&self, tables: &Tables, counters: &WorkerCounters) {
         let done = self.taken.frames.min(self.frames.len());
-        let refused = self.taken.refused.min(done) as u64;
         let mut octets = 0;
         let mut run = Run::default();
         for (waiting, frame) in self.waiting.iter().zip(self.frames).take(done) {
@@ -120,17 +169,8 @@ impl Sent<'_> {
             run.add(waiting.to, (len - self.overhead) as u64, tables);
         }
         run.finish(tables);
-        let lost = (self.frames.len() - done) as u64;
         let Some(port) = counters.ports.get(usize::from(self.port)) else { return };
-        // The octets of refused frames are among the others; which frames those were, only the device knows.
-        port.tx.add(done as u64 - refused, octets);
-        counters.sent.add(done as u64 - refused);
-        if refused + lost == 0 {
-            return;
-        }
-        port.tx_dropped.add(refused + lost);
-        counters.drops[DropReason::TxUnsendable].add(refused);
-        counters.drops[self.left].add(lost);
+        count(port, counters, self.taken, self.frames.len(), octets, self.left);
         for waiting in self.waiting.iter().skip(done) {
             if let Receiver::Lif(id) = waiting.to
                 && let Some(lif) = tables.lif(id)
@@ -139,6 +179,30 @@ impl Sent<'_> {
             }
         }
     }
+}
+
+/// Counts what became of so many frames for a port; `octets` are those of what its queue took, `left` says why it did
+/// not take the rest.
+fn count(
+    port: &PortCounters,
+    counters: &WorkerCounters,
+    taken: Taken,
+    frames: usize,
+    octets: u64,
+    left: DropReason,
+) {
+    let done = taken.frames.min(frames);
+    let refused = taken.refused.min(done) as u64;
+    let lost = (frames - done) as u64;
+    // The octets of refused frames are among the others; which frames those were, only the device knows.
+    port.tx.add(done as u64 - refused, octets);
+    counters.sent.add(done as u64 - refused);
+    if refused + lost == 0 {
+        return;
+    }
+    port.tx_dropped.add(refused + lost);
+    counters.drops[DropReason::TxUnsendable].add(refused);
+    counters.drops[left].add(lost);
 }
 
 /// Frames in a row for the same receiver, counted at once.

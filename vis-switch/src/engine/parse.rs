@@ -56,7 +56,7 @@ pub(super) fn channel<T: NivTag>(bytes: &[u8]) -> Result<u32, DropReason> {
 #[cold]
 fn untagged(bytes: &[u8]) -> DropReason {
     match Untagged::of(bytes) {
-        Untagged::Control => DropReason::RxControl,
+        Untagged::Control | Untagged::LinkControl => DropReason::RxControl,
         Untagged::PeerProtocol => DropReason::RxPeerL2proto,
         Untagged::Other => DropReason::RxNoVntag,
     }

@@ -10,7 +10,8 @@
 //! each half stay in the cache. Frames are learned and forwarded one after the other: a frame may answer one
 //! that came in the same burst.
 
-use super::admit::{self, Admitted};
+use super::admit::{self, Admitted, Refused};
+use super::control::{self, Punted};
 use super::counters::WorkerCounters;
 use super::desk::Desk;
 use super::egress;
@@ -22,9 +23,10 @@ use super::outbox::{Outbox, Receiver, Waiting};
 use super::tables::{PortRole, Tables};
 use super::verdict::{DropReason, Verdict};
 use super::vlan::Program;
-use super::worker::Options;
+use super::worker::{EnginePort, Options};
 use core::marker::PhantomData;
-use link::{BURST, Frame, Nanos, TxQueue};
+use link::{BURST, Frame, Nanos, RxQueue};
+use niv_node::mailbox::Sender;
 use std::sync::Arc;
 use vntag::{ListId, NivTag, Target};
 
@@ -36,18 +38,33 @@ pub(super) struct Pipeline<T> {
     /// As many as a burst has.
     admitted: Box<[Admitted; BURST]>,
     outbox: Outbox,
+    /// Where control frames of each port go.
+    punts: Vec<Option<Sender<Punted>>>,
     options: Options,
     tag: PhantomData<T>,
 }
 
 impl<T: NivTag> Pipeline<T> {
-    pub(super) fn new(tx: Vec<Box<dyn TxQueue>>, mac: Arc<MacTable>, options: Options) -> Self {
+    /// The receive queues of the ports are left to the caller, each with the index of its port.
+    pub(super) fn new(
+        ports: Vec<EnginePort>,
+        mac: Arc<MacTable>,
+        options: Options,
+        mut receives: impl FnMut(u16, Box<dyn RxQueue>),
+    ) -> Self {
+        let (mut tx, mut punts) = (Vec::new(), Vec::new());
+        for (index, port) in (0u16..).zip(ports) {
+            port.rx.into_iter().for_each(|queue| receives(index, queue));
+            tx.push((port.tx, if port.punt.is_some() { control::SLOTS } else { 0 }));
+            punts.push(port.punt);
+        }
         Self {
             counters: Arc::new(WorkerCounters::new(tx.len())),
             mac,
             desk: Desk::new(),
             admitted: Box::new([Admitted::EMPTY; BURST]),
             outbox: Outbox::new(tx),
+            punts,
             options,
             tag: PhantomData,
         }
@@ -64,6 +81,16 @@ impl<T: NivTag> Pipeline<T> {
     /// At the end of a turn.
     pub(super) fn kick(&mut self) {
         self.outbox.kick();
+    }
+
+    /// Sends what control gave; says how many frames that were.
+    pub(super) fn originate(&mut self, now: Nanos) -> usize {
+        self.outbox.originate(now, &self.counters)
+    }
+
+    /// Takes over frames of control for a port.
+    pub(super) fn queue(&mut self, port: usize, frames: Vec<Vec<u8>>) {
+        self.outbox.queue(port, frames);
     }
 
     /// Brings a burst from one port through all stages.
@@ -88,6 +115,7 @@ impl<T: NivTag> Pipeline<T> {
         let mut octets = 0;
         let mut admitted = 0;
         let mut untagged = 0;
+        let mut punted = 0;
         let mut run = Run::default();
         for (index, frame) in (0u8..).zip(burst) {
             let Some(to) = self.admitted.get_mut(admitted) else { break };
@@ -101,6 +129,12 @@ impl<T: NivTag> Pipeline<T> {
                     untagged += u64::from(!to.inner.tagged);
                     run.add(tables, to.lif, inner);
                     admitted += 1;
+                }
+                Err(Refused { reason: DropReason::RxControl, .. }) => {
+                    match self.punt(usize::from(port), index, frame) {
+                        Ok(()) => punted += 1,
+                        Err(reason) => self.counters.drops[reason].add(1),
+                    }
                 }
                 Err(refused) => {
                     self.counters.drops[refused.reason].add(1);
@@ -120,9 +154,17 @@ impl<T: NivTag> Pipeline<T> {
         }
         if let Some(port) = self.counters.ports.get(usize::from(port)) {
             port.rx.add(burst.len() as u64, octets);
-            port.rx_dropped.add((burst.len() - admitted) as u64);
+            port.rx_dropped.add((burst.len() - admitted) as u64 - punted);
+            port.punted.add(punted);
         }
         admitted
+    }
+
+    /// Hands a control frame of the burst to control.
+    #[cold]
+    fn punt(&mut self, port: usize, index: u8, frame: &Frame<'_>) -> Result<(), DropReason> {
+        let to = self.punts.get(port).and_then(Option::as_ref);
+        control::punt(to, port, &self.desk.whole(usize::from(index), frame))
     }
 
     /// The second half, for one frame.

@@ -63,8 +63,10 @@ niv_node::drop_reasons! {
         RxTagHidden = "rx_tag_hidden", "V25";
         /// A neighbour's own untagged protocol (CDP, UDLD, spanning tree) on an NIV link.
         RxPeerL2proto = "rx_peer_l2proto", "V29";
-        /// Control frame of the link (LLDP, pause, LACP, VIF control) where nothing listens to it.
+        /// Control frame that nothing here listens to: pause, LACP; LLDP and VIF control on a link without negotiation.
         RxControl = "rx_control", "";
+        /// LLDP or VIF control that came faster than control takes it.
+        PuntFull = "punt_full", "";
         /// Destination and source are the same vEth.
         SameVifUc = "same_vif_uc", "F1";
         /// Destination and source are the same ordinary port.

@@ -1,10 +1,12 @@
 //! The worker: takes bursts from its receive queues, brings every frame through the stages, sends.
 
+use super::control::{Order, Punted};
 use super::counters::WorkerCounters;
 use super::mac::{Learned, MacTable, Second};
 use super::pipeline::Pipeline;
 use super::tables::{Published, Tables};
 use link::{BURST, Nanos, RxBurst, RxQueue, SourceId, Sources, TxQueue};
+use niv_node::mailbox::{Mailbox, Sender};
 use niv_node::worker::{Turn, Worker};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use vntag::NivTag;
 const TURN: usize = 512;
 /// A second of engine time sweeps one part of this many of the MAC table.
 const SWEEP_PARTS: u32 = 64;
+/// The token of the mailbox among those of the sources.
+const MAILBOX: u64 = u64::MAX;
 
 /// The queues of one port that belong to a worker.
 pub struct EnginePort {
@@ -21,6 +25,9 @@ pub struct EnginePort {
     pub rx: Vec<Box<dyn RxQueue>>,
     /// The transmit queue that is the worker's.
     pub tx: Box<dyn TxQueue>,
+    /// Where control frames go that come in by this port while it is an NIV link; its lane is the index of the port.
+    /// `None`: they are dropped (`rx_control`).
+    pub punt: Option<Sender<Punted>>,
 }
 
 /// Settings of an engine that do not change while it runs.
@@ -51,6 +58,7 @@ pub struct Engine<T> {
     version: u64,
     swept: Second,
     sweep_part: usize,
+    orders: Option<Mailbox<Order>>,
     events_changed: bool,
 }
 
@@ -65,25 +73,38 @@ impl<T: NivTag> Engine<T> {
     ) -> Self {
         let mut sources = Sources::default();
         let mut source_ports = Vec::new();
-        let mut tx = Vec::new();
-        for (index, port) in (0u16..).zip(ports) {
-            for queue in port.rx {
-                sources.add(queue);
-                source_ports.push(index);
-            }
-            tx.push(port.tx);
-        }
+        let pipeline = Pipeline::new(ports, mac, options, |port, queue| {
+            sources.add(queue);
+            source_ports.push(port);
+        });
         Self {
             sources,
             source_ports,
             order: Vec::new(),
-            pipeline: Pipeline::new(tx, mac, options),
+            pipeline,
             tables: published.current(),
             version: 0,
             published,
             swept: Second::default(),
             sweep_part: 0,
+            orders: None,
             events_changed: true,
+        }
+    }
+
+    /// From now on control has a say, through this mailbox.
+    #[must_use]
+    pub fn ordered_by(mut self, orders: Mailbox<Order>) -> Self {
+        self.orders = Some(orders);
+        self.events_changed = true;
+        self
+    }
+
+    /// Carries out an order in the next turn.
+    pub fn apply(&mut self, order: Order) {
+        match order {
+            Order::Send { port, frames } => self.pipeline.queue(port, frames),
+            Order::Quiesce => {}
         }
     }
 
@@ -114,14 +135,24 @@ impl<T: NivTag> Engine<T> {
         lent
     }
 
-    /// The housekeeping at the beginning of a turn.
-    fn prepare(&mut self, now: Nanos) {
+    /// The housekeeping at the beginning of a turn. Says how many frames of control were sent.
+    fn prepare(&mut self, now: Nanos) -> usize {
+        // Orders come before the look at the version: an applied order vouches for what was published before it.
+        if let Some(mut orders) = self.orders.take() {
+            orders.drain(|order| self.apply(order));
+            self.orders = Some(orders);
+        }
         let version = self.published.version();
         if version != self.version {
             self.version = version;
             self.tables = self.published.current();
         }
-        let second = Second::of(now);
+        self.sweep(Second::of(now));
+        self.pipeline.originate(now)
+    }
+
+    /// Forgets addresses that are too old.
+    fn sweep(&mut self, second: Second) {
         if second == self.swept {
             return;
         }
@@ -137,7 +168,7 @@ impl<T: NivTag> Engine<T> {
 
 impl<T: NivTag> Worker for Engine<T> {
     fn turn(&mut self, now: Nanos) -> Turn {
-        self.prepare(now);
+        let originated = self.prepare(now);
         self.sources.wake_due(now);
         let mut moved = 0;
         let mut order = core::mem::take(&mut self.order);
@@ -156,15 +187,19 @@ impl<T: NivTag> Worker for Engine<T> {
         }
         self.order = order;
         self.pipeline.kick();
+        let moved = moved + originated;
         Turn { moved, idle: self.sources.polled() == 0, next: self.sources.deadline() }
     }
 
     fn ready(&mut self, token: u64) {
-        self.sources.wake(token as SourceId);
+        if token != MAILBOX {
+            self.sources.wake(token as SourceId);
+        }
     }
 
     fn events(&self) -> Vec<(BorrowedFd<'_>, u64)> {
-        self.sources.iter().filter_map(|(id, queue)| Some((queue.event()?, id as u64))).collect()
+        let sources = self.sources.iter().filter_map(|(id, queue)| Some((queue.event()?, id as u64)));
+        sources.chain(self.orders.iter().map(|orders| (orders.event(), MAILBOX))).collect()
     }
 
     fn events_changed(&mut self) -> bool {

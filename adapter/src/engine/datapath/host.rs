@@ -18,7 +18,7 @@ impl<T: NivTag> Datapath<T> {
         let mut way = vnic.uplink.and_then(|uplink| Some((uplink, links.get_mut(uplink.link)?)));
         let up = way.as_ref().is_some_and(|(_, link)| link.tx.is_up());
         let max = match &way {
-            Some((_, link)) if up => link.tx.room().min(BURST),
+            Some((_, link)) if up => link.tx.room().saturating_sub(link.control.reserved()).min(BURST),
             _ => BURST,
         };
         if max == 0 {

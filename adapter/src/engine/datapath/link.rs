@@ -5,7 +5,7 @@ use super::{Datapath, Link, Visit, Vnic};
 use crate::engine::down::{self, Down};
 use crate::engine::drops::DropReason;
 use crate::engine::vif::{HostTag, VifState, VnicSlot};
-use ::link::{BURST, Nanos, RxBurst, SourceId};
+use ::link::{BURST, Nanos, OutFrame, RxBurst, SourceId};
 use vntag::{NivTag, Target};
 
 impl<T: NivTag> Datapath<T> {
@@ -23,8 +23,13 @@ impl<T: NivTag> Datapath<T> {
             let at = usize::from(place);
             bench.loaded[at] = bench.heads[at].load(|room| frame.data.copy_to(room)) as u8;
             octets += frame.len() as u64;
-            if let Err(reason) = route::<T>(bench, place, link, vnics) {
-                link.stats.drops[reason].add(1);
+            match route::<T>(bench, place, link, vnics) {
+                Ok(()) => {}
+                Err(DropReason::LinkControl) => {
+                    let rest = frame.data.skip(usize::from(bench.loaded[at]));
+                    punt(link, index, &OutFrame { head: bench.heads[at].bytes(), body: rest });
+                }
+                Err(reason) => link.stats.drops[reason].add(1),
             }
         }
         let mut touched = core::mem::take(&mut bench.touched);
@@ -39,6 +44,15 @@ impl<T: NivTag> Datapath<T> {
         drop(burst);
         queue.release(lent);
         Visit::Moved(lent)
+    }
+}
+
+/// Hands a control frame to control, or drops it.
+#[cold]
+fn punt(link: &Link, index: usize, frame: &OutFrame<'_>) {
+    match link.control.punt(index, frame) {
+        Ok(()) => link.stats.punted.add(1),
+        Err(reason) => link.stats.drops[reason].add(1),
     }
 }
 

@@ -7,13 +7,14 @@ mod deliver;
 mod host;
 mod link;
 
+use super::control::{Exchange, Punted};
 use super::stats::{LinkStats, Stats, VnicStats};
 use super::vif::{Lists, VifEntry, VifParams, VifState, VifTable, VnicSlot};
 use ::link::{BURST, Nanos, RxQueue, SourceId, Sources, TxQueue};
 use arrayvec::ArrayVec;
 use core::marker::PhantomData;
 use deliver::{Bench, Copied};
-use niv_node::mailbox::Mailbox;
+use niv_node::mailbox::{Mailbox, Sender};
 use niv_node::worker::{Turn, Worker};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -34,6 +35,9 @@ pub struct LinkSetup {
     pub rx: Vec<Box<dyn RxQueue>>,
     /// To the switch; one queue, since there is one worker.
     pub tx: Box<dyn TxQueue>,
+    /// Where control frames from the switch go; its lane is the index of the link. `None` on a link without
+    /// negotiation: they are dropped (`link_control`).
+    pub punt: Option<Sender<Punted>>,
 }
 
 /// A vNIC as the data path gets it.
@@ -82,6 +86,13 @@ pub enum Order {
         /// Its members.
         members: Option<Box<[VifId]>>,
     },
+    /// Sends frames of control as they are, in order, before anything else. What does not fit is dropped by name.
+    Send {
+        /// Index of the link.
+        link: usize,
+        /// The frames.
+        frames: Vec<Vec<u8>>,
+    },
 }
 
 struct Vnic {
@@ -108,6 +119,7 @@ struct Link {
     vifs: VifTable,
     lists: Lists,
     stats: Arc<LinkStats>,
+    control: Exchange,
     kick: bool,
 }
 
@@ -153,7 +165,8 @@ impl<T: NivTag> Datapath<T> {
                 from.push(From::Link(index));
             }
             let (vifs, lists) = (VifTable::default(), Lists::default());
-            tables.push(Link { tx: setup.tx, vifs, lists, stats: stats.add_link(), kick: false });
+            let (stats, control) = (stats.add_link(), Exchange::new(setup.punt));
+            tables.push(Link { tx: setup.tx, vifs, lists, stats, control, kick: false });
         }
         Self {
             sources,
@@ -178,7 +191,7 @@ impl<T: NivTag> Datapath<T> {
         self.sources.wake_all();
     }
 
-    /// Applies an order between two turns.
+    /// Applies an order between two turns; what it sends leaves at the beginning of the next one.
     pub fn apply(&mut self, order: Order) {
         match order {
             Order::AddVnic(slot, setup) => self.add_vnic(slot, setup),
@@ -213,6 +226,11 @@ impl<T: NivTag> Datapath<T> {
             Order::SetList { link, list, members } => {
                 if let Some(link) = self.links.get_mut(link) {
                     link.lists.set(list, members);
+                }
+            }
+            Order::Send { link, frames } => {
+                if let Some(link) = self.links.get_mut(link) {
+                    link.control.queue(frames);
                 }
             }
         }
@@ -267,6 +285,17 @@ impl<T: NivTag> Datapath<T> {
         visit
     }
 
+    /// Sends what control gave; says how many frames that were.
+    fn originate(&mut self, now: Nanos) -> usize {
+        let mut sent = 0;
+        for link in &mut self.links {
+            let (frames, kick) = link.control.originate(&mut *link.tx, &link.stats, now);
+            link.kick |= kick;
+            sent += frames;
+        }
+        sent
+    }
+
     /// Tells the peers and guests that got something in this turn.
     fn kick(&mut self) {
         for link in self.links.iter_mut().filter(|link| link.kick) {
@@ -296,6 +325,7 @@ impl<T: NivTag> Worker for Datapath<T> {
             self.mailbox = Some(mailbox);
         }
         self.sources.wake_due(now);
+        let originated = self.originate(now);
         let mut moved = 0;
         let mut order = core::mem::take(&mut self.order);
         let blocked = loop {
@@ -318,6 +348,7 @@ impl<T: NivTag> Worker for Datapath<T> {
         };
         self.order = order;
         self.kick();
+        let moved = moved + originated;
         let idle = moved == 0 && self.sources.polled() == blocked;
         let retry = (blocked > 0).then(|| now + FULL_LINK_RETRY);
         let next = if idle { retry.into_iter().chain(self.sources.deadline()).min() } else { None };

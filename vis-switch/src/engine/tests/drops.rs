@@ -101,6 +101,7 @@ fn every_reason_has_a_case() {
         TxPortDown,
         TxRingFull,
         TxUnsendable,
+        PuntFull,
     ];
     let refused = refused();
     let cases = || refused.iter().map(|(reason, ..)| *reason).chain(others);
@@ -199,7 +200,10 @@ fn frames_too_long_for_a_device() {
     let config = link::pair::Config { max_frame: 1514, ..link::pair::Config::default() };
     let (mut a, mut far_a, _a) = pair(64);
     let (mut b, _far_b, _b) = config.open().unwrap();
-    let near = vec![EnginePort { rx: a.rx, tx: a.tx.remove(0) }, EnginePort { rx: b.rx, tx: b.tx.remove(0) }];
+    let near = vec![
+        EnginePort { rx: a.rx, tx: a.tx.remove(0), punt: None },
+        EnginePort { rx: b.rx, tx: b.tx.remove(0), punt: None },
+    ];
     let mut engine =
         Engine::<Vntag>::new(near, published, Arc::new(MacTable::new(64, 1)), Options::default());
     let mut long = host_frame(BROADCAST, mac(1), None);

@@ -1,5 +1,6 @@
 //! The whole engine on in-memory ports: real frames in, real frames out, and the balance after every step.
 
+mod control;
 mod drops;
 mod flooding;
 mod learning;
@@ -134,7 +135,7 @@ impl Rig {
         let (mut near, mut far, mut cables) = (Vec::new(), Vec::new(), Vec::new());
         for _ in &plan.ports {
             let (mut a, b, cable) = pair(ring);
-            near.push(EnginePort { rx: a.rx, tx: a.tx.remove(0) });
+            near.push(EnginePort { rx: a.rx, tx: a.tx.remove(0), punt: None });
             far.push(b);
             cables.push(cable);
         }
