@@ -6,13 +6,14 @@ use crate::engine::{Datapath, LinkSetup, Order, Stats, VifState, VnicSetup};
 use crate::inventory::{Inventory, LinkEntry, VnicEntry};
 use crate::vhost::{self, FrontDoor, FrontendEvent};
 use anyhow::{Context, bail};
-use link::{Defaults, Device, Port, Role};
+use link::{Defaults, Device, Port, PortState, Role};
 use niv_node::api::{self, Daemon, Identity};
 use niv_node::command::{CommandError, CommandInfo, Table};
 use niv_node::mailbox::mailbox;
 use niv_node::metrics::{Kind, Metrics};
 use niv_node::output::Output;
 use niv_node::stop::Stop;
+use niv_node::supervise::Supervisor;
 use niv_node::worker::{self, Options};
 use std::sync::Arc;
 use vntag::{VlanTag, Vntag};
@@ -85,9 +86,12 @@ pub fn run(config: &AdapterConfig, stop: &Stop) -> anyhow::Result<()> {
         }
     }
 
-    let options = Options { cpu: config.node.cpu(0), ..Options::default() };
+    let mut supervisor = Supervisor::from_environment();
+    let pulse = supervisor.pulse("worker0").context("worker0")?;
+    let options = Options { cpu: config.node.cpu(0), pulse: Some(pulse), ..Options::default() };
     let worker = worker::spawn("worker0", datapath, options, stop.clone())?;
-    let adapter = Adapter { table: admin::table(), inventory: Arc::new(inventory) };
+    let inventory = Arc::new(inventory);
+    let adapter = Adapter { table: admin::table(), inventory: Arc::clone(&inventory) };
     let server = api::serve(&config.node.api, Arc::new(adapter))?;
     tracing::info!(
         name = config.node.name,
@@ -96,7 +100,7 @@ pub fn run(config: &AdapterConfig, stop: &Stop) -> anyhow::Result<()> {
         api = %config.node.api.display(),
         "ready"
     );
-    stop.wait();
+    supervisor.watch(stop, || inventory.status());
     drop((server, orders));
     worker.join().map_err(|_| anyhow::anyhow!("the worker panicked"))??;
     Ok(())
@@ -194,6 +198,14 @@ impl Daemon for Adapter {
 }
 
 impl Inventory {
+    /// One line for the service manager.
+    fn status(&self) -> String {
+        let up = |monitor: &Arc<dyn link::Monitor>| monitor.state() == PortState::Up;
+        let vnics = self.vnics.iter().filter(|vnic| up(&vnic.monitor)).count();
+        let links = self.links.iter().filter(|link| up(&link.monitor)).count();
+        format!("{vnics} of {} vNICs up, {links} of {} links up", self.vnics.len(), self.links.len())
+    }
+
     /// Everything that is counted, as OpenMetrics.
     fn metrics(&self, metrics: &mut Metrics) {
         type Of<T> = fn(&T) -> u64;
@@ -230,7 +242,7 @@ impl Inventory {
         let mut up = metrics.family("niv_port_up", Kind::Gauge, "1 where frames can pass");
         let links = self.links.iter().map(|link| (&link.name, &link.monitor));
         for (name, monitor) in links.chain(self.vnics.iter().map(|vnic| (&vnic.name, &vnic.monitor))) {
-            up.sample(&[("port", name)], u64::from(monitor.state() == link::PortState::Up));
+            up.sample(&[("port", name)], u64::from(monitor.state() == PortState::Up));
         }
         let mut device = metrics.family("niv_port_events", Kind::Counter, "What the device of a port counts");
         let links = self.links.iter().map(|link| (&link.name, &link.monitor));

@@ -15,6 +15,7 @@ use niv_node::mailbox::{Mailbox, mailbox};
 use niv_node::metrics::{Kind, Metrics};
 use niv_node::output::{Column, Grid, Output};
 use niv_node::stop::Stop;
+use niv_node::supervise::Supervisor;
 use niv_node::worker::{Options, Turn, Worker, spawn};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -151,7 +152,9 @@ fn run(args: &daemon::Args, stop: &Stop) -> anyhow::Result<()> {
         None => Node::without_file("toy0"),
     };
     let (control, mailbox) = mailbox(64)?;
-    let options = Options { cpu: node.cpu(0), ..Options::default() };
+    let mut supervisor = Supervisor::from_environment();
+    let pulse = Some(supervisor.pulse("worker0")?);
+    let options = Options { cpu: node.cpu(0), pulse, ..Options::default() };
     let worker = spawn("worker0", Idler { mailbox }, options, stop.clone())?;
 
     let startup = node.startup.clone();
@@ -164,7 +167,7 @@ fn run(args: &daemon::Args, stop: &Stop) -> anyhow::Result<()> {
     let daemon: Arc<dyn Daemon> = toy.clone();
     let server = api::serve(&toy.node.api, daemon)?;
     println!("ready");
-    stop.wait();
+    supervisor.watch(stop, String::new);
     drop((server, control));
     worker.join().map_err(|_| anyhow::anyhow!("the worker panicked"))??;
     Ok(())

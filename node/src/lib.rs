@@ -14,4 +14,5 @@ pub mod mailbox;
 pub mod metrics;
 pub mod output;
 pub mod stop;
+pub mod supervise;
 pub mod worker;

@@ -1,10 +1,11 @@
 //! Asking threads to end.
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// A request to end, shared by every thread that must hear of it: a flag to ask, and a descriptor that becomes
 /// and stays readable, so that a sleeper wakes.
@@ -46,6 +47,22 @@ impl Stop {
             // An error can only be an interruption by a signal, or a system without memory; then ask again.
             let _ = rustix::event::poll(&mut [PollFd::new(self, PollFlags::IN)], None);
         }
+    }
+
+    /// Sleeps until somebody asks, but no longer than `patience`; whether somebody did.
+    #[must_use]
+    pub fn wait_for(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        while !self.is_requested() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            // As above. A span that a timespec cannot hold is for ever.
+            let left = Timespec::try_from(left).ok();
+            let _ = rustix::event::poll(&mut [PollFd::new(self, PollFlags::IN)], left.as_ref());
+        }
+        true
     }
 }
 

@@ -227,7 +227,7 @@ fn a_cpu_that_does_not_exist_is_named() {
     let stop = Stop::new().expect("eventfd");
     stop.request();
     let mut sleeper = Sleeper::new(&stop, None);
-    let error =
-        run(&mut sleeper, &Options { cpu: Some(100_000), spin: LOOK }, &stop).expect_err("no such CPU");
+    let error = run(&mut sleeper, &Options { cpu: Some(100_000), spin: LOOK, ..Options::default() }, &stop)
+        .expect_err("no such CPU");
     assert!(error.to_string().contains("cpu 100000"), "{error}");
 }

@@ -7,6 +7,7 @@ use link::device::Role;
 use link::open::{Defaults, open_with};
 use niv_node::config::{ConfigError, File};
 use niv_node::stop::Stop;
+use niv_node::supervise::Supervisor;
 use niv_node::{api, clock, daemon, worker};
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,27 +48,25 @@ fn serve(file: Option<&Path>, stop: &Stop) -> anyhow::Result<()> {
         ports.push(opened.with_context(|| format!("[[port]] ethernet{}", port.id))?);
     }
     let seed = std::hash::RandomState::new().build_hasher().finish();
-    let (switch, mut engine) = assemble(&chassis, config, ports, seed, clock::monotonic)?;
-    let api = api::serve(&chassis.node.api, Arc::new(Admin::new(Arc::new(switch))))?;
+    let (switch, engine) = assemble(&chassis, config, ports, seed, clock::monotonic)?;
+    let switch = Arc::new(switch);
+    let api = api::serve(&chassis.node.api, Arc::new(Admin::new(Arc::clone(&switch))))?;
 
-    let options = worker::Options { cpu: chassis.node.cpu(0), ..worker::Options::default() };
-    let ending = stop.clone();
-    let thread = std::thread::Builder::new().name("worker0".to_owned()).spawn(move || {
-        let ended = worker::run(&mut engine, &options, &ending);
-        // Without its worker there is no switch.
-        ending.request();
-        ended
-    })?;
+    let mut supervisor = Supervisor::from_environment();
+    let pulse = supervisor.pulse("worker0").context("worker0")?;
+    let options =
+        worker::Options { cpu: chassis.node.cpu(0), pulse: Some(pulse), ..worker::Options::default() };
+    let thread = worker::spawn("worker0", engine, options, stop.clone())?;
     tracing::info!(
         name = chassis.node.name,
         ports = chassis.ports.len(),
         api = %chassis.node.api.display(),
         "switching"
     );
-    stop.wait();
+    supervisor.watch(stop, || switch.status());
     drop(api);
     match thread.join() {
-        Ok(ended) => ended.context("worker0"),
+        Ok(ended) => ended.map(drop).context("worker0"),
         Err(_) => bail!("worker0 ended by a mistake in the program"),
     }
 }

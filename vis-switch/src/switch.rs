@@ -169,6 +169,13 @@ impl Switch {
         known
     }
 
+    /// One line for the service manager.
+    #[must_use]
+    pub fn status(&self) -> String {
+        let up = self.ports.iter().filter(|port| port.monitor.state() == PortState::Up).count();
+        format!("{up} of {} ports up", self.ports.len())
+    }
+
     /// The port with this name and its index.
     #[must_use]
     pub fn port(&self, id: EthernetId) -> Option<(usize, &SwitchPort)> {

@@ -5,6 +5,7 @@ use super::watch::{Look, Watch};
 use super::{Turn, Worker};
 use crate::clock;
 use crate::stop::Stop;
+use crate::supervise::Pulse;
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 use std::io;
 use std::num::NonZeroU64;
@@ -53,18 +54,20 @@ impl Barren {
 }
 
 /// How a worker's thread behaves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The CPU to stay on.
     pub cpu: Option<usize>,
     /// How long to look for events before sleeping, in nanoseconds, while a moving average says that this pays.
     /// 0: sleep at once.
     pub spin: u64,
+    /// By which the loop shows that it goes round.
+    pub pulse: Option<Pulse>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cpu: None, spin: 20_000 }
+        Self { cpu: None, spin: 20_000, pulse: None }
     }
 }
 
@@ -80,7 +83,7 @@ pub fn run<W: Worker + ?Sized>(worker: &mut W, options: &Options, stop: &Stop) -
     let _ = set_current_timer_slack(Some(TIMER_SLACK));
 
     let _ = worker.events_changed();
-    let mut watch = Watch::new(worker, stop)?;
+    let mut watch = Watch::new(worker, stop, options.pulse.as_ref())?;
     let mut spin = Spin::new(options.spin);
     let mut barren = Barren::default();
     let mut moved = false;
@@ -90,7 +93,7 @@ pub fn run<W: Worker + ?Sized>(worker: &mut W, options: &Options, stop: &Stop) -
         let turn = worker.turn(now);
         moved |= turn.moved > 0;
         if worker.events_changed() {
-            watch = Watch::new(worker, stop)?;
+            watch = Watch::new(worker, stop, options.pulse.as_ref())?;
         }
         now = clock::monotonic();
         let look = if turn.idle {
@@ -153,7 +156,8 @@ fn pin(cpu: usize) -> io::Result<()> {
     sched_setaffinity(None, &set).map_err(|error| refused(format!("this process cannot run there: {error}")))
 }
 
-/// Runs the worker on a thread of its own and gives it back when it was stopped.
+/// Runs the worker on a thread of its own and gives it back when it was stopped. A loop that ends by itself requests
+/// the stop: without its worker a daemon only looks alive.
 ///
 /// # Errors
 /// No thread can be started. What [`run`] refuses is the thread's result.
@@ -163,9 +167,11 @@ pub fn spawn<W: Worker + Send + 'static>(
     options: Options,
     stop: Stop,
 ) -> io::Result<JoinHandle<io::Result<W>>> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(move || run(&mut worker, &options, &stop).map(|()| worker))
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let ended = run(&mut worker, &options, &stop);
+        stop.request();
+        ended.map(|()| worker)
+    })
 }
 
 #[cfg(test)]

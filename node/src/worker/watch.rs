@@ -2,6 +2,7 @@
 
 use super::Worker;
 use crate::stop::Stop;
+use crate::supervise::Pulse;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
@@ -12,8 +13,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 /// Events taken from the kernel at once. More stay readable and come with the next look.
 const AT_ONCE: usize = 64;
 
-/// The epoll data of the request to stop; the others index [`Watch::tokens`].
+/// The epoll data of the request to stop; the others but [`PULSE`] index [`Watch::tokens`].
 const STOP: u64 = u64::MAX;
+
+/// The epoll data of the thread's pulse.
+const PULSE: u64 = u64::MAX - 1;
 
 /// One generation of watched descriptors.
 ///
@@ -25,6 +29,7 @@ pub(super) struct Watch {
     epoll: OwnedFd,
     /// Sorted by descriptor; an event's data says which part of it is meant.
     tokens: Vec<u64>,
+    pulse: Option<Pulse>,
 }
 
 /// What a look found.
@@ -39,10 +44,17 @@ pub(super) enum Look {
 }
 
 impl Watch {
-    /// Watches what the worker asks for, and the request to stop.
-    pub(super) fn new<W: Worker + ?Sized>(worker: &W, stop: &Stop) -> io::Result<Self> {
+    /// Watches what the worker asks for, the request to stop and the thread's pulse.
+    pub(super) fn new<W: Worker + ?Sized>(
+        worker: &W,
+        stop: &Stop,
+        pulse: Option<&Pulse>,
+    ) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, stop, EventData::new_u64(STOP), EventFlags::IN)?;
+        if let Some(pulse) = pulse {
+            epoll::add(&epoll, pulse, EventData::new_u64(PULSE), EventFlags::IN)?;
+        }
         let mut events = worker.events();
         events.sort_by_key(|(descriptor, _)| descriptor.as_raw_fd());
         let mut first = 0u32;
@@ -56,7 +68,11 @@ impl Watch {
             }
             first += count;
         }
-        Ok(Self { epoll, tokens: events.into_iter().map(|(_, token)| token).collect() })
+        Ok(Self {
+            epoll,
+            tokens: events.into_iter().map(|(_, token)| token).collect(),
+            pulse: pulse.cloned(),
+        })
     }
 
     /// Hands what is ready to the worker; waits for it up to `timeout` nanoseconds, or for ever.
@@ -77,6 +93,11 @@ impl Watch {
             let data = event.data.u64();
             if data == STOP {
                 return Ok(Look::Stop);
+            }
+            // No event of the worker's: it goes on as if nothing had been ready.
+            if data == PULSE {
+                self.pulse.iter().for_each(Pulse::answer);
+                continue;
             }
             let (first, count) = ((data >> 32) as usize, (data & u64::from(u32::MAX)) as usize);
             for token in self.tokens.iter().skip(first).take(count) {

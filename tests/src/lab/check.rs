@@ -65,7 +65,7 @@ struct Outcome {
 pub(crate) fn run() -> Result<bool> {
     paths::enter()?;
     say::heading("Everything that proves the project");
-    packages::ensure(&[packages::GUESTS, packages::CAPTURE, packages::PEERS])?;
+    packages::ensure(&[packages::GUESTS, packages::CAPTURE, packages::PEERS, packages::SYSTEM])?;
     let mut outcomes = Vec::new();
     {
         let _lock = cleanup::take()?;

@@ -35,6 +35,9 @@ pub(crate) const CAPTURE: &[Need] = &[need("tshark", "tshark")];
 /// For foreign peers in the tests.
 pub(crate) const PEERS: &[Need] = &[need("dpdk-testpmd", "dpdk-dev"), need("tcpdump", "tcpdump")];
 
+/// For what is written for the system around the daemons.
+pub(crate) const SYSTEM: &[Need] = &[need("systemd-analyze", "systemd")];
+
 /// For comparisons.
 pub(crate) const COMPARED: &[Need] = &[
     need("dpdk-testpmd", "dpdk-dev"),

@@ -15,4 +15,5 @@ mod keys;
 mod net;
 mod place;
 mod strangers;
+mod systemd;
 mod testpmd;
