@@ -5,7 +5,7 @@ mod interface;
 mod metrics;
 
 use crate::config::commands::{Candidate, Selected, commands};
-use crate::config::running::RunningConfig;
+use crate::config::running::{ProfileName, RunningConfig};
 use crate::config::text;
 use crate::switch::Switch;
 use niv_node::api::{Daemon, Identity};
@@ -27,6 +27,12 @@ pub fn configure(config: RunningConfig, lines: &str) -> Result<RunningConfig, Co
         fn selected(&mut self) -> &mut Option<Selected> {
             &mut self.1
         }
+        fn asked(&self, _: u32) -> Option<ProfileName> {
+            None
+        }
+        fn asking(&self, _: &ProfileName) -> Vec<u32> {
+            Vec::new()
+        }
     }
     let mut draft = Draft(config, None);
     Table::new(commands(), WORDS).configure(&mut draft, lines)?;
@@ -47,6 +53,14 @@ impl Candidate for Session {
 
     fn selected(&mut self) -> &mut Option<Selected> {
         &mut self.selected
+    }
+
+    fn asked(&self, _: u32) -> Option<ProfileName> {
+        None
+    }
+
+    fn asking(&self, _: &ProfileName) -> Vec<u32> {
+        Vec::new()
     }
 }
 

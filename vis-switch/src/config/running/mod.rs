@@ -14,6 +14,7 @@ pub use profile::{Description, PortProfile, ProfileFault, ProfileName, UplinkFai
 pub use switchport::{Switchport, SwitchportLines};
 
 use super::chassis::NEGOTIATION_WORKS;
+use super::text::spans;
 use std::collections::{BTreeMap, BTreeSet};
 use vntag::{ListId, VifId};
 
@@ -21,6 +22,10 @@ use vntag::{ListId, VifId};
 pub const MOST_VETHERNETS: usize = 16_384;
 /// Port profiles that may be configured.
 pub const MOST_PROFILES: usize = 2_048;
+
+/// Characters that the members of a static list may take when written as spans: with the words before them they fit
+/// in one line of configuration.
+const MOST_MEMBERS_TEXT: usize = 960;
 
 /// Everything that is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,9 +257,9 @@ impl RunningConfig {
         let users: BTreeSet<u32> = typed.map(|(number, _)| *number).chain(asking.copied()).collect();
         if !users.is_empty() {
             let first: Vec<String> = users.iter().take(5).map(|number| format!("Veth{number}")).collect();
-            let more = if users.len() > first.len() { ", ..." } else { "" };
+            let more = if users.len() > first.len() { ", ..." } else { "." };
             return rule(format!(
-                "port-profile {name} is in use by {} interface{}: {}{more}.",
+                "port-profile {name} is in use by {} interface{}: {}{more}",
                 users.len(),
                 if users.len() == 1 { "" } else { "s" },
                 first.join(", ")
@@ -376,6 +381,9 @@ impl RunningConfig {
         };
         members.sort_unstable();
         members.dedup();
+        if spans(members.iter().copied()).len() > MOST_MEMBERS_TEXT {
+            return rule("These members have too many gaps: written as 5-7,9 they do not fit in one line.");
+        }
         let twin = ethernet.lists.iter().find(|(other, same)| **other != list && **same == members);
         if let Some((twin, _)) = twin {
             return rule(format!(

@@ -1,0 +1,109 @@
+//! Lines about the whole switch, and those that select.
+
+use super::{
+    CONFIG_ETH, CONFIG_PROFILE, CONFIG_VETH, Candidate, Done, Selected, broken, port, profile_name, value,
+};
+use crate::config::running::{Rule, RunningConfig};
+use niv_node::command::{Args, CONFIG, Command, Reply};
+
+pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
+    vec![
+        Command::new(
+            CONFIG,
+            "interface vethernet <numbers:range 1-1048575>",
+            "Virtual interface, or several",
+            vethernet,
+        )
+        .no("interface vethernet <numbers:range 1-1048575>"),
+        Command::new(CONFIG, "interface ethernet <port:port>", "Physical port", ethernet),
+        Command::new(
+            CONFIG,
+            "port-profile [type vethernet] <name:word>",
+            "Settings for many virtual interfaces (adapters can ask for names of up to 39 characters)",
+            port_profile,
+        )
+        .no("port-profile [type vethernet] <name:word>"),
+        Command::new(
+            CONFIG,
+            "vethernet auto-create",
+            "A vNIC without a vEthernet gets a new one (default)",
+            auto_create,
+        )
+        .no("vethernet auto-create"),
+        Command::new(
+            CONFIG,
+            "vethernet hold <seconds:1-86400>",
+            "How long VIFs and learned addresses of a lost adapter are kept (default 60)",
+            hold,
+        )
+        .no("vethernet hold [<seconds:1-86400>]"),
+        Command::new(
+            CONFIG,
+            "carrier-delay <seconds:0-60>",
+            "How long a lost link changes no carrier (default 3)",
+            carrier_delay,
+        )
+        .no("carrier-delay [<seconds:0-60>]"),
+        Command::new(CONFIG, "install feature-set virtualization", "Accepted; always installed", accepted),
+        Command::new(CONFIG, "feature-set virtualization", "Accepted; always on", accepted),
+        Command::new(CONFIG, "feature vmfex", "Accepted; always on", accepted),
+    ]
+}
+
+/// What a Nexus needs to be told and this switch does not.
+fn accepted<C>(_: &mut C, _: &Args) -> Done {
+    Ok(Reply::Done)
+}
+
+fn vethernet<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let numbers = args.each("numbers").filter_map(|number| u32::try_from(number).ok());
+    let config = context.config();
+    let mut all = Vec::new();
+    for number in numbers {
+        if args.negated() { config.remove_vethernet(number) } else { config.make_vethernet(number) }
+            .map_err(|rule| args.refuse("numbers", rule.to_string()))?;
+        all.push(number);
+    }
+    if args.negated() {
+        return Ok(Reply::Done);
+    }
+    *context.selected() = Some(Selected::Vethernets(all));
+    Ok(Reply::Enter(CONFIG_VETH))
+}
+
+fn ethernet<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let id = port(args)?;
+    context.config().ethernet(id).map_err(|rule| args.refuse("port", rule.to_string()))?;
+    *context.selected() = Some(Selected::Ethernet(id));
+    Ok(Reply::Enter(CONFIG_ETH))
+}
+
+fn port_profile<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let name = profile_name(args)?;
+    let refuse = |rule: Rule| args.refuse("name", rule.to_string());
+    if args.negated() {
+        let asking = context.asking(&name);
+        context.config().remove_port_profile(&name, &asking).map_err(refuse)?;
+        return Ok(Reply::Done);
+    }
+    context.config().make_port_profile(&name).map_err(refuse)?;
+    *context.selected() = Some(Selected::PortProfile(name));
+    Ok(Reply::Enter(CONFIG_PROFILE))
+}
+
+fn auto_create<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    context.config().set_auto_create(!args.negated());
+    Ok(Reply::Done)
+}
+
+fn hold<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let seconds = value(args, "seconds").unwrap_or(RunningConfig::HOLD);
+    context.config().set_hold(seconds).map_err(broken)?;
+    Ok(Reply::Done)
+}
+
+fn carrier_delay<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let seconds = value(args, "seconds").unwrap_or(RunningConfig::CARRIER_DELAY);
+    context.config().set_carrier_delay(seconds).map_err(broken)?;
+    Ok(Reply::Done)
+}

@@ -1,0 +1,162 @@
+//! The configuration lines.
+//!
+//! They run against a [`Candidate`], which becomes the running configuration when every line of a text
+//! was accepted. Each line is about what was selected before: one port, one profile, or any number of vEths
+//! (`interface vethernet 1-10, 15`), for which it is done one by one.
+
+mod ethernet;
+mod global;
+mod profile;
+mod switchport;
+mod vethernet;
+
+use super::running::{Description, EthernetId, ProfileName, Rule, RunningConfig, UplinkFail};
+use niv_node::command::{Args, Command, Mode, Refusal, Reply};
+
+/// `interface vethernet N`
+pub const CONFIG_VETH: Mode = Mode("config-if-veth");
+/// `interface ethernet S/P`
+pub const CONFIG_ETH: Mode = Mode("config-if");
+/// `port-profile NAME`
+pub const CONFIG_PROFILE: Mode = Mode("config-port-prof");
+
+/// What lines are about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selected {
+    /// vEths.
+    Vethernets(Vec<u32>),
+    /// A physical port.
+    Ethernet(EthernetId),
+    /// A port profile.
+    PortProfile(ProfileName),
+}
+
+/// Something whose configuration can be changed by lines.
+pub trait Candidate {
+    /// The configuration as it is so far.
+    fn config(&mut self) -> &mut RunningConfig;
+    /// What lines are about.
+    fn selected(&mut self) -> &mut Option<Selected>;
+    /// The port profile that an adapter asks for on behalf of this vEth, whatever is typed on the interface.
+    fn asked(&self, number: u32) -> Option<ProfileName>;
+    /// The vEths for which [`asked`](Self::asked) is this profile.
+    fn asking(&self, profile: &ProfileName) -> Vec<u32>;
+}
+
+type Done = Result<Reply, Refusal>;
+
+/// The configuration commands, for the table of any context that has a candidate.
+#[must_use]
+pub fn commands<C: Candidate>() -> Vec<Command<C>> {
+    let mut all = global::commands();
+    all.extend(vethernet::commands());
+    all.extend(profile::commands());
+    all.extend(ethernet::commands());
+    for mode in [CONFIG_VETH, CONFIG_PROFILE, CONFIG_ETH] {
+        all.extend(switchport::commands(mode));
+        all.push(
+            Command::new(mode, "description <text:line>", "A text for people", describe)
+                .no("description [<text:line>]"),
+        );
+    }
+    for mode in [CONFIG_VETH, CONFIG_PROFILE] {
+        all.push(
+            Command::new(
+                mode,
+                "uplink-fail-action {warning|link-down}",
+                "What happens when the last uplink of the VLAN fails",
+                uplink_fail,
+            )
+            .no("uplink-fail-action [{warning|link-down}]"),
+        );
+    }
+    all
+}
+
+fn broken(rule: Rule) -> Refusal {
+    Refusal::new(String::from(rule))
+}
+
+/// A number that the line has and that its syntax keeps in the range of `T`. For `no`, whatever is there after it, the
+/// setting goes.
+fn value<T: TryFrom<u64>>(args: &Args, name: &str) -> Option<T> {
+    if args.negated() { None } else { number(args, name) }
+}
+
+fn number<T: TryFrom<u64>>(args: &Args, name: &str) -> Option<T> {
+    args.get_number(name).and_then(|number| T::try_from(number).ok())
+}
+
+fn port(args: &Args) -> Result<EthernetId, Refusal> {
+    let text = args.text("port");
+    EthernetId::parse(text)
+        .ok_or_else(|| args.refuse("port", format!("{text} names no port; write slot/port.")))
+}
+
+fn profile_name(args: &Args) -> Result<ProfileName, Refusal> {
+    ProfileName::new(args.text("name")).ok_or_else(|| {
+        let most = ProfileName::MAX;
+        args.refuse(
+            "name",
+            format!(
+                "The name of a port-profile has 1 to {most} printing ASCII characters; blank, ? and | are none of them."
+            ),
+        )
+    })
+}
+
+fn selected<C: Candidate>(context: &mut C) -> Result<Selected, Refusal> {
+    context.selected().clone().ok_or_else(|| Refusal::new("Nothing is selected."))
+}
+
+/// The vEths that lines of their mode are about.
+fn vethernets<C: Candidate>(context: &mut C) -> Result<Vec<u32>, Refusal> {
+    match selected(context)? {
+        Selected::Vethernets(numbers) => Ok(numbers),
+        _ => Err(Refusal::new("No vEthernet is selected.")),
+    }
+}
+
+fn describe<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let text = if args.negated() {
+        None
+    } else {
+        let text = Description::new(args.text("text")).ok_or_else(|| {
+            let most = Description::MAX;
+            args.refuse(
+                "text",
+                format!("A description has at most {most} characters, none of them a control character."),
+            )
+        })?;
+        Some(text)
+    };
+    let selected = selected(context)?;
+    let config = context.config();
+    match selected {
+        Selected::Vethernets(numbers) => {
+            for number in numbers {
+                config.vethernet_mut(number).map_err(broken)?.description = text.clone();
+            }
+        }
+        Selected::PortProfile(name) => config.port_profile_mut(&name).map_err(broken)?.description = text,
+        Selected::Ethernet(id) => config.describe_ethernet(id, text).map_err(broken)?,
+    }
+    Ok(Reply::Done)
+}
+
+fn uplink_fail<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let action = if args.has("link-down") { UplinkFail::LinkDown } else { UplinkFail::Warning };
+    let action = (!args.negated()).then_some(action);
+    let selected = selected(context)?;
+    let config = context.config();
+    match selected {
+        Selected::Vethernets(numbers) => {
+            for number in numbers {
+                config.vethernet_mut(number).map_err(broken)?.uplink_fail = action;
+            }
+        }
+        Selected::PortProfile(name) => config.port_profile_mut(&name).map_err(broken)?.uplink_fail = action,
+        Selected::Ethernet(_) => return Err(Refusal::new("A physical port has no uplink.")),
+    }
+    Ok(Reply::Done)
+}

@@ -1,0 +1,153 @@
+//! VLANs and MTU of interfaces and profiles. On a vEth and a profile, `no` takes away what was typed; on a port it
+//! restores the default.
+
+use super::{CONFIG_ETH, Candidate, Done, Selected, broken, selected, value};
+use crate::config::running::{PortMode, RunningConfig, Switchport, SwitchportLines};
+use crate::engine::vlan::{VlanMode, VlanSet};
+use niv_node::command::{Args, Command, Mode, Refusal, Reply};
+
+pub(super) fn commands<C: Candidate>(of: Mode) -> Vec<Command<C>> {
+    let mode = if of == CONFIG_ETH {
+        Command::new(of, "switchport mode {access|trunk|vntag}", "Access, trunk or NIV link", port_mode)
+            .no("switchport mode [{access|trunk|vntag}]")
+    } else {
+        Command::new(of, "switchport mode {access|trunk}", "Access or trunk", mode)
+            .no("switchport mode [{access|trunk}]")
+    };
+    vec![
+        mode,
+        Command::new(of, "switchport access vlan <vlan:1-4094>", "VLAN in access mode", access)
+            .no("switchport access vlan [<vlan:1-4094>]"),
+        Command::new(
+            of,
+            "switchport trunk native vlan <vlan:1-4094>",
+            "VLAN of untagged frames in trunk mode",
+            native,
+        )
+        .no("switchport trunk native vlan [<vlan:1-4094>]"),
+        Command::new(
+            of,
+            "switchport trunk allowed vlan {all|none|[{add|remove|except}] <vlans:range 1-4094>}",
+            "VLANs that pass in trunk mode",
+            allowed,
+        )
+        .no("switchport trunk allowed vlan [<vlans:range 1-4094>]"),
+        Command::new(of, "mtu <octets:576-9216>", "Octets of payload in a frame", mtu)
+            .no("mtu [<octets:576-9216>]"),
+    ]
+}
+
+/// Changes the lines of every vEth that is selected, or of the profile.
+fn each(
+    config: &mut RunningConfig,
+    selected: Selected,
+    mut change: impl FnMut(&mut SwitchportLines),
+) -> Result<(), Refusal> {
+    match selected {
+        Selected::Vethernets(numbers) => {
+            for number in numbers {
+                change(&mut config.vethernet_mut(number).map_err(broken)?.switchport);
+            }
+        }
+        Selected::PortProfile(name) => {
+            change(&mut config.port_profile_mut(&name).map_err(broken)?.switchport);
+        }
+        Selected::Ethernet(_) => return Err(Refusal::new("No vEthernet and no port-profile is selected.")),
+    }
+    Ok(())
+}
+
+fn wanted(args: &Args) -> VlanMode {
+    if args.has("trunk") && !args.negated() { VlanMode::Trunk } else { VlanMode::Access }
+}
+
+fn mode<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let selected = selected(context)?;
+    let mode = (!args.negated()).then(|| wanted(args));
+    each(context.config(), selected, |lines| lines.mode = mode)?;
+    Ok(Reply::Done)
+}
+
+fn port_mode<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let Selected::Ethernet(id) = selected(context)? else {
+        return Err(Refusal::new("No physical port is selected."));
+    };
+    let config = context.config();
+    if args.has("vntag") && !args.negated() {
+        config.set_port_mode(id, PortMode::Vntag).map_err(broken)?;
+    } else {
+        config.set_port_mode(id, PortMode::Plain).map_err(broken)?;
+        config.ethernet_switchport(id).map_err(broken)?.mode = wanted(args);
+    }
+    Ok(Reply::Done)
+}
+
+fn access<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    set(context, value(args, "vlan"), |lines| &mut lines.access, |port| &mut port.access)
+}
+
+fn native<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    set(context, value(args, "vlan"), |lines| &mut lines.native, |port| &mut port.native)
+}
+
+fn mtu<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    set(context, value(args, "octets"), |lines| &mut lines.mtu, |port| &mut port.mtu)
+}
+
+/// Sets one number: what was typed on vEths and profiles, what is in force on a port.
+fn set<C: Candidate>(
+    context: &mut C,
+    value: Option<u16>,
+    typed: fn(&mut SwitchportLines) -> &mut Option<u16>,
+    in_force: fn(&mut Switchport) -> &mut u16,
+) -> Done {
+    match selected(context)? {
+        Selected::Ethernet(id) => {
+            let value = value.unwrap_or(*in_force(&mut Switchport::default()));
+            *in_force(context.config().ethernet_switchport(id).map_err(broken)?) = value;
+        }
+        selected => each(context.config(), selected, |lines| *typed(lines) = value)?,
+    }
+    Ok(Reply::Done)
+}
+
+fn allowed<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    match selected(context)? {
+        Selected::Ethernet(id) => {
+            let allowed = &mut context.config().ethernet_switchport(id).map_err(broken)?.allowed;
+            *allowed = if args.negated() { VlanSet::all() } else { vlans(args, allowed) };
+        }
+        selected if args.negated() => each(context.config(), selected, |lines| lines.allowed = None)?,
+        Selected::PortProfile(name) => {
+            let lines = &mut context.config().port_profile_mut(&name).map_err(broken)?.switchport;
+            let before = lines.over(Switchport::default()).allowed;
+            lines.allowed = Some(Box::new(vlans(args, &before)));
+        }
+        Selected::Vethernets(numbers) => {
+            for number in numbers {
+                // `add` and `remove` begin with what is in force, so that they open nothing that the profile closes.
+                let asked = context.asked(number);
+                let before = context.config().effective(number, asked.as_ref()).switchport.allowed;
+                let lines = &mut context.config().vethernet_mut(number).map_err(broken)?.switchport;
+                lines.allowed = Some(Box::new(vlans(args, &before)));
+            }
+        }
+    }
+    Ok(Reply::Done)
+}
+
+/// The set that `switchport trunk allowed vlan ...` makes of the one before.
+fn vlans(args: &Args, before: &VlanSet) -> VlanSet {
+    let mut set = if args.has("add") || args.has("remove") {
+        before.clone()
+    } else if args.has("all") || args.has("except") {
+        VlanSet::all()
+    } else {
+        VlanSet::EMPTY
+    };
+    let take = args.has("remove") || args.has("except");
+    for vlan in args.each("vlans").filter_map(|vlan| u16::try_from(vlan).ok()) {
+        if take { set.remove(vlan) } else { set.insert(vlan) }
+    }
+    set
+}

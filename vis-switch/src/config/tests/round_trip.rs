@@ -1,0 +1,207 @@
+//! Whatever is configured can be shown as lines, and the lines make the same again.
+
+use super::*;
+use crate::config::running::{Binding, Description, PortProfile, SwitchportLines, UplinkFail};
+use crate::config::text::running_config;
+use crate::engine::vlan::VlanSet;
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use vntag::ListId;
+use vntag::ethernet::Mac;
+
+/// A change of a configuration, which may be refused.
+#[derive(Clone, Debug)]
+enum Change {
+    Global { auto_create: bool, carrier_delay: u8, hold: u32 },
+    Profile(ProfileName, PortProfile),
+    NoProfile(ProfileName),
+    Vethernet(u32, Box<Lines>),
+    NoVethernet(u32),
+    Bind(u32, Option<Binding>),
+    Mode(EthernetId, PortMode),
+    Ethernet(EthernetId, Box<Switchport>, Option<Description>),
+    List(EthernetId, u16, Option<Vec<u16>>),
+}
+
+/// What is typed on a vEth.
+#[derive(Clone, Debug)]
+struct Lines {
+    switchport: SwitchportLines,
+    shutdown: bool,
+    profile: Option<ProfileName>,
+    uplink_fail: Option<UplinkFail>,
+    description: Option<Description>,
+}
+
+impl Change {
+    fn apply(self, config: &mut RunningConfig) {
+        // A refusal is as good as a change: the configuration must be whole after either.
+        let _ = match self {
+            Self::Global { auto_create, carrier_delay, hold } => {
+                config.set_auto_create(auto_create);
+                config.set_carrier_delay(carrier_delay).and(config.set_hold(hold))
+            }
+            Self::Profile(name, profile) => config.make_port_profile(&name).map(|made| *made = profile),
+            Self::NoProfile(name) => config.remove_port_profile(&name, &[]),
+            Self::Vethernet(number, lines) => {
+                let made = config.make_vethernet(number).and_then(|()| config.vethernet_mut(number));
+                made.map(|vethernet| {
+                    vethernet.switchport = lines.switchport;
+                    vethernet.shutdown = lines.shutdown;
+                    vethernet.profile = lines.profile;
+                    vethernet.uplink_fail = lines.uplink_fail;
+                    vethernet.description = lines.description;
+                })
+            }
+            Self::NoVethernet(number) => config.remove_vethernet(number),
+            Self::Bind(number, binding) => config.bind(number, binding),
+            Self::Mode(id, mode) => config.set_port_mode(id, mode),
+            Self::Ethernet(id, switchport, text) => {
+                let plain = config.ethernet(id).is_ok_and(|port| port.mode == PortMode::Plain);
+                let mode = if plain { switchport.mode } else { VlanMode::Access };
+                config
+                    .describe_ethernet(id, text)
+                    .and_then(|()| config.ethernet_switchport(id))
+                    .map(|port| *port = Switchport { mode, ..*switchport })
+            }
+            Self::List(id, list, members) => config.set_list(id, ListId::new(list).unwrap(), members),
+        };
+    }
+}
+
+fn vlan() -> impl Strategy<Value = u16> {
+    1..=4094u16
+}
+
+/// Few VLANs, many of them, or every other one, which takes many lines.
+fn vlans() -> impl Strategy<Value = VlanSet> {
+    let except = |out: Vec<u16>| {
+        let mut set = VlanSet::all();
+        out.iter().for_each(|vlan| set.remove(*vlan));
+        set
+    };
+    prop_oneof![
+        vec(vlan(), 0..8).prop_map(|vlans| vlans.into_iter().collect()),
+        vec(vlan(), 0..200).prop_map(except),
+        Just((1..=4094).step_by(2).collect()),
+    ]
+}
+
+fn vlan_mode() -> impl Strategy<Value = VlanMode> {
+    prop_oneof![Just(VlanMode::Access), Just(VlanMode::Trunk)]
+}
+
+fn switchport_lines() -> impl Strategy<Value = SwitchportLines> {
+    (of(vlan_mode()), of(vlan()), of(vlan()), of(vlans()), of(576..=9216u16)).prop_map(
+        |(mode, access, native, allowed, mtu)| SwitchportLines {
+            mode,
+            access,
+            native,
+            allowed: allowed.map(Box::new),
+            mtu,
+        },
+    )
+}
+
+fn profile_name() -> impl Strategy<Value = ProfileName> {
+    prop_oneof![
+        prop_oneof![Just("default"), Just("web"), Just("type"), Just("t"), Just("!"), Just("vethernet")]
+            .prop_map(name),
+        "[!->@-{}~]{1,80}".prop_map(|text| name(&text)),
+    ]
+}
+
+/// Anything that a line can say; at its end a question mark would be one.
+fn description() -> impl Strategy<Value = Description> {
+    "[ -~\u{e4}\u{20ac}]{0,253}[!->@-~]".prop_map(|text| Description::new(&text).unwrap())
+}
+
+fn uplink_fail() -> impl Strategy<Value = UplinkFail> {
+    prop_oneof![Just(UplinkFail::Warning), Just(UplinkFail::LinkDown)]
+}
+
+fn profile() -> impl Strategy<Value = PortProfile> {
+    (any::<bool>(), of(1..=16_384u32), switchport_lines(), of(uplink_fail()), of(description())).prop_map(
+        |(enabled, max_ports, switchport, uplink_fail, description)| PortProfile {
+            enabled,
+            max_ports,
+            switchport,
+            uplink_fail,
+            description,
+        },
+    )
+}
+
+fn lines() -> impl Strategy<Value = Lines> {
+    (switchport_lines(), any::<bool>(), of(profile_name()), of(uplink_fail()), of(description())).prop_map(
+        |(switchport, shutdown, profile, uplink_fail, description)| Lines {
+            switchport,
+            shutdown,
+            profile,
+            uplink_fail,
+            description,
+        },
+    )
+}
+
+fn port() -> impl Strategy<Value = EthernetId> {
+    (1..=5u16).prop_map(|port| EthernetId { slot: 1, port })
+}
+
+/// Few, so that changes meet.
+fn veth() -> impl Strategy<Value = u32> {
+    prop_oneof![1..=6u32, Just(1_048_575)]
+}
+
+fn binding() -> impl Strategy<Value = Binding> {
+    prop_oneof![
+        (port(), prop_oneof![0..8u16, any::<u16>()])
+            .prop_map(|(port, channel)| Binding::Channel { port, channel }),
+        (0..8u8).prop_map(|last| Binding::Mac(Mac([0x52, 0x54, 0, 0, 0, last]))),
+        any::<[u8; 6]>().prop_map(|octets| Binding::Mac(Mac(octets))),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (any::<bool>(), 0..=61u8, prop_oneof![0..=61u32, Just(86_400)]).prop_map(
+            |(auto_create, carrier_delay, hold)| Change::Global { auto_create, carrier_delay, hold }
+        ),
+        (profile_name(), profile()).prop_map(|(name, profile)| Change::Profile(name, profile)),
+        profile_name().prop_map(Change::NoProfile),
+        (veth(), lines()).prop_map(|(number, lines)| Change::Vethernet(number, Box::new(lines))),
+        veth().prop_map(Change::NoVethernet),
+        (veth(), of(binding())).prop_map(|(number, binding)| Change::Bind(number, binding)),
+        (port(), prop_oneof![Just(PortMode::Plain), Just(PortMode::Vntag)])
+            .prop_map(|(id, mode)| Change::Mode(id, mode)),
+        (port(), switchport_lines(), of(description())).prop_map(|(id, lines, text)| Change::Ethernet(
+            id,
+            Box::new(lines.over(Switchport::default())),
+            text
+        )),
+        (port(), 1..6u16, of(vec(1..=4094u16, 0..300)))
+            .prop_map(|(id, list, members)| Change::List(id, list, members)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_shown_makes_the_same_again(changes in vec(change(), 0..40)) {
+        let mut config = initial();
+        changes.into_iter().for_each(|change| change.apply(&mut config));
+        let text = running_config(&config);
+        let again = configure(&initial(), &text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        prop_assert_eq!(&again, &config, "{}", text);
+        prop_assert_eq!(running_config(&again), text.as_str());
+        // It may be given to the running one, too.
+        prop_assert_eq!(configure(&config, &text), Ok(config.clone()));
+
+        // What is bound is known from both sides.
+        for (number, vethernet) in config.vethernets() {
+            if let Some(binding) = vethernet.binding() {
+                prop_assert_eq!(config.bound_to(binding), Some(*number));
+            }
+        }
+    }
+}
