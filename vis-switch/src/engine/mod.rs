@@ -33,6 +33,7 @@
 
 mod address;
 mod admit;
+pub mod classes;
 pub mod control;
 pub mod counters;
 mod desk;

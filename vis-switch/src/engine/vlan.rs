@@ -6,8 +6,16 @@ use vntag::VlanTag;
 pub const VLAN_MAX: u16 = 4094;
 
 /// A set of VLAN ids.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct VlanSet([u64; 64]);
+
+impl core::hash::Hash for VlanSet {
+    /// Folded to one word first: the sets are the administrator's, and few.
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        let fold = |sum: u64, word: &u64| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        state.write_u64(self.0.iter().fold(0, fold));
+    }
+}
 
 impl VlanSet {
     /// No VLAN.
@@ -20,6 +28,12 @@ impl VlanSet {
         words[0] = u64::MAX << 1;
         words[63] = u64::MAX >> 1;
         Self(words)
+    }
+
+    /// Whether no VLAN is in the set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
     }
 
     /// Adds a VLAN; ids that cannot be used are ignored.
@@ -44,8 +58,12 @@ impl VlanSet {
     /// The VLANs in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
         self.0.iter().zip((0u16..).step_by(64)).flat_map(|(word, base)| {
-            let word = *word;
-            (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| base + bit)
+            let mut rest = *word;
+            core::iter::from_fn(move || {
+                let lowest = (rest != 0).then_some(rest.trailing_zeros() as u16)?;
+                rest &= rest - 1;
+                Some(base + lowest)
+            })
         })
     }
 }
