@@ -151,6 +151,7 @@ fn open_vnic(vnic: &VnicConfig, door: &FrontDoor) -> anyhow::Result<Port> {
             client: *client,
             queue_pairs: vnic.queues,
             mtu: vnic.params.mtu,
+            link_signal: vhost::LinkSignal::default(),
             socket_mode: vnic.socket_mode,
             socket_group: vnic.socket_group,
         };

@@ -4,7 +4,7 @@
 //! counters whenever they change; ends at end of input.
 
 use link::Monitor;
-use niv_adapter::vhost::{FrontDoor, VnicConfig};
+use niv_adapter::vhost::{FrontDoor, LinkSignal, VnicConfig};
 use niv_lab::driver::Echo;
 use std::io::Read;
 use std::time::Duration;
@@ -21,6 +21,7 @@ fn main() -> anyhow::Result<()> {
         client: args.iter().any(|arg| arg == "--client"),
         queue_pairs: pairs.map_or(Ok(1), |n| n.parse())?,
         mtu: 1500,
+        link_signal: LinkSignal::default(),
         socket_mode: None,
         socket_group: None,
     };

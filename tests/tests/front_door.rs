@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use link::{Monitor, PortState, RxQueue};
-use niv_adapter::vhost::{FrontDoor, FrontendEvent, Vnic, VnicConfig, VnicMonitor};
+use niv_adapter::vhost::{FrontDoor, FrontendEvent, LinkSignal, Vnic, VnicConfig, VnicMonitor};
 use niv_lab::driver::{Echo, Features, Guest, Request, Wire};
 use std::fs;
 use std::io;
@@ -29,6 +29,7 @@ fn config(socket: &Path) -> VnicConfig {
         client: false,
         queue_pairs: 1,
         mtu: 1500,
+        link_signal: LinkSignal::default(),
         socket_mode: None,
         socket_group: None,
     }

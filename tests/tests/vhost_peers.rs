@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
 use link::{Monitor, PortState};
-use niv_adapter::vhost::{FrontDoor, FrontendEvent, VnicConfig, VnicMonitor};
+use niv_adapter::vhost::{FrontDoor, FrontendEvent, LinkSignal, VnicConfig, VnicMonitor};
 use niv_lab::driver::Echo;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -60,6 +60,7 @@ fn bench(queue_pairs: u16) -> Bench {
         client: false,
         queue_pairs,
         mtu: 1500,
+        link_signal: LinkSignal::default(),
         socket_mode: None,
         socket_group: None,
     };

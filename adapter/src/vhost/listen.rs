@@ -1,4 +1,7 @@
 //! Where front ends come from: a socket that we listen on, or one that we connect to.
+//!
+//! A listener that exists is answered: QEMU stands still, guest and all, between `connect` and the first reply.
+//! So where nobody is to be served there is no listener, and no socket file.
 
 use rustix::fs::{Gid, Mode, chmod, chown};
 use rustix::io::Errno;
@@ -45,6 +48,31 @@ pub enum ListenError {
     },
 }
 
+/// Where to listen, and who may connect.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The socket's path.
+    pub(super) path: PathBuf,
+    /// Mode bits; [`DEFAULT_MODE`] unless given.
+    pub(super) mode: Option<u32>,
+    /// Group, by number.
+    pub(super) group: Option<u32>,
+}
+
+/// Where the front ends of a vNIC come from.
+#[derive(Debug)]
+pub(super) enum Door {
+    /// They connect.
+    Listener {
+        /// Here.
+        place: Place,
+        /// Where there is a listener now.
+        open: Option<Listener>,
+    },
+    /// They listen, at this path.
+    Client(PathBuf),
+}
+
 /// A listening socket; its file goes away with it.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -54,8 +82,9 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Listens at `path`; replaces the socket file of a process that is gone.
-    pub(super) fn bind(path: &Path, mode: Option<u32>, group: Option<u32>) -> Result<Self, ListenError> {
+    /// Listens; replaces the socket file of a process that is gone.
+    pub(super) fn bind(place: &Place) -> Result<Self, ListenError> {
+        let path = place.path.as_path();
         let system = |what| {
             move |error: Errno| ListenError::System { path: path.to_owned(), what, source: error.into() }
         };
@@ -72,9 +101,9 @@ impl Listener {
         let inode = fs::symlink_metadata(path).ok().map(|meta| meta.ino());
         let listener = Self { fd, path: path.to_owned(), inode };
         // Nobody can connect before `listen`, so nobody meets the wrong mode.
-        let mode = Mode::from_raw_mode(mode.unwrap_or(DEFAULT_MODE));
+        let mode = Mode::from_raw_mode(place.mode.unwrap_or(DEFAULT_MODE));
         chmod(path, mode).map_err(system("set the mode"))?;
-        if let Some(group) = group {
+        if let Some(group) = place.group {
             chown(path, None, Some(Gid::from_raw(group))).map_err(system("set the group"))?;
         }
         listen(&listener.fd, 4).map_err(system("listen"))?;

@@ -14,6 +14,7 @@
 //! Another front end (a control plane that is no vhost-user) can take the place of the front door: it would
 //! start and stop the same [`RingSlot`](ring::RingSlot)s and send the same events.
 
+mod carrier;
 mod features;
 mod front_door;
 mod listen;
@@ -21,11 +22,13 @@ mod listen;
 pub mod memory;
 mod message;
 mod peer;
+mod qmp;
 #[allow(unsafe_code)]
 pub mod ring;
 mod session;
 mod vnic;
 
+pub use carrier::{Carrier, LinkSeen, LinkSignal};
 pub use front_door::{AddError, EventSink, FrontDoor};
 pub use listen::ListenError;
 pub use vnic::{Cause, FrontendEvent, GuestInfo, RingPair, Vnic, VnicConfig, VnicMonitor};

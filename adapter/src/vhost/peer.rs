@@ -1,13 +1,69 @@
-//! Whether the front end shares its memory, which the protocol does not say.
+//! What is known of a front end beside what it says: who it is, and whether it shares its memory.
 //!
 //! A memory backend without `share=on` is mapped privately by QEMU: the descriptor comes all the same, but
 //! what the guest writes never reaches the file, and the rings stay empty for ever. The front end's own list
 //! of mappings tells.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
-use std::fs::File;
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// The process at the other end of a connection that it made. It is the same one as long as it lives.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// Its number.
+    pub(super) pid: i32,
+    fd: OwnedFd,
+}
+
+impl Process {
+    /// The process that connected; `None` where it cannot be seen (it has ended, or lives in another PID namespace).
+    pub(super) fn of(socket: BorrowedFd<'_>) -> Option<Self> {
+        let pid = pid(socket)?;
+        let fd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::NONBLOCK).ok()?;
+        Some(Self { pid, fd })
+    }
+
+    /// It has ended. This descriptor is then readable.
+    pub(super) fn has_ended(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
+    }
+}
+
+impl AsFd for Process {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The number of the process that connected.
+pub(super) fn pid(socket: BorrowedFd<'_>) -> Option<i32> {
+    socket_peercred(socket).ok().map(|peer| peer.pid.as_raw_nonzero().get())
+}
+
+/// A socket file, told from a later one at the same path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SocketFile {
+    device: u64,
+    inode: u64,
+    born: Option<SystemTime>,
+}
+
+impl SocketFile {
+    /// The file at `path`.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        let meta = fs::symlink_metadata(path).ok()?;
+        Some(Self { device: meta.dev(), inode: meta.ino(), born: meta.created().ok() })
+    }
+}
 
 /// The process has `file` mapped privately at `addr`. `false` when that cannot be known.
 pub(super) fn maps_privately(pid: i32, addr: u64, file: BorrowedFd<'_>) -> bool {

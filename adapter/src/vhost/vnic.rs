@@ -1,5 +1,6 @@
 //! A vNIC as the adapter sees it: queues for the life of the vNIC, a monitor, and what the front end told us.
 
+use super::carrier::{Carrier, LinkSeen, LinkSignal};
 use super::ring::{Direction, Fault, RingCounters, RingIndices, RingSlot, VringRx, VringTx};
 use core::sync::atomic::{AtomicU64, Ordering};
 use link::{Monitor, PortCounter, PortState};
@@ -22,6 +23,8 @@ pub struct VnicConfig {
     pub queue_pairs: u16,
     /// Largest MTU that the guest may set; 0: MTU is not offered.
     pub mtu: u16,
+    /// How the guest learns that its link is down.
+    pub link_signal: LinkSignal,
     /// Mode bits of the socket; 0o660 unless given.
     pub socket_mode: Option<u32>,
     /// Group of the socket, by number.
@@ -35,6 +38,10 @@ pub enum FrontendEvent {
     Connected,
     /// It went away; its rings are stopped.
     Disconnected,
+    /// Both rings of the first pair are enabled, or not any more: the guest takes part in the network, or not. Rings
+    /// that stand only because the guest's link is down count as enabled, as long as that guest lives: what they did
+    /// before is what it wants.
+    Enabled(bool),
     /// The guest's memory changed. Rings that ran have been moved to the new map.
     Memory,
     /// A ring runs.
@@ -118,6 +125,7 @@ pub struct GuestInfo {
 pub(super) struct Status {
     pub(super) cause: Cause,
     pub(super) guest: Option<GuestInfo>,
+    pub(super) carrier: Carrier,
 }
 
 /// Both rings of a queue pair.
@@ -139,6 +147,7 @@ pub struct VnicMonitor {
     pub(super) turned_away: AtomicU64,
     pub(super) requests_refused: AtomicU64,
     pub(super) accept_errors: AtomicU64,
+    pub(super) link_downs: AtomicU64,
 }
 
 impl VnicMonitor {
@@ -157,6 +166,7 @@ impl VnicMonitor {
             turned_away: AtomicU64::new(0),
             requests_refused: AtomicU64::new(0),
             accept_errors: AtomicU64::new(0),
+            link_downs: AtomicU64::new(0),
         })
     }
 
@@ -184,6 +194,12 @@ impl VnicMonitor {
         self.status.lock().guest
     }
 
+    /// The link, as it should be and as the guest sees it.
+    #[must_use]
+    pub fn carrier(&self) -> Carrier {
+        self.status.lock().carrier.clone()
+    }
+
     /// Why no frames pass; `None` while both rings of the first pair run.
     #[must_use]
     pub fn cause(&self) -> Option<String> {
@@ -198,7 +214,13 @@ impl VnicMonitor {
                 let ring = if direction == Direction::ToGuest { "receive" } else { "transmit" };
                 format!("the guest broke its {ring} ring ({})", fault.name(direction))
             }
-            None => self.status.lock().cause.to_string(),
+            None => {
+                let status = self.status.lock();
+                match &status.carrier {
+                    Carrier { seen: LinkSeen::Down, cause: Some(cause), .. } => format!("link down: {cause}"),
+                    _ => status.cause.to_string(),
+                }
+            }
         })
     }
 
@@ -233,6 +255,7 @@ impl Monitor for VnicMonitor {
             (&self.turned_away, "guest_turned_away", "connections closed because a guest was connected"),
             (&self.requests_refused, "guest_requests_refused", "vhost-user requests that were refused"),
             (&self.accept_errors, "guest_accept_errors", "connections that the system did not let us take"),
+            (&self.link_downs, "guest_link_downs", "times the guest's link was taken down"),
         ];
         let mut list: Vec<PortCounter> = own
             .into_iter()

@@ -19,7 +19,7 @@ use super::features;
 use super::memory::{MAX_REGIONS, MemoryError};
 use super::message::Message;
 use super::ring::{MAX_RING_SIZE, RingAddress, RingSlot};
-use super::vnic::{FrontendEvent, Status, VnicMonitor};
+use super::vnic::{Cause, FrontendEvent, VnicMonitor};
 use regions::Memory;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use std::os::fd::OwnedFd;
@@ -143,7 +143,11 @@ impl Session {
     /// The front end is gone: all rings stop.
     pub(super) fn close(&mut self) {
         self.reset();
-        *self.monitor.status.lock() = Status::default();
+        {
+            let mut status = self.monitor.status.lock();
+            status.cause = Cause::default();
+            status.guest = None;
+        }
         self.events.push(FrontendEvent::Disconnected);
     }
 

@@ -32,6 +32,21 @@ impl Session {
         });
     }
 
+    /// What the guest's driver accepted. QEMU sets no feature but its own before the driver runs.
+    fn driver_features(&self) -> u64 {
+        self.accepted.unwrap_or(0) & !PROTOCOL_FEATURES
+    }
+
+    /// The guest's driver has begun: the front end has a NIC, and not only a connection.
+    pub(in super::super) fn has_driver(&self) -> bool {
+        self.driver_features() != 0
+    }
+
+    /// The guest has both rings of the first pair enabled.
+    pub(in super::super) fn is_enabled(&self) -> bool {
+        self.vrings.get(..2).is_some_and(|pair| pair.iter().all(|vring| vring.runs))
+    }
+
     fn start(&mut self, index: usize, setup: &RingSetup) {
         let (Some(vring), Some(slot)) = (self.vrings.get_mut(index), self.monitor.slot(index)) else {
             return;
@@ -72,8 +87,7 @@ impl Session {
         if let Some(error) = &self.memory.refused {
             return Cause::Memory(error.clone());
         }
-        // QEMU sets no feature but its own before the driver runs.
-        let driver = self.accepted.unwrap_or(0) & !PROTOCOL_FEATURES;
+        let driver = self.driver_features();
         if driver == 0 {
             return Cause::NoDriver;
         }
