@@ -67,9 +67,12 @@ impl Candidate for Session {
 type Answer = Result<Reply, Refusal>;
 
 const WORDS: &[(&str, &str)] = &[
+    ("bind", "What belongs to the interface"),
     ("interface", "Interfaces"),
     ("show", "Show running system information"),
     ("switchport", "VLANs of the interface"),
+    ("trunk", "Many VLANs, told apart by tags"),
+    ("vethernet", "Virtual Ethernet interfaces"),
     ("vlan", "VLANs"),
 ];
 

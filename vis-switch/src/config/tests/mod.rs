@@ -1,5 +1,7 @@
 mod chassis;
+mod docs;
 mod effective;
+mod help;
 mod lines;
 mod refusals;
 mod round_trip;
