@@ -118,26 +118,24 @@ impl<T> Sender<T> {
     /// # Errors
     /// The lane is full, or there is no such lane, or the worker is gone.
     pub fn post_in(&self, lane: usize, command: T) -> Result<Ticket, PostError<T>> {
-        let (ticket, first) = {
-            let mut queue = self.0.queue.lock();
-            if queue.gone {
-                return Err(PostError::Gone(command));
-            }
-            match queue.lanes.get_mut(lane) {
-                Some(waiting) if *waiting < self.0.capacity => *waiting += 1,
-                _ => return Err(PostError::Full(command)),
-            }
-            let first = queue.waiting.is_empty();
-            queue.waiting.push_back(command);
-            queue.posted += 1;
-            self.0.pending.store(true, Ordering::Release);
-            (Ticket(queue.posted), first)
-        };
-        if first {
-            // Who posts behind the first relies on it; the counter is emptied each time, so it never overflows.
-            signal(&self.0.posted);
+        let mut queue = self.0.queue.lock();
+        if queue.gone {
+            return Err(PostError::Gone(command));
         }
-        Ok(ticket)
+        match queue.lanes.get_mut(lane) {
+            Some(waiting) if *waiting < self.0.capacity => *waiting += 1,
+            _ => return Err(PostError::Full(command)),
+        }
+        queue.waiting.push_back(command);
+        queue.posted += 1;
+        self.0.announce();
+        Ok(Ticket(queue.posted))
+    }
+
+    /// Wakes whoever drains, without a command: something that it looks at has changed.
+    pub fn wake(&self) {
+        let _queue = self.0.queue.lock();
+        self.0.announce();
     }
 
     /// A command would find room in this lane now. Spares whoever posts alone into it from making one in vain.
@@ -192,10 +190,9 @@ impl<T> Mailbox<T> {
 
     #[cold]
     fn drain_pending(&mut self, apply: impl FnMut(T)) -> usize {
-        // Emptied before the queue is looked at: a command that is posted later makes it readable again.
-        empty(&self.shared.posted);
         {
             let mut queue = self.shared.queue.lock();
+            empty(&self.shared.posted);
             self.shared.pending.store(false, Ordering::Relaxed);
             queue.lanes.fill(0);
             core::mem::swap(&mut queue.waiting, &mut self.taken);
@@ -209,6 +206,14 @@ impl<T> Mailbox<T> {
 }
 
 impl<T> Shared<T> {
+    /// Makes the event readable, once. Under the lock, like its emptying: it is readable exactly while `pending` is set,
+    /// for a worker that sleeps on the one looks at the other.
+    fn announce(&self) {
+        if !self.pending.swap(true, Ordering::Relaxed) {
+            signal(&self.posted);
+        }
+    }
+
     /// Tells whoever waits for progress.
     fn tell(&self) {
         self.applied.notify_all();
@@ -313,6 +318,46 @@ mod tests {
             });
         }
         poster.join().expect("no panic");
+    }
+
+    #[test]
+    fn an_event_without_a_command_does_not_stay() {
+        use std::sync::atomic::AtomicU32;
+        const ROUNDS: u32 = 20_000;
+        let (sender, mut mailbox) = mailbox(8).expect("eventfd");
+        let (posted, drained) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let (done, go) = (Arc::clone(&posted), Arc::clone(&drained));
+        let poster = std::thread::spawn(move || {
+            for round in 1..=ROUNDS {
+                sender.post(round).expect("room");
+                done.store(round, Ordering::Release);
+                while go.load(Ordering::Acquire) < round {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        for round in 1..=ROUNDS {
+            // Taken before the poster has said that something is there, as often as that can be hit.
+            while mailbox.drain(|n| assert_eq!(n, round)) == 0 {
+                std::hint::spin_loop();
+            }
+            while posted.load(Ordering::Acquire) < round {
+                std::thread::yield_now();
+            }
+            assert!(!readable(mailbox.event()), "round {round}: readable, and nothing to drain");
+            drained.store(round, Ordering::Release);
+        }
+        poster.join().expect("no panic");
+    }
+
+    #[test]
+    fn control_can_be_woken_without_a_command() {
+        let (sender, mut mailbox) = mailbox::<()>(1).expect("eventfd");
+        sender.wake();
+        sender.wake();
+        assert!(readable(mailbox.event()));
+        assert_eq!(mailbox.drain(|()| panic!("nothing was posted")), 0);
+        assert!(!readable(mailbox.event()));
     }
 
     #[test]
