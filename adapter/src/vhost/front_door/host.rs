@@ -260,7 +260,8 @@ impl Host {
 
     fn tell(&mut self, now: Instant) {
         let runs = self.guest.as_ref().is_some_and(|guest| guest.session.is_enabled());
-        let enabled = runs || (self.enabled && self.link.stops_rings());
+        let held = self.link.holds_rings(runs, now);
+        let enabled = runs || (self.enabled && held);
         if core::mem::replace(&mut self.enabled, enabled) != enabled {
             (self.events)(FrontendEvent::Enabled(enabled));
         }

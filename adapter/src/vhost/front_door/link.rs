@@ -52,7 +52,7 @@ impl FrontEnd {
 
 enum Signal {
     Socket,
-    Qmp(Qmp),
+    Qmp(Box<Qmp>),
     None,
 }
 
@@ -70,6 +70,8 @@ pub(super) struct Link {
     heard: Instant,
     /// Since when it is to be cut off.
     doomed: Option<Instant>,
+    /// Its rings stand because of its link, or have not been started again since.
+    held: bool,
 }
 
 impl Link {
@@ -77,7 +79,7 @@ impl Link {
     pub(super) fn new(signal: &LinkSignal, socket: &Path) -> Self {
         let signal = match signal {
             LinkSignal::Socket => Signal::Socket,
-            LinkSignal::Qmp(monitor) => Signal::Qmp(Qmp::new(monitor, socket)),
+            LinkSignal::Qmp(monitor) => Signal::Qmp(Box::new(Qmp::new(monitor, socket))),
             LinkSignal::None => Signal::None,
         };
         Self {
@@ -88,6 +90,7 @@ impl Link {
             driver: false,
             heard: Instant::now(),
             doomed: None,
+            held: false,
         }
     }
 
@@ -104,7 +107,7 @@ impl Link {
     pub(super) fn arrived(&mut self, front_end: Option<FrontEnd>, now: Instant) {
         if !self.knows(front_end.as_ref()) {
             self.front_end = front_end;
-            self.driver = false;
+            (self.driver, self.held) = (false, false);
         }
         self.connected = true;
         self.heard = now;
@@ -121,14 +124,17 @@ impl Link {
     /// The connection ended.
     pub(super) fn left(&mut self) {
         self.connected = false;
-        self.driver &= self.front_end.is_some();
         self.reset_qmp();
+        if self.front_end.is_none() {
+            self.forget();
+        }
     }
 
     /// Whoever connects next is somebody else.
     pub(super) fn forget(&mut self) {
         self.front_end = None;
         self.driver &= self.connected;
+        self.held &= self.connected;
     }
 
     fn reset_qmp(&mut self) {
@@ -140,7 +146,12 @@ impl Link {
     /// Tells QEMU what it should know by now.
     pub(super) fn settle(&mut self, now: Instant, watch: impl FnOnce(BorrowedFd<'_>) -> io::Result<()>) {
         if let (Signal::Qmp(qmp), true) = (&mut self.signal, self.connected) {
+            let before = qmp.may_be_down();
             qmp.settle(self.down.is_some(), now, watch);
+            if before && !qmp.may_be_down() {
+                // QEMU starts the rings now.
+                self.heard = now;
+            }
         }
     }
 
@@ -178,19 +189,33 @@ impl Link {
         matches!(&self.front_end, Some(FrontEnd::Process(process)) if process.has_ended())
     }
 
-    /// When to call [`Link::settle`] although nothing happened.
+    /// When to look again although nothing happened.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        match &self.signal {
+        let qmp = match &self.signal {
             Signal::Qmp(qmp) if self.connected => qmp.deadline(),
             _ => None,
-        }
+        };
+        let rings = (self.held && self.connected && !self.stops_rings()).then(|| self.heard + QUIET);
+        qmp.into_iter().chain(rings).min()
     }
 
     // ----- how it is -----
 
-    /// The guest's rings stand because the link is down, whatever the guest wants.
-    pub(super) fn stops_rings(&self) -> bool {
-        self.keeps_off() || matches!(&self.signal, Signal::Qmp(qmp) if self.connected && qmp.is_down())
+    /// That the guest's rings stand says nothing about its wish: they stand because of its link. `run`: they do not.
+    pub(super) fn holds_rings(&mut self, run: bool, now: Instant) -> bool {
+        if run {
+            self.held = false;
+        } else if self.stops_rings() {
+            self.held = true;
+        } else if self.connected && now >= self.heard + QUIET {
+            // It is back, and has not started them.
+            self.held = false;
+        }
+        self.held
+    }
+
+    fn stops_rings(&self) -> bool {
+        self.keeps_off() || matches!(&self.signal, Signal::Qmp(qmp) if self.connected && qmp.may_be_down())
     }
 
     /// What the guest sees.

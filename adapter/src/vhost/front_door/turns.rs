@@ -5,14 +5,17 @@ use super::{Command, Mailbox};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Number of a vNIC, never used twice.
 type HostId = u64;
+
+/// Commands carried out between two looks at what guests say.
+const COMMANDS_PER_TURN: usize = 64;
 
 /// The mailbox among the tokens of epoll.
 const MAILBOX: u64 = u64::MAX;
@@ -61,6 +64,8 @@ impl Step<'_> {
 pub(super) struct Turns {
     epoll: OwnedFd,
     mailbox: Arc<Mailbox>,
+    /// Taken from the mailbox, not yet carried out.
+    commands: VecDeque<Command>,
     hosts: HashMap<HostId, Entry>,
     names: HashMap<String, HostId>,
     deadlines: BTreeSet<(Instant, HostId)>,
@@ -79,6 +84,7 @@ impl Turns {
         Ok(Self {
             epoll,
             mailbox,
+            commands: VecDeque::new(),
             hosts: HashMap::new(),
             names: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -89,8 +95,7 @@ impl Turns {
     pub(super) fn run(mut self) {
         let mut events = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 64];
         loop {
-            let wait = self.deadlines.first().map(|(at, _)| at.saturating_duration_since(Instant::now()));
-            let wait = wait.and_then(|wait| Timespec::try_from(wait).ok());
+            let wait = self.wait().and_then(|wait| Timespec::try_from(wait).ok());
             let ready = match epoll::wait(&self.epoll, &mut events[..], wait.as_ref()) {
                 Ok(ready) => ready,
                 Err(Errno::INTR) => 0,
@@ -102,24 +107,31 @@ impl Turns {
             };
             for event in events.iter().take(ready) {
                 match event.data.u64() {
-                    MAILBOX => {
-                        if !self.commands() {
-                            return;
-                        }
-                    }
+                    MAILBOX => self.commands.extend(self.mailbox.take()),
                     token => {
                         let (id, source) = Source::of(token);
                         self.step(id, |host, step| host.ready(source, step));
                     }
                 }
             }
+            if !self.commands() {
+                return;
+            }
             self.overdue();
         }
     }
 
+    fn wait(&self) -> Option<Duration> {
+        if !self.commands.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        self.deadlines.first().map(|(at, _)| at.saturating_duration_since(Instant::now()))
+    }
+
     /// Says whether to go on.
     fn commands(&mut self) -> bool {
-        for command in self.mailbox.take() {
+        let count = self.commands.len().min(COMMANDS_PER_TURN);
+        for command in self.commands.drain(..count).collect::<Vec<_>>() {
             match command {
                 Command::Add(host, done) => _ = done.send(self.add(*host)),
                 Command::Remove(name, done) => _ = done.send(self.remove(&name)),

@@ -82,8 +82,13 @@ impl Qmp {
         (self.exchange, self.down, self.again, self.error) = (None, false, None, None);
     }
 
-    /// The guest's link is down, or is being taken down, because we said so.
+    /// The guest's link is down because we said so.
     pub(super) fn is_down(&self) -> bool {
+        self.down
+    }
+
+    /// It is, or may be by now.
+    pub(super) fn may_be_down(&self) -> bool {
         match &self.exchange {
             Some(exchange) if exchange.dialog.is_said() => !exchange.dialog.up(),
             _ => self.down,
