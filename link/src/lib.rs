@@ -50,6 +50,6 @@ pub use error::OpenError;
 pub use fault::FaultPlan;
 pub use frame::{Frame, Gather, OutFrame, Seg};
 pub use open::{Defaults, Options, open, open_with, wrap};
-pub use port::{Monitor, Port, PortCounter, PortState};
+pub use port::{Changes, Monitor, Port, PortCounter, PortState, Tell};
 pub use queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
 pub use sources::{SourceId, Sources};

@@ -18,7 +18,7 @@
 
 use crate::counter::port_counters;
 use crate::frame::{Frame, Gather, OutFrame, Seg};
-use crate::port::{Monitor, Port, PortCounter, PortState};
+use crate::port::{Changes, Monitor, Port, PortCounter, PortState, Tell};
 use crate::queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
 use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
@@ -95,10 +95,15 @@ fn wire(config: Config, mut event: impl FnMut() -> Option<OwnedFd>) -> (Port, Po
     }
     let [rx_a, rx_b] = rx;
     let [tx_a, tx_b] = tx;
-    let monitor = |end: usize| PairMonitor { up: Arc::clone(&up), counters: Arc::clone(&counters[end]) };
+    let changes = Arc::new(Changes::default());
+    let monitor = |end: usize| PairMonitor {
+        up: Arc::clone(&up),
+        counters: Arc::clone(&counters[end]),
+        changes: Arc::clone(&changes),
+    };
     let a = Port { rx: rx_a, tx: tx_a, monitor: Arc::new(monitor(0)) };
     let b = Port { rx: rx_b, tx: tx_b, monitor: Arc::new(monitor(1)) };
-    (a, b, Cable { up: Arc::clone(&up), lanes: lanes.into() })
+    (a, b, Cable { up: Arc::clone(&up), lanes: lanes.into(), changes })
 }
 
 /// The cable of a pair, to be pulled out and put back. Clones are handles of the same cable.
@@ -106,6 +111,7 @@ fn wire(config: Config, mut event: impl FnMut() -> Option<OwnedFd>) -> (Port, Po
 pub struct Cable {
     up: Arc<AtomicBool>,
     lanes: Arc<[Arc<Lane>]>,
+    changes: Arc<Changes>,
 }
 
 impl Cable {
@@ -121,6 +127,7 @@ impl Cable {
             drop(ring);
             lane.notify();
         }
+        self.changes.tell();
     }
 
     /// Both ends come up.
@@ -129,6 +136,7 @@ impl Cable {
         for lane in self.lanes.iter() {
             lane.notify();
         }
+        self.changes.tell();
     }
 
     /// Whether the cable is plugged.
@@ -289,6 +297,7 @@ impl TxQueue for PairTx {
 struct PairMonitor {
     up: Arc<AtomicBool>,
     counters: Arc<Counters>,
+    changes: Arc<Changes>,
 }
 
 impl Monitor for PairMonitor {
@@ -298,6 +307,10 @@ impl Monitor for PairMonitor {
         } else {
             PortState::Down { cause: "unplugged".to_owned() }
         }
+    }
+
+    fn on_change(&self, tell: Tell) {
+        self.changes.subscribe(tell);
     }
 
     fn counters(&self) -> Vec<PortCounter> {

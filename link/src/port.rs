@@ -1,6 +1,7 @@
 //! A port as its owner sees it: queues for the workers, a monitor for everyone else.
 
 use crate::queue::{RxQueue, TxQueue};
+use parking_lot::RwLock;
 use std::sync::Arc;
 
 /// Both directions of a port and what is known about it.
@@ -21,6 +22,38 @@ pub trait Monitor: Send + Sync {
     /// Name, value and one-line help of everything counted inside the device, drops included. Names are
     /// stable; an absent one is 0.
     fn counters(&self) -> Vec<PortCounter>;
+
+    /// Has `tell` called after each change of the [`state`](Self::state), by whichever thread finds it: it wakes
+    /// somebody, and neither blocks nor asks the port anything. The default is a port whose state never changes.
+    fn on_change(&self, tell: Tell) {
+        drop(tell);
+    }
+}
+
+/// Tells somebody that something changed.
+pub type Tell = Box<dyn Fn() + Send + Sync>;
+
+/// Who is told when a port's state changes; a device has one of these and delegates
+/// [`on_change`](Monitor::on_change) to it.
+#[derive(Default)]
+pub struct Changes(RwLock<Vec<Tell>>);
+
+impl Changes {
+    /// `tell` is called from now on.
+    pub fn subscribe(&self, tell: Tell) {
+        self.0.write().push(tell);
+    }
+
+    /// The state is another one.
+    pub fn tell(&self) {
+        self.0.read().iter().for_each(|tell| tell());
+    }
+}
+
+impl core::fmt::Debug for Changes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Changes").field(&self.0.read().len()).finish()
+    }
 }
 
 /// One counter of a port.

@@ -11,7 +11,7 @@ use crate::device::InterfaceName;
 use crate::error::OpenError;
 use crate::frame::{Frame, Gather, OutFrame, Seg};
 use crate::open::Defaults;
-use crate::port::{Monitor, Port, PortCounter, PortState};
+use crate::port::{Changes, Monitor, Port, PortCounter, PortState, Tell};
 use crate::queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
 use crate::sys::{Scratch, netif, tap};
 use crate::watch::{Condition, Watch};
@@ -49,6 +49,7 @@ struct Shared {
     /// The open tap; none while its interface is gone. Changed by the receiving half only.
     tap: Mutex<Option<Arc<OwnedFd>>>,
     counters: Counters,
+    changes: Changes,
 }
 
 /// Makes or attaches the tap.
@@ -64,6 +65,7 @@ pub(crate) fn open(name: &InterfaceName, defaults: &Defaults) -> Result<Port, Op
         mtu: defaults.mtu,
         tap: Mutex::new(Some(Arc::clone(&fd))),
         counters: Counters::default(),
+        changes: Changes::default(),
     });
     let rx = TapRx {
         shared: Arc::clone(&shared),
@@ -137,6 +139,7 @@ impl TapRx {
         // Or it would be readable for ever.
         self.watch.remove(fd.as_fd());
         *self.shared.tap.lock() = None;
+        self.shared.changes.tell();
         tracing::warn!("tap:{}: down, its interface was deleted", self.shared.name);
     }
 
@@ -150,6 +153,7 @@ impl TapRx {
             Ok(fd) if self.watch.add(fd.as_fd()).is_ok() => {
                 let fd = Arc::new(fd);
                 *self.shared.tap.lock() = Some(Arc::clone(&fd));
+                self.shared.changes.tell();
                 self.tap = Some(fd);
                 tracing::info!("tap:{}: up", self.shared.name);
             }
@@ -243,6 +247,10 @@ impl Monitor for TapMonitor {
         } else {
             PortState::Down { cause: format!("interface {} was deleted", self.0.name) }
         }
+    }
+
+    fn on_change(&self, tell: Tell) {
+        self.0.changes.subscribe(tell);
     }
 
     fn counters(&self) -> Vec<PortCounter> {

@@ -8,6 +8,8 @@ use common::{
 };
 use link::{BURST, OutFrame, PortState, Taken};
 use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 fn frame(ethertype_and_rest: &[u8], len: usize) -> Vec<u8> {
@@ -116,6 +118,16 @@ fn devices_that_cannot_be_opened_say_why() {
     assert!(why(format!("tap:{tap}")).contains("another process has this tap"));
 }
 
+/// How often the port has told of a change from now on.
+fn told(port: &link::Port) -> impl Fn() -> u32 + use<> {
+    let told = Arc::new(AtomicU32::new(0));
+    let count = told.clone();
+    port.monitor.on_change(Box::new(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+    }));
+    move || told.load(Ordering::Relaxed)
+}
+
 #[test]
 fn an_interface_goes_down_and_away_and_the_port_comes_back_with_it() {
     if missing() {
@@ -127,6 +139,7 @@ fn an_interface_goes_down_and_away_and_the_port_comes_back_with_it() {
     let down = |cause: String| PortState::Down { cause };
     let state = |want: PortState| move |port: &mut link::Port| port.monitor.state() == want;
 
+    let told = told(&port);
     ip(&format!("link set {b} down")).unwrap();
     until(&mut port, "no carrier", state(down(format!("interface {a} has no carrier"))));
     let one = frame(&[0x88, 0xb5], 60);
@@ -139,12 +152,14 @@ fn an_interface_goes_down_and_away_and_the_port_comes_back_with_it() {
     ip(&format!("link set {b} up")).unwrap();
     until(&mut port, "up", state(PortState::Up));
 
+    assert!(told() >= 3, "no carrier, down, up");
     ip(&format!("link del {a}")).unwrap();
     until(&mut port, "gone", state(down(format!("interface {a} is gone"))));
     drain(&mut port);
     assert!(port.rx[0].arm(), "a port that is down lets its worker sleep");
     let (_, b) = net.veth().unwrap();
     until(&mut port, "up again", state(PortState::Up));
+    assert!(told() >= 5, "gone, up");
     let mut peer = open_device(&format!("packet:{b}"));
     assert_eq!(port.tx[0].send(0, &[OutFrame::private(&one)]).frames, 1);
     assert_eq!(receive(&mut peer, 1), std::slice::from_ref(&one));
@@ -272,6 +287,7 @@ fn a_tap_has_what_it_needs_and_survives_its_deletion() {
     assert_eq!(port.tx[0].send(0, &[OutFrame::private(&tagged)]), Taken { frames: 1, refused: 1 });
     assert_eq!(counter(&port, "tx_interface_down"), 1);
 
+    let told = told(&port);
     ip(&format!("link del {tap}")).unwrap();
     let down = PortState::Down { cause: format!("interface {tap} was deleted") };
     until(&mut port, "deleted", |port| {
@@ -282,6 +298,7 @@ fn a_tap_has_what_it_needs_and_survives_its_deletion() {
     assert!(port.rx[0].arm(), "a port that is down lets its worker sleep");
     ip(&format!("tuntap add {tap} mode tap")).unwrap();
     until(&mut port, "made again", |port| port.monitor.state() == PortState::Up);
+    assert_eq!(told(), 2);
     until(&mut host, "its host side too", |host| host.monitor.state() == PortState::Up);
     assert_eq!(port.tx[0].send(0, &[OutFrame::private(&tagged)]).frames, 1);
     ip(&format!("link del {tap}")).unwrap();

@@ -21,7 +21,7 @@ pub use file::{Capture, Interface};
 pub use pcapng::Direction;
 
 use crate::frame::OutFrame;
-use crate::port::{Monitor, Port, PortCounter, PortState};
+use crate::port::{Monitor, Port, PortCounter, PortState, Tell};
 use crate::queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -131,6 +131,10 @@ struct TeeMonitor {
 impl Monitor for TeeMonitor {
     fn state(&self) -> PortState {
         self.inner.state()
+    }
+
+    fn on_change(&self, tell: Tell) {
+        self.inner.on_change(tell);
     }
 
     fn counters(&self) -> Vec<PortCounter> {

@@ -17,7 +17,7 @@ pub use plan::{FaultError, FaultPlan};
 
 use crate::counter::port_counters;
 use crate::frame::{Frame, Gather, OutFrame, Seg};
-use crate::port::{Monitor, Port, PortCounter, PortState};
+use crate::port::{Monitor, Port, PortCounter, PortState, Tell};
 use crate::queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
 use arrayvec::ArrayVec;
 use line::Line;
@@ -235,6 +235,10 @@ struct FaultMonitor {
 impl Monitor for FaultMonitor {
     fn state(&self) -> PortState {
         self.inner.state()
+    }
+
+    fn on_change(&self, tell: Tell) {
+        self.inner.on_change(tell);
     }
 
     fn counters(&self) -> Vec<PortCounter> {

@@ -11,7 +11,7 @@ use super::fault::{Counters, Fault};
 use super::rx::RxRing;
 use super::tx::TxRing;
 use crate::frame::OutFrame;
-use crate::port::{Monitor, PortCounter, PortState};
+use crate::port::{Changes, Monitor, PortCounter, PortState, Tell};
 use crate::queue::{Nanos, RxBurst, RxQueue, Taken, TxQueue};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
@@ -70,6 +70,7 @@ pub(super) struct Shared {
     /// Rings in `tx` that are up.
     tx_rings: AtomicUsize,
     state: Mutex<PortState>,
+    changes: Changes,
     pub(super) counters: Counters,
     /// Wakes the control thread.
     wake: OwnedFd,
@@ -122,6 +123,7 @@ impl Shared {
             tx: (0..queues).map(|_| TxSlot::default()).collect(),
             tx_rings: AtomicUsize::new(0),
             state: Mutex::new(PortState::Down { cause: cause.into() }),
+            changes: Changes::default(),
             counters: Counters::default(),
             wake: new_eventfd()?,
             stop: AtomicBool::new(false),
@@ -188,6 +190,7 @@ impl Shared {
         for slot in &self.rx {
             signal(&slot.signal);
         }
+        self.changes.tell();
     }
 
     /// Says why the port is (still) down.
@@ -231,6 +234,10 @@ impl RxSlot {
 impl Monitor for Shared {
     fn state(&self) -> PortState {
         self.state.lock().clone()
+    }
+
+    fn on_change(&self, tell: Tell) {
+        self.changes.subscribe(tell);
     }
 
     fn counters(&self) -> Vec<PortCounter> {
@@ -286,6 +293,10 @@ pub(super) struct MemifMonitor {
 impl Monitor for MemifMonitor {
     fn state(&self) -> PortState {
         self.alive.shared.state()
+    }
+
+    fn on_change(&self, tell: Tell) {
+        self.alive.shared.on_change(tell);
     }
 
     fn counters(&self) -> Vec<PortCounter> {

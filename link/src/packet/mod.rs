@@ -24,7 +24,7 @@ use crate::counter::port_counters;
 use crate::device::InterfaceName;
 use crate::error::OpenError;
 use crate::open::Defaults;
-use crate::port::{Monitor, Port, PortCounter, PortState};
+use crate::port::{Changes, Monitor, Port, PortCounter, PortState, Tell};
 use crate::sys;
 use crate::watch::{Condition, Watch};
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -66,6 +66,7 @@ struct Shared {
     sender: OwnedFd,
     condition: AtomicU8,
     counters: Counters,
+    changes: Changes,
 }
 
 impl Shared {
@@ -135,6 +136,7 @@ pub(crate) fn open(name: &InterfaceName, defaults: &Defaults) -> Result<Port, Op
         sender,
         condition,
         counters: Counters::default(),
+        changes: Changes::default(),
     });
     shared.bind(index).map_err(failed("the interface cannot be bound"))?;
     watch.add(shared.receiver.as_fd()).map_err(failed("the socket cannot be watched"))?;
@@ -153,6 +155,10 @@ impl Monitor for PacketMonitor {
             None => PortState::Up,
             Some(cause) => PortState::Down { cause },
         }
+    }
+
+    fn on_change(&self, tell: Tell) {
+        self.0.changes.subscribe(tell);
     }
 
     fn counters(&self) -> Vec<PortCounter> {

@@ -145,6 +145,7 @@ impl PacketRx {
                 Some(cause) => tracing::warn!("packet:{}: down, {cause}", self.watch.name()),
                 None => tracing::info!("packet:{}: up", self.watch.name()),
             }
+            self.shared.changes.tell();
         }
     }
 }

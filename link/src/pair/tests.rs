@@ -135,3 +135,28 @@ fn the_queues_of_a_pair_are_separate() {
     b.rx[1].recv(0, BURST, &mut burst);
     assert_eq!(burst.len(), 1);
 }
+
+#[test]
+fn who_asked_is_told_of_each_change_through_whatever_wraps_the_port() {
+    use core::sync::atomic::AtomicU32;
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b, cable) = pair(8);
+    let file = crate::capture::Capture::create(&dir.path().join("a.pcapng")).unwrap();
+    let a = crate::fault::inject(a, crate::FaultPlan::new(1));
+    let a = crate::capture::tee(a, &file.interface("a", "pair"));
+    let told = Arc::new(AtomicU32::new(0));
+    for port in [&a, &b] {
+        let told = told.clone();
+        port.monitor.on_change(Box::new(move || {
+            told.fetch_add(1, Ordering::Relaxed);
+        }));
+    }
+    for times in 1..3 {
+        if times % 2 == 1 {
+            cable.unplug()
+        } else {
+            cable.plug()
+        }
+        assert_eq!(told.load(Ordering::Relaxed), 2 * times);
+    }
+}
