@@ -3,6 +3,7 @@ mod docs;
 mod effective;
 mod help;
 mod lines;
+mod random_lines;
 mod refusals;
 mod round_trip;
 mod slots;
