@@ -4,7 +4,8 @@ use super::running::{
     Description, Ethernet, PortMode, PortProfile, ProfileName, RunningConfig, Switchport, SwitchportLines,
     UplinkFail, Vethernet,
 };
-use crate::engine::vlan::{VlanMode, VlanSet};
+use crate::engine::vlan::{self, VlanMode, VlanSet};
+use core::ops::RangeInclusive;
 
 /// Lines for `show running-config`: what was typed, no more. Given to a chassis with the same ports in their initial
 /// modes, they make the same configuration.
@@ -174,16 +175,9 @@ pub fn spans(numbers: impl IntoIterator<Item = u16>) -> String {
 }
 
 fn each_span(numbers: impl IntoIterator<Item = u16>) -> Vec<String> {
-    let mut spans: Vec<(u16, u16)> = Vec::new();
-    for number in numbers {
-        match spans.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(number) => *last = number,
-            _ => spans.push((number, number)),
-        }
-    }
-    let text = |(first, last): &(u16, u16)| match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
+    let text = |span: RangeInclusive<u16>| match span.start() == span.end() {
+        true => span.start().to_string(),
+        false => format!("{}-{}", span.start(), span.end()),
     };
-    spans.iter().map(text).collect()
+    vlan::spans(numbers).into_iter().map(text).collect()
 }

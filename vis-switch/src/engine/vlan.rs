@@ -1,5 +1,6 @@
 //! Which VLANs an interface carries and how: its compiled program.
 
+use core::ops::RangeInclusive;
 use vntag::VlanTag;
 
 /// The greatest VLAN id that can be used.
@@ -78,8 +79,21 @@ impl FromIterator<u16> for VlanSet {
 
 impl core::fmt::Debug for VlanSet {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_set().entries(self.iter()).finish()
+        f.debug_set().entries(spans(self.iter())).finish()
     }
+}
+
+/// Ascending numbers as spans without gaps.
+#[must_use]
+pub fn spans(numbers: impl IntoIterator<Item = u16>) -> Vec<RangeInclusive<u16>> {
+    let mut spans: Vec<RangeInclusive<u16>> = Vec::new();
+    for number in numbers {
+        match spans.last_mut() {
+            Some(span) if span.end().checked_add(1) == Some(number) => *span = *span.start()..=number,
+            _ => spans.push(number..=number),
+        }
+    }
+    spans
 }
 
 /// How an interface tells VLANs apart.
@@ -139,6 +153,7 @@ mod tests {
         let set: VlanSet = [0, 1, 63, 64, 4094, 4095].into_iter().collect();
         assert_eq!(set.iter().collect::<Vec<_>>(), [1, 63, 64, 4094]);
         assert_eq!(VlanSet::all(), (1..=VLAN_MAX).collect());
+        assert_eq!(format!("{set:?}"), "{1..=1, 63..=64, 4094..=4094}");
         let mut set = set;
         set.remove(64);
         assert!(!set.contains(64) && set.contains(63));

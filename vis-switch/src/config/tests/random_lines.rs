@@ -46,9 +46,9 @@ fn typed(table: &Table<Session>, cursor: &Cursor, line: &Line) -> String {
     for choice in &line.choices {
         let mut hints = table.hints(cursor.mode(), &text);
         // Most lines are about an interface or a profile.
-        let select = cursor.mode() == CONFIG && text.is_empty() && line.value % 8 != 0;
+        let select = cursor.mode() == CONFIG && text.is_empty() && !line.value.is_multiple_of(8);
         hints.retain(|hint| match hint.word.as_str() {
-            "exit" | "end" => line.value % 16 == 0,
+            "exit" | "end" => line.value.is_multiple_of(16),
             word => !select || ["interface", "port-profile"].contains(&word),
         });
         let Some(hint) = hints.get(usize::from(*choice) % hints.len().max(1)) else { break };
