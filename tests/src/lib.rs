@@ -1,5 +1,6 @@
 //! The lab's library: worlds, virtual drivers and models for the tests of this project.
 
 pub mod driver;
+pub mod lab;
 pub mod model;
 pub mod world;

@@ -2,8 +2,7 @@
 //!
 //! `cargo lab demo` is the place to start; `cargo lab help` lists the rest.
 
-mod lab;
-
+use niv_lab::lab;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -45,15 +45,18 @@ pub(crate) struct Reply {
 pub(crate) const TIMED_OUT: i32 = 124;
 
 /// What a command printed, and how it ended.
-pub(crate) struct Output {
-    pub(crate) code: i32,
-    pub(crate) text: String,
+#[derive(Debug)]
+pub struct Output {
+    /// Its exit code; 128 + n where signal n killed it.
+    pub code: i32,
+    /// Standard output and standard error.
+    pub text: String,
 }
 
 type Pending = Mutex<HashMap<u64, Sender<Reply>>>;
 
 /// The connection to one guest's agent.
-pub(crate) struct Agent {
+pub struct Agent {
     name: String,
     out: Mutex<UnixStream>,
     pending: Arc<Pending>,
@@ -96,7 +99,7 @@ impl Agent {
     }
 
     /// Starts `command` by the guest's shell; it is killed there after `limit`.
-    pub(crate) fn begin(&self, command: &str, limit: Duration) -> Result<Running<'_>> {
+    pub fn begin(&self, command: &str, limit: Duration) -> Result<Running<'_>> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, replies) = channel();
         self.pending.lock().insert(id, sender);
@@ -108,13 +111,13 @@ impl Agent {
     }
 
     /// Runs `command` to its end.
-    pub(crate) fn run(&self, command: &str, limit: Duration) -> Result<Output> {
+    pub fn run(&self, command: &str, limit: Duration) -> Result<Output> {
         // The guest enforces the limit; the margin is for the answer's way.
         self.begin(command, limit)?.wait(limit + Duration::from_secs(10))
     }
 
     /// Runs `command`, which must succeed, and gives what it printed.
-    pub(crate) fn must(&self, command: &str, limit: Duration) -> Result<String> {
+    pub fn must(&self, command: &str, limit: Duration) -> Result<String> {
         let output = self.run(command, limit)?;
         if output.code != 0 {
             bail!("{}: `{command}` ended with {}: {}", self.name, output.code, output.text.trim());
@@ -151,7 +154,7 @@ fn read(stream: UnixStream, pending: &Pending) {
 }
 
 /// A command that runs in a guest.
-pub(crate) struct Running<'a> {
+pub struct Running<'a> {
     agent: &'a Agent,
     id: u64,
     replies: Receiver<Reply>,
@@ -160,7 +163,7 @@ pub(crate) struct Running<'a> {
 
 impl Running<'_> {
     /// The next piece of output, or `None` at the end with the exit code.
-    pub(crate) fn next(&self, patience: Duration) -> Result<std::result::Result<String, i32>> {
+    pub fn next(&self, patience: Duration) -> Result<std::result::Result<String, i32>> {
         let Self { agent, command, .. } = self;
         match self.replies.recv_timeout(patience) {
             Ok(Reply { end: Some(code), .. }) => Ok(Err(code)),
@@ -171,12 +174,12 @@ impl Running<'_> {
     }
 
     /// Everything up to the end, within `patience` in all.
-    pub(crate) fn wait(self, patience: Duration) -> Result<Output> {
+    pub fn wait(self, patience: Duration) -> Result<Output> {
         self.wait_with(patience, |_| {})
     }
 
     /// The same, showing each piece as it comes.
-    pub(crate) fn wait_with(self, patience: Duration, mut show: impl FnMut(&str)) -> Result<Output> {
+    pub fn wait_with(self, patience: Duration, mut show: impl FnMut(&str)) -> Result<Output> {
         let deadline = Instant::now() + patience;
         let mut text = String::new();
         loop {
@@ -191,7 +194,7 @@ impl Running<'_> {
     }
 
     /// Waits until a line of the output satisfies `want`, and gives that line.
-    pub(crate) fn until(&self, patience: Duration, want: impl Fn(&str) -> bool) -> Result<String> {
+    pub fn until(&self, patience: Duration, want: impl Fn(&str) -> bool) -> Result<String> {
         let deadline = Instant::now() + patience;
         let mut text = String::new();
         loop {

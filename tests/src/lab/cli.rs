@@ -60,7 +60,7 @@ enum What {
 }
 
 /// The whole program. Exit codes: 0 done, 1 the thing asked for failed, 2 the request was wrong.
-pub(crate) fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     let done = run(Cli::parse().what);
     cleanup::let_interrupt_finish();
     match done {

@@ -19,7 +19,7 @@ pub(crate) fn run() -> Result<()> {
     packages::ensure(&[packages::GUESTS, packages::CAPTURE])?;
     running::need_root()?;
     running::build()?;
-    let machine = Machine::prepare()?;
+    let machine = Machine::prepare(paths::THIS.as_ref())?;
     let started = Instant::now();
     let mut lab = Lab::start(&machine)?;
     let mut nr = 0;

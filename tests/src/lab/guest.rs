@@ -12,11 +12,11 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Long enough for the slowest machine, short enough to be called a failure.
-pub(crate) const BOOT: Duration = Duration::from_secs(90);
+pub const BOOT: Duration = Duration::from_secs(90);
 
 /// How QEMU runs guests here.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Accelerator {
+pub enum Accelerator {
     /// The processor's own virtualization.
     Kvm,
     /// Translation: always works, some ten times slower.
@@ -25,7 +25,7 @@ pub(crate) enum Accelerator {
 
 impl Accelerator {
     /// Its name for people and for QEMU.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Kvm => "kvm",
             Self::Tcg => "tcg",
@@ -34,18 +34,22 @@ impl Accelerator {
 }
 
 /// What all guests share.
-pub(crate) struct Machine {
+pub struct Machine {
     pub(crate) kernel: Kernel,
     pub(crate) image: PathBuf,
-    pub(crate) accelerator: Accelerator,
+    /// How guests run.
+    pub accelerator: Accelerator,
 }
 
 impl Machine {
-    /// Kernel, image, and the accelerator that really boots them.
-    pub(crate) fn prepare() -> Result<Self> {
+    /// Kernel, image with the program `lab` in it, and the accelerator that really boots them.
+    ///
+    /// # Errors
+    /// A kernel that cannot be had, a program that is missing.
+    pub fn prepare(lab: &Path) -> Result<Self> {
         let kernel = Kernel::get()?;
         let step = say::Step::begin("Building the guest image");
-        let image = super::image::build(&kernel)?;
+        let image = super::image::build(&kernel, lab)?;
         step.done(&format!("kernel {}", kernel.version));
         let mut machine = Self { kernel, image, accelerator: Accelerator::Tcg };
         machine.accelerator = machine.probe()?;
@@ -83,7 +87,7 @@ impl Machine {
 }
 
 /// A running guest.
-pub(crate) struct Guest {
+pub struct Guest {
     pub(crate) process: Process,
 }
 
@@ -94,7 +98,7 @@ pub(crate) fn console(name: &str) -> PathBuf {
 
 impl Guest {
     /// Starts QEMU. `settings` are words for the guest's init, `nic` QEMU's arguments for its network card.
-    pub(crate) fn start(name: &str, machine: &Machine, settings: &str, nic: &[String]) -> Result<Self> {
+    pub fn start(name: &str, machine: &Machine, settings: &str, nic: &[String]) -> Result<Self> {
         let console_log = Path::new(LOG).join(format!("{name}.console.log"));
         let (console, agent) = (console(name), agent::socket(name));
         for socket in [&console, &agent] {
@@ -133,7 +137,7 @@ impl Guest {
     }
 
     /// Waits until it is up and answers.
-    pub(crate) fn agent(&mut self, patience: Duration) -> Result<Agent> {
+    pub fn agent(&mut self, patience: Duration) -> Result<Agent> {
         let name = self.process.name().to_owned();
         let agent = Agent::connect(&name, &agent::socket(&name), patience);
         agent.or_else(|error| {

@@ -15,8 +15,8 @@ use std::process::Command;
 /// The first process of a guest. Its settings come by the kernel's command line.
 const INIT: &str = include_str!("init.sh");
 
-/// Builds the image from what is on this machine now, and says where it is. Takes well under a second.
-pub(crate) fn build(kernel: &Kernel) -> Result<PathBuf> {
+/// Builds the image from what is on this machine now, with the program `lab`, and says where it is. Takes well under a second.
+pub(crate) fn build(kernel: &Kernel, lab: &Path) -> Result<PathBuf> {
     let mut archive = Archive::default();
     for dir in ["proc", "sys", "dev", "tmp", "run", "etc", "root", "modules"] {
         archive.directory(dir);
@@ -29,20 +29,22 @@ pub(crate) fn build(kernel: &Kernel) -> Result<PathBuf> {
     }
     let iperf3 = super::packages::find("iperf3").context("iperf3 is not there")?;
     archive.program("bin/iperf3", &iperf3)?;
-    archive.program("bin/lab", &own_copy()?)?;
+    let agent = small(lab)?;
+    archive.program("bin/lab", &agent)?;
+    let _ = fs::remove_file(agent);
 
     let image = Path::new(CACHE).join("guest.cpio");
-    let fresh = Path::new(CACHE).join("guest.cpio.new");
+    let fresh = Path::new(CACHE).join(format!("guest.cpio.{}", std::process::id()));
     fs::write(&fresh, archive.finish()).with_context(|| format!("cannot write {}", fresh.display()))?;
     fs::rename(&fresh, &image)?;
     Ok(image)
 }
 
-/// This program, without its symbols where `strip` is at hand: the guest's memory is small.
-fn own_copy() -> Result<PathBuf> {
-    let copy = Path::new(CACHE).join("lab-agent");
+/// A copy of the program, without its symbols where `strip` is at hand: the guest's memory is small.
+fn small(lab: &Path) -> Result<PathBuf> {
+    let copy = Path::new(CACHE).join(format!("lab-agent.{}", std::process::id()));
     let _ = fs::remove_file(&copy);
-    fs::copy("/proc/self/exe", &copy).context("cannot copy this program")?;
+    fs::copy(lab, &copy).with_context(|| format!("cannot copy {}", lab.display()))?;
     // Only the size depends on it.
     let _ = Command::new("strip").arg(&copy).output();
     Ok(copy)

@@ -27,6 +27,20 @@ pub(crate) enum Inside {
         #[arg(long, default_value_t = 2000)]
         ms: u64,
     },
+    /// Print an interface's carrier and how often it has changed, now and at each change.
+    Carrier {
+        /// The interface.
+        interface: String,
+        /// How long.
+        #[arg(long, default_value_t = 2000)]
+        ms: u64,
+    },
+    /// Sleep 10 ms again and again; print how many times, and the longest of these sleeps in milliseconds.
+    Clock {
+        /// How long.
+        #[arg(long, default_value_t = 2000)]
+        ms: u64,
+    },
     /// Send one experimental broadcast.
     Broadcast {
         /// The interface.
@@ -41,6 +55,11 @@ pub(crate) fn run(what: &Inside) -> Result<()> {
     match what {
         Inside::Agent => agent(),
         Inside::Watch { interface, ms } => watch(interface, Duration::from_millis(*ms)),
+        Inside::Carrier { interface, ms } => carrier(interface, Duration::from_millis(*ms)),
+        Inside::Clock { ms } => {
+            clock(Duration::from_millis(*ms));
+            Ok(())
+        }
         Inside::Broadcast { interface, text } => raw::Socket::open(interface)?.broadcast(text.as_bytes()),
     }
 }
@@ -121,6 +140,42 @@ fn watch(interface: &str, time: Duration) -> Result<()> {
         let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
         println!("frame {}", String::from_utf8_lossy(&text[..end]));
     }
+}
+
+/// Prints `carrier N changes M` at the beginning and whenever one of them changes, until the time is over.
+fn carrier(interface: &str, time: Duration) -> Result<()> {
+    let read = |name: &str| {
+        let path = format!("/sys/class/net/{interface}/{name}");
+        std::fs::read_to_string(&path).map(|text| text.trim().to_owned()).context(path)
+    };
+    let deadline = Instant::now() + time;
+    let mut before = None;
+    while Instant::now() < deadline {
+        let changes = read("carrier_changes")?;
+        let now = Some((read("carrier")?, changes.clone()));
+        if read("carrier_changes")? != changes {
+            // It changed between the two.
+            continue;
+        }
+        if let (Some((carrier, changes)), true) = (&now, now != before) {
+            println!("carrier {carrier} changes {changes}");
+        }
+        before = now;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Prints `ticks N longest M`.
+fn clock(time: Duration) {
+    let begin = Instant::now();
+    let (mut ticks, mut longest, mut last) = (0, Duration::ZERO, begin);
+    while last - begin < time {
+        std::thread::sleep(Duration::from_millis(10));
+        let now = Instant::now();
+        (ticks, longest, last) = (ticks + 1, longest.max(now - last), now);
+    }
+    println!("ticks {ticks} longest {}", longest.as_millis());
 }
 
 /// A packet socket, for exactly what is needed here.

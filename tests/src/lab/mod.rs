@@ -17,20 +17,20 @@
 //! | [`balance`] | that no frame is lost in silence |
 //! | [`demo`], [`up`], [`check`], [`mod@bench`] | the subcommands themselves |
 
-pub(crate) mod agent;
+pub mod agent;
 pub(crate) mod balance;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod cleanup;
-pub(crate) mod cli;
+pub mod cli;
 pub(crate) mod demo;
 pub(crate) mod facts;
-pub(crate) mod guest;
+pub mod guest;
 pub(crate) mod image;
 pub(crate) mod inside;
 pub(crate) mod kernel;
 pub(crate) mod packages;
-pub(crate) mod paths;
+pub mod paths;
 pub(crate) mod process;
 pub(crate) mod running;
 pub(crate) mod say;

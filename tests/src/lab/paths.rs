@@ -14,6 +14,9 @@ pub(crate) const RUN: &str = "run";
 /// One log per process.
 pub(crate) const LOG: &str = "log";
 
+/// The program that runs.
+pub(crate) const THIS: &str = "/proc/self/exe";
+
 /// The repository.
 pub(crate) fn repository() -> PathBuf {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
@@ -32,6 +35,23 @@ pub(crate) fn target() -> PathBuf {
 /// A built program of this workspace.
 pub(crate) fn program(name: &str) -> PathBuf {
     target().join("release").join(name)
+}
+
+/// Makes `folder` the current folder, for a test that runs guests of its own beside whatever lab runs here. Kernel
+/// and image come from the lab's cache.
+///
+/// # Errors
+/// The folder cannot be prepared.
+pub fn enter_apart(folder: &Path) -> Result<()> {
+    let cache = repository().join("target").join("lab").join(CACHE);
+    std::fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
+    let link = folder.join(CACHE);
+    std::os::unix::fs::symlink(&cache, &link).with_context(|| format!("cannot create {}", link.display()))?;
+    for dir in [RUN, LOG] {
+        let dir = folder.join(dir);
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    }
+    std::env::set_current_dir(folder).with_context(|| format!("cannot enter {}", folder.display()))
 }
 
 /// Makes `target/lab` the current folder, with its subfolders.

@@ -37,7 +37,7 @@ pub(crate) fn up(detach: bool) -> Result<()> {
     say::heading("The lab");
     demo::picture();
     running::build()?;
-    let machine = Machine::prepare()?;
+    let machine = Machine::prepare(paths::THIS.as_ref())?;
     let mut lab = Lab::start(&machine)?;
     lab.release_agents();
     fs::write(ready_file(), "")?;
