@@ -1,0 +1,299 @@
+//! Which class gets which list.
+
+use super::list::{self, Content, List, Purpose};
+use super::{Class, Lists, Trouble};
+use crate::engine::vlan::VlanSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use vntag::ctl::session::Failure;
+use vntag::{ListId, VifId};
+
+/// Spares that are looked at in search of the nearest, beside those that the class's own VLANs left.
+const LOOKED_AT: usize = 16;
+
+/// The lists that a class may be given, in one pass.
+struct Stock {
+    spares: BTreeSet<ListId>,
+    /// Spares by the VLAN they last served.
+    by_hint: HashMap<u16, Vec<ListId>>,
+    /// From here on an id may be unused.
+    next: u16,
+}
+
+impl Lists {
+    /// Takes over what is wanted from now on. What is being built goes on, for the class that it is nearest to.
+    pub(super) fn replace_classes(&mut self, classes: &[(VlanSet, Arc<[VifId]>)]) {
+        let mut before = core::mem::take(&mut self.classes);
+        let known = core::mem::take(&mut self.by_members);
+        let mut of_vlan: Vec<Option<usize>> = vec![None; self.assigned.len()];
+        for (vlans, members) in classes {
+            let number = *self.by_members.entry(members.clone()).or_insert_with(|| {
+                let trouble = known.get(members).and_then(|old| before.get_mut(*old)?.trouble.take());
+                let class =
+                    Class { vlans: VlanSet::EMPTY, members: members.clone(), building: None, trouble };
+                self.classes.push(class);
+                self.classes.len() - 1
+            });
+            for vlan in vlans.iter() {
+                of_vlan[usize::from(vlan)] = Some(number);
+                self.classes[number].vlans.insert(vlan);
+            }
+        }
+        for vlan in (0u16..).zip(&of_vlan).filter(|(_, class)| class.is_none()).map(|(vlan, _)| vlan) {
+            self.assign(vlan, None);
+        }
+        let mut left = Vec::new();
+        for list in self.lists.values() {
+            let Purpose::Building(goal) = &list.purpose else { continue };
+            match self.by_members.get(goal).and_then(|class| self.classes.get_mut(*class)) {
+                Some(class) if class.building.is_none() => class.building = Some(list.id),
+                _ => left.push((list.id, list.hint)),
+            }
+        }
+        for (id, vlan) in left {
+            let class = of_vlan.get(usize::from(vlan)).copied().flatten();
+            let free = class.filter(|class| self.classes[*class].building.is_none());
+            match free {
+                Some(class) => self.build(id, class),
+                None => self.abandon(id),
+            }
+        }
+    }
+
+    /// Gives lists to the classes that want others, as far as there are any.
+    pub(super) fn settle(&mut self) {
+        let Some(peer) = self.peer.filter(|_| core::mem::take(&mut self.unsettled)) else { return };
+        let room = list::room(&peer);
+        let mut wanting: Vec<usize> =
+            (0..self.classes.len()).filter(|class| !self.is_served(&self.classes[*class])).collect();
+        if !wanting.is_empty() {
+            let exact = self.exact();
+            wanting.retain(|class| match exact.get(&self.classes[*class].members) {
+                Some(id) => {
+                    self.serve(*id, *class);
+                    false
+                }
+                None => self.classes[*class].building.is_none(),
+            });
+        }
+        self.starved = false;
+        if !wanting.is_empty() {
+            let mut stock = self.stock();
+            for class in wanting {
+                if matches!(self.classes[class].trouble, Some(Trouble::Refused(_))) {
+                    continue;
+                }
+                self.classes[class].trouble = None;
+                match self.choose(&mut stock, class, usize::from(peer.lists), room) {
+                    Some(id) => self.build(id, class),
+                    None if self.may_get_room() => {}
+                    None => self.make_room(class, usize::from(peer.lists), room),
+                }
+            }
+        }
+        self.thin_out();
+    }
+
+    /// A list has made a step.
+    pub(super) fn advance(&mut self, id: ListId) {
+        let Some(list) = self.lists.get_mut(&id) else { return };
+        match &list.purpose {
+            Purpose::Building(goal) if list.content.is(goal) => match self.by_members.get(goal).copied() {
+                Some(class) => self.serve(id, class),
+                None => self.abandon(id),
+            },
+            Purpose::Building(_) | Purpose::Deleting => {
+                self.ready.insert(id);
+            }
+            Purpose::Spare | Purpose::Serving => self.unsettled = true,
+        }
+    }
+
+    /// A list's step failed.
+    pub(super) fn setback(&mut self, id: ListId, failure: &Failure) {
+        let Some(list) = self.lists.get_mut(&id) else { return };
+        if !list.refused {
+            self.ready.insert(id);
+        } else if let Purpose::Building(goal) = core::mem::replace(&mut list.purpose, Purpose::Spare)
+            && let Some(class) = self.by_members.get(&goal).and_then(|class| self.classes.get_mut(*class))
+        {
+            class.building = None;
+            class.trouble = Some(Trouble::Refused(failure.to_string()));
+        }
+        self.unsettled = true;
+    }
+
+    /// All VLANs of the class have one list, and that has its members.
+    pub(super) fn is_served(&self, class: &Class) -> bool {
+        let mut lists = class.vlans.iter().map(|vlan| self.assigned[usize::from(vlan)]);
+        let Some(Some(first)) = lists.next() else { return class.vlans.is_empty() };
+        lists.all(|list| list == Some(first))
+            && self.list(first).is_some_and(|list| list.content.is(&class.members))
+    }
+
+    /// The lists that could serve at once, by their members.
+    fn exact(&self) -> HashMap<Arc<[VifId]>, ListId> {
+        let mut found: HashMap<Arc<[VifId]>, ListId> = HashMap::new();
+        for list in self.lists.values().filter(|list| !list.is_busy()) {
+            let Content::Known { members, doubt } = &list.content else { continue };
+            let (may, serves) = match &list.purpose {
+                Purpose::Spare => (true, false),
+                Purpose::Serving => (true, true),
+                Purpose::Building(goal) => (goal == members, false),
+                Purpose::Deleting => (false, false),
+            };
+            if may && doubt.is_empty() {
+                // Of two the one that serves already.
+                let known = found.entry(members.clone()).or_insert(list.id);
+                *known = if serves { list.id } else { *known };
+            }
+        }
+        found
+    }
+
+    fn stock(&self) -> Stock {
+        let mut stock = Stock { spares: BTreeSet::new(), by_hint: HashMap::new(), next: 1 };
+        for list in self.lists.values().filter(|list| list.is_free()) {
+            stock.spares.insert(list.id);
+            stock.by_hint.entry(list.hint).or_default().push(list.id);
+        }
+        stock
+    }
+
+    /// The spare from which it is shortest to the members of a class, or a new list where that is shorter.
+    fn choose(&mut self, stock: &mut Stock, class: usize, limit: usize, room: usize) -> Option<ListId> {
+        let class = self.classes.get(class)?;
+        let own = class.vlans.iter().filter_map(|vlan| stock.by_hint.get(&vlan)).flatten();
+        let own = own.filter(|id| stock.spares.contains(id)).take(LOOKED_AT);
+        let cost = |id: &ListId| self.list(*id).map_or(usize::MAX, |list| list.cost(&class.members, room));
+        let nearest = |ids: Vec<ListId>| ids.into_iter().map(|id| (cost(&id), id)).min();
+        let mut best = nearest(own.copied().collect());
+        if best.is_none_or(|(cost, _)| cost > 1) {
+            best =
+                best.into_iter().chain(nearest(stock.spares.iter().take(LOOKED_AT).copied().collect())).min();
+        }
+        let whole = class.members.len().div_ceil(room);
+        if self.lists.len() < limit && best.is_none_or(|(cost, _)| cost > whole) {
+            let mut ids = (stock.next..).map_while(ListId::new);
+            if let Some(new) = ids.find(|id| !self.lists.contains_key(id)) {
+                stock.next = new.get() + 1;
+                let generation = self.generations.remove(&new).unwrap_or(0);
+                self.lists.insert(new, List::new(new, generation));
+                return Some(new);
+            }
+        }
+        let (_, id) = best?;
+        stock.spares.remove(&id);
+        Some(id)
+    }
+
+    /// Some list will be a spare soon.
+    fn may_get_room(&self) -> bool {
+        let spare = |list: &List| matches!(list.purpose, Purpose::Spare | Purpose::Deleting);
+        self.lists.values().any(|list| spare(list) && !list.refused && !list.is_free())
+    }
+
+    /// There is no spare and never will be: takes a list out of service that has the members of no class. The class's own
+    /// if it has one; one of others only where in the end there is a list for everybody. Nothing is risked while the peer
+    /// refuses anything.
+    fn make_room(&mut self, class: usize, limit: usize, room: usize) {
+        let wants = &self.classes[class];
+        let mut own: HashMap<ListId, u16> = HashMap::new();
+        for id in wants.vlans.iter().filter_map(|vlan| self.assigned[usize::from(vlan)]) {
+            *own.entry(id).or_default() += 1;
+        }
+        let for_all = self.classes.len() <= limit;
+        let refused = self.lists.values().any(|list| list.refused);
+        let outdated = self.lists.values().filter(|list| list.vlans > 0 && !self.is_wanted(list));
+        let nearest = outdated
+            .map(|list| {
+                let others = list.vlans - own.get(&list.id).copied().unwrap_or(0);
+                (others, list.cost(&wants.members, room), list.id)
+            })
+            .filter(|(others, ..)| !refused && (*others == 0 || for_all))
+            .min();
+        let Some((.., id)) = nearest else {
+            self.classes[class].trouble = Some(Trouble::NoRoom);
+            self.starved = true;
+            return;
+        };
+        for vlan in (0u16..).take(self.assigned.len()) {
+            if self.assigned[usize::from(vlan)] == Some(id) {
+                self.assign(vlan, None);
+            }
+        }
+        self.build(id, class);
+    }
+
+    /// It has the members of a class.
+    fn is_wanted(&self, list: &List) -> bool {
+        match &list.content {
+            Content::Known { members, doubt } => doubt.is_empty() && self.by_members.contains_key(members),
+            Content::Unknown => false,
+        }
+    }
+
+    /// Spares beyond those that are kept are deleted.
+    fn thin_out(&mut self) {
+        let serving = self.lists.values().filter(|list| list.vlans > 0).count();
+        let spares = self.lists.values().filter(|list| list.is_free()).count();
+        let too_many = spares.saturating_sub(serving + 1);
+        for list in self.lists.values_mut().rev().filter(|list| list.is_free()).take(too_many) {
+            list.purpose = Purpose::Deleting;
+            self.ready.insert(list.id);
+        }
+    }
+
+    /// From now on this list is on its way to the members of the class.
+    fn build(&mut self, id: ListId, class: usize) {
+        let (Some(list), Some(class)) = (self.lists.get_mut(&id), self.classes.get_mut(class)) else {
+            return;
+        };
+        list.purpose = Purpose::Building(class.members.clone());
+        list.hint = class.vlans.iter().next().unwrap_or(0);
+        class.building = Some(id);
+        self.ready.insert(id);
+    }
+
+    /// Nobody wants what was being built.
+    fn abandon(&mut self, id: ListId) {
+        if let Some(list) = self.lists.get_mut(&id) {
+            list.purpose = Purpose::Spare;
+            self.unsettled = true;
+        }
+    }
+
+    /// All VLANs of the class get this list, which has its members.
+    fn serve(&mut self, id: ListId, class: usize) {
+        let (Some(list), Some(class)) = (self.lists.get_mut(&id), self.classes.get_mut(class)) else {
+            return;
+        };
+        (list.purpose, list.leaving) = (Purpose::Serving, None);
+        list.hint = class.vlans.iter().next().unwrap_or(0);
+        class.trouble = None;
+        let other = class.building.take().filter(|other| *other != id);
+        let vlans = class.vlans.clone();
+        other.into_iter().for_each(|other| self.abandon(other));
+        vlans.iter().for_each(|vlan| self.assign(vlan, Some(id)));
+        self.unsettled |= self.starved;
+    }
+
+    /// A VLAN has this list from now on. The one that it had leaves service if it was the last.
+    fn assign(&mut self, vlan: u16, id: Option<ListId>) {
+        let Some(place) = self.assigned.get_mut(usize::from(vlan)) else { return };
+        let former = core::mem::replace(place, id);
+        if former == id {
+            return;
+        }
+        self.dirty = true;
+        if let Some(list) = id.and_then(|id| self.lists.get_mut(&id)) {
+            list.vlans += 1;
+        }
+        if let Some(list) = former.and_then(|former| self.lists.get_mut(&former)) {
+            list.vlans -= 1;
+            if list.vlans == 0 {
+                list.leave();
+            }
+        }
+    }
+}
