@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::switch::PARAMS;
+use common::switch::{PARAMS, SwitchVif};
 use common::{MS, SECOND, World, vnic};
 use firmware_sim::fault::{Fault, FaultPlan, Rule, When};
 use firmware_sim::life::Phase;
@@ -12,7 +12,7 @@ use firmware_sim::{CarrierCause, LinkId, Notice, Order, Output, VnicError, VnicI
 use vntag::ctl::session::Failure;
 use vntag::ctl::{EventCode, Opcode, Request, Response, Status, VifParams, VifState, Vifs};
 use vntag::ethernet::Mac;
-use vntag::{ListId, VifId};
+use vntag::{ListId, Uuid, VifId};
 
 const LINK: LinkId = LinkId(0);
 const BACKUP: LinkId = LinkId(1);
@@ -214,6 +214,23 @@ fn another_claimant_keeps_it_down_until_it_lets_go() {
     world.run(SECOND);
     assert_eq!(phase(&world, id, 0), Some(Phase::Active), "asked again after a second");
     assert!(world.carrier_is_up(id));
+}
+
+#[test]
+fn asking_again_for_a_claimed_vif_changes_no_carrier() {
+    let (mut world, id) = running(2);
+    let claimant = |state| SwitchVif { identity: (Uuid([1; 16]), vnic(1, false).mac), state };
+    let other = vif(77);
+    world.switch.port(BACKUP).vifs.insert(other, claimant(VifState::Active));
+    world.firmware.set_vnic(world.now, id, vnic(1, false)).expect("no backup any more");
+    world.switch.set(world.now, LINK, vif(1), VifState::Standby);
+    world.run(10 * SECOND);
+    assert_eq!(phase(&world, id, 0), Some(Phase::Claimed));
+    assert_eq!(world.carrier_changes.iter().map(|change| change.2).collect::<Vec<_>>(), [false]);
+    world.switch.port(BACKUP).vifs.insert(other, claimant(VifState::Standby));
+    world.run(2 * SECOND);
+    assert_eq!(phase(&world, id, 0), Some(Phase::Active));
+    assert_eq!(world.carrier_changes.iter().map(|change| change.2).collect::<Vec<_>>(), [false, true]);
 }
 
 #[test]

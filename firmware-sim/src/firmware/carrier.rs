@@ -36,6 +36,10 @@ impl Firmware {
             let Some(vif) = self.vifs.get(&(id, link)) else { continue };
             let cause = match vif.phase {
                 _ if !self.is_up(link) => None,
+                // It asks for what was refused before, and most likely will be again.
+                Phase::Enabling if matches!(vnic.carrier.down, Some(CarrierCause::Claimed(_))) => {
+                    vnic.carrier.down.clone()
+                }
                 phase if phase.is_ready() && vif.uplink => return Some(Verdict::Up),
                 phase if phase.is_ready() => Some(CarrierCause::UplinkLost),
                 phase if phase.is_blocked() => {
