@@ -12,75 +12,331 @@
 //!
 //! All inputs between two turns are one change of the [`Forwarding`]. Times are nanoseconds that never go back.
 
+mod answers;
+mod claims;
+mod classes;
+mod configure;
 mod event;
+mod find;
 pub mod forwarding;
+pub mod life;
+mod link;
 pub mod lists;
+mod namespace;
 mod output;
+mod peer;
+mod pending;
 mod record;
+mod requests;
+mod settle;
 mod setup;
+mod show;
+mod tell;
+#[cfg(test)]
+mod tests;
+mod timer;
+mod uplinks;
+mod veth;
 mod view;
+mod vif;
 
 pub use event::{Event, Severity};
 pub use forwarding::Forwarding;
 pub use output::Output;
 pub use record::{Identity, RecordError, StoreOp, StoreTicket, VethRecord};
 pub use setup::{Config, PortConfig};
-pub use view::{DownCause, NamespaceView, PendingView, VethState, VethView, VifStanding, VifView};
+pub use view::{DownCause, NamespaceView, PendingView, VethState, VethView, VifView};
 
-use crate::config::running::RunningConfig;
-use std::collections::VecDeque;
+use crate::config::running::{EthernetId, ProfileName, RunningConfig};
+use answers::Answers;
+use forwarding::PortForwarding;
+use link::{Port, PortKind};
+use pending::{Pending, Waits};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use vntag::VifId;
-use vntag::ctl::session::Session;
+use timer::{Timer, Timers};
+use uplinks::Uplinks;
+use veth::{Programs, Unused, Veths};
+use vntag::ctl::EventCode;
+
+/// Log lines that nobody fetched, at which others are dropped.
+const MAX_OUTPUTS: usize = 65_536;
 
 /// A state of the [`Forwarding`]. Later ones are greater; one in effect means that all before it are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Change(pub u64);
 
+/// What the machine counts beside its sessions.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct ControlCounters {
+    /// Answers whose request's session was over.
+    pub ctl_answers_unwanted: u64,
+    /// Log lines that nobody fetched.
+    pub ctl_events_lost: u64,
+}
+
 /// The switch's end of the control plane. See the [module](self).
 #[derive(Debug)]
 pub struct Control {
+    config: Config,
+    running: Arc<RunningConfig>,
+    /// What is configured from the next turn on.
+    new_running: Option<Arc<RunningConfig>>,
+    ports: Vec<Port>,
+    index: HashMap<EthernetId, usize>,
+    veths: Veths,
+    /// vEths that may have changed since the last turn.
+    dirty: BTreeSet<u32>,
+    programs: Programs,
+    /// Programs may have fallen out of use.
+    prune: bool,
+    uplinks: Uplinks,
+    pending: Pending,
+    answers: Answers,
+    timers: Timers,
+    /// The time of the present input.
+    now: u64,
     forwarding: Forwarding,
+    forwarding_changed: bool,
+    /// The last change that was published, and the last one in effect.
+    change: Change,
+    in_effect: Change,
+    /// What is to be stored, by vEth.
+    store: BTreeMap<u32, StoreOp>,
+    /// The last group that was stored, and the last one on disk.
+    ticket: StoreTicket,
+    on_disk: StoreTicket,
     outputs: VecDeque<Output>,
+    counters: ControlCounters,
 }
 
 impl Control {
-    /// Control of a node whose links are down. `records` are what was stored.
+    /// Control of a node whose ports are down. `records` are what was stored.
     #[must_use]
-    pub fn new(_config: Config, _records: Vec<VethRecord>, _running: Arc<RunningConfig>) -> Self {
-        Self { forwarding: Forwarding::default(), outputs: VecDeque::new() }
+    pub fn new(config: Config, records: Vec<VethRecord>, running: Arc<RunningConfig>) -> Self {
+        let ports: Vec<Port> = config.ports.iter().map(|port| Port::new(&config, port)).collect();
+        let index = config.ports.iter().enumerate().map(|(at, port)| (port.id, at)).collect();
+        let mut this = Self {
+            config,
+            running,
+            new_running: None,
+            ports,
+            index,
+            veths: Veths::default(),
+            dirty: BTreeSet::new(),
+            programs: Programs::default(),
+            prune: false,
+            uplinks: Uplinks::default(),
+            pending: Pending::default(),
+            answers: Answers::default(),
+            timers: Timers::default(),
+            now: 0,
+            forwarding: Forwarding::default(),
+            forwarding_changed: true,
+            change: Change::default(),
+            in_effect: Change::default(),
+            store: BTreeMap::new(),
+            ticket: StoreTicket(0),
+            on_disk: StoreTicket(0),
+            outputs: VecDeque::new(),
+            counters: ControlCounters::default(),
+        };
+        this.reconfigure_ports(0);
+        this.uplinks_again();
+        this.restore(records);
+        let numbers: Vec<u32> = this.running.vethernets().keys().copied().collect();
+        for number in numbers {
+            this.configure_first(number);
+        }
+        this.settle(0);
+        this.outputs.clear();
+        this
+    }
+
+    /// vEths that were known before this process began: their adapters are lost until they are heard of.
+    fn restore(&mut self, records: Vec<VethRecord>) {
+        for record in records {
+            let asked = record.profile.as_deref().and_then(ProfileName::new);
+            let settings = self.settings(record.number, asked.as_ref(), true, false);
+            let port = EthernetId::parse(&record.port).and_then(|id| self.index.get(&id).copied());
+            let number = record.number;
+            self.new_veth(number, settings);
+            self.veths.set_record(number, record, asked);
+            self.veths.set_unused(number, 0, Unused::Lost(port));
+        }
     }
 
     // ----- from outside -----
 
     /// The device under a port came up or went down; ordinary ports too.
-    pub fn handle_link(&mut self, _now: u64, _port: usize, _up: bool) {}
+    pub fn handle_link(&mut self, now: u64, port: usize, up: bool) {
+        self.now = now;
+        let Some(this) = self.ports.get_mut(port).filter(|this| this.up != up) else { return };
+        this.up = up;
+        match (this.kind, &mut this.link) {
+            (PortKind::Wire, _) => self.uplinks_again(),
+            (PortKind::Static, _) => {
+                let there = |veth: &&veth::Veth| veth.fixed.is_some_and(|at| at.0 == port);
+                let numbers: Vec<u32> = self.veths.iter().filter(there).map(|veth| veth.number).collect();
+                self.dirty.extend(numbers);
+            }
+            (PortKind::Niv, Some(link)) => link.session.handle_link(now, up),
+            (PortKind::Niv, None) => {}
+        }
+    }
 
-    /// An untagged frame of the control plane (LLDP, VIF control) arrived at an NIV port.
-    pub fn handle_frame(&mut self, _now: u64, _port: usize, _frame: &[u8]) {}
+    /// An untagged frame of the control plane (LLDP, VIF control) arrived at an NIV port. Others are ignored.
+    pub fn handle_frame(&mut self, now: u64, port: usize, frame: &[u8]) {
+        self.now = now;
+        if let Some(Port { kind: PortKind::Niv, link: Some(link), .. }) = self.ports.get_mut(port) {
+            link.session.handle_frame(now, frame);
+        }
+    }
 
     // ----- from the owner -----
 
     /// From now on this is configured. It takes effect with the next turn, and never fails.
-    pub fn configure(&mut self, _now: u64, _running: Arc<RunningConfig>) {}
+    pub fn configure(&mut self, now: u64, running: Arc<RunningConfig>) {
+        self.now = now;
+        self.new_running = Some(running);
+    }
 
     /// The forwarding of this change, or of a later one, is in effect in every worker.
-    pub fn published(&mut self, _now: u64, _change: Change) {}
+    pub fn published(&mut self, now: u64, change: Change) {
+        self.now = now;
+        self.in_effect = self.in_effect.max(change.min(self.change));
+        for link in self.ports.iter_mut().filter_map(|port| port.link.as_deref_mut()) {
+            link.lists.published(self.in_effect);
+        }
+    }
 
     /// This group, and all before it, are on disk.
-    pub fn stored(&mut self, _now: u64, _ticket: StoreTicket) {}
+    pub fn stored(&mut self, now: u64, ticket: StoreTicket) {
+        self.now = now;
+        self.on_disk = self.on_disk.max(ticket.min(self.ticket));
+    }
 
-    /// Says good-bye on all links.
-    pub fn shutdown(&mut self, _now: u64) {}
+    /// Says good-bye on all links. What the data path does stays as it is.
+    pub fn shutdown(&mut self, now: u64) {
+        self.now = now;
+        for link in self.ports.iter_mut().filter_map(|port| port.link.as_deref_mut()) {
+            link.session.shutdown(now);
+        }
+    }
 
     /// Does what is due and what all the inputs since the last turn come to.
-    pub fn turn(&mut self, _now: u64) {}
+    pub fn turn(&mut self, now: u64) {
+        self.now = now;
+        while let Some(timer) = self.timers.expire(now) {
+            self.timer(now, timer);
+        }
+        self.reconfigure(now);
+        for port in 0..self.ports.len() {
+            if let Some(link) = self.link_mut(port) {
+                link.session.handle_timeout(now);
+                self.drain_session(now, port);
+            }
+        }
+        self.settle(now);
+        self.tell_lists(now);
+        self.publish();
+        self.save();
+        self.answers.settle(self.change, self.ticket);
+        self.quarantine(now);
+        self.send_answers(now);
+        self.tell(now);
+        if core::mem::take(&mut self.prune) {
+            self.programs.prune();
+        }
+    }
+
+    fn timer(&mut self, now: u64, timer: Timer) {
+        match timer {
+            Timer::Carrier(port) => self.adapter_lost(now, port),
+            Timer::Hold(port) => self.hold_over(now, port),
+            Timer::Retry(port) => self.retry(port),
+            Timer::Quarantine(port) => {
+                let in_effect = self.in_effect;
+                let freed = self.link_mut(port).is_some_and(|link| {
+                    let lists = &link.lists;
+                    link.ids.release(now, in_effect, |vif| lists.holds(vif))
+                });
+                if freed && self.pending.is_waiting(&Waits::Ids, port) {
+                    self.owe_event(port, EventCode::RETRY);
+                }
+            }
+            Timer::Pending => {
+                if let Some(at) = self.pending.expire(now) {
+                    self.timers.set(Timer::Pending, at);
+                }
+            }
+        }
+    }
+
+    /// All that has changed since the last turn is one change for the data path.
+    fn publish(&mut self) {
+        let next = Change(self.change.0 + 1);
+        for (port, forwarding) in self.ports.iter_mut().zip(&mut self.forwarding.ports) {
+            if let (Some(link), PortForwarding::Niv { floods }) = (&mut port.link, forwarding)
+                && link.lists.is_dirty()
+            {
+                *floods = link.lists.publish(next);
+                self.forwarding_changed = true;
+            }
+        }
+        if core::mem::take(&mut self.forwarding_changed) {
+            self.change = next;
+            self.outputs.push_back(Output::Publish(next));
+        }
+    }
+
+    fn save(&mut self) {
+        if !self.store.is_empty() {
+            self.ticket = StoreTicket(self.ticket.0 + 1);
+            let ops = core::mem::take(&mut self.store).into_values().collect();
+            self.outputs.push_back(Output::Store(self.ticket, ops));
+        }
+    }
+
+    /// Ids that were given back in this turn are nobody's for a while.
+    fn quarantine(&mut self, now: u64) {
+        let change = self.change;
+        for port in 0..self.ports.len() {
+            if let Some(at) = self.link_mut(port).and_then(|link| link.ids.settle(now, change)) {
+                self.timers.begin(Timer::Quarantine(port), at);
+            }
+        }
+    }
+
+    fn send_answers(&mut self, now: u64) {
+        self.answers.release(self.in_effect, self.on_disk);
+        while let Some(answer) = self.answers.next() {
+            let Some(link) = self.ports.get_mut(answer.port).and_then(|port| port.link.as_deref_mut()) else {
+                continue;
+            };
+            // The session that asked may be over; nobody waits for the answer then.
+            if link.session.respond(now, answer.id, answer.result).is_err() {
+                self.counters.ctl_answers_unwanted += 1;
+            }
+            // From now on the adapter knows the VIF, and can be told about it.
+            if let Some(id) = answer.created
+                && let Some(vif) = link.vifs.get_mut(&id)
+                && vif.create.take_if(|create| *create == answer.id).is_some()
+            {
+                link.tell.insert(id);
+            }
+        }
+    }
 
     // ----- what is to be done -----
 
     /// The next frame to send at a port.
-    pub fn poll_transmit(&mut self, _now: u64, _port: usize) -> Option<Vec<u8>> {
-        None
+    pub fn poll_transmit(&mut self, now: u64, port: usize) -> Option<Vec<u8>> {
+        self.now = now;
+        let link = self.link_mut(port)?;
+        let frame = link.session.poll_transmit(now);
+        link.drain();
+        frame
     }
 
     /// The next thing to do.
@@ -91,10 +347,15 @@ impl Control {
     /// When [`turn`](Self::turn) has to be called although nothing else happened.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        None
+        let links = self.ports.iter().filter_map(|port| port.link.as_deref());
+        let sessions = links.filter_map(|link| {
+            // What a session told while it was asked for frames is dealt with at once.
+            if link.inbox.is_empty() { link.session.next_deadline() } else { Some(self.now) }
+        });
+        sessions.chain(self.timers.next()).min()
     }
 
-    // ----- to be read -----
+    // ----- to be read; more in `show` -----
 
     /// What the data path has to do.
     #[must_use]
@@ -102,47 +363,18 @@ impl Control {
         &self.forwarding
     }
 
-    /// All vEths, by number.
-    pub fn veths(&self) -> impl Iterator<Item = VethView<'_>> {
-        core::iter::empty()
+    // ----- within -----
+
+    fn event(&mut self, event: Event) {
+        if self.outputs.len() < MAX_OUTPUTS {
+            self.outputs.push_back(Output::Event(event));
+        } else {
+            self.counters.ctl_events_lost += 1;
+        }
     }
 
-    /// A vEth.
-    #[must_use]
-    pub fn veth(&self, _number: u32) -> Option<VethView<'_>> {
-        None
-    }
-
-    /// The vNICs that are refused.
-    pub fn pending(&self) -> impl Iterator<Item = PendingView<'_>> {
-        core::iter::empty()
-    }
-
-    /// The VIFs of a port, by id.
-    pub fn vifs(&self, _port: usize) -> impl Iterator<Item = VifView<'_>> {
-        core::iter::empty()
-    }
-
-    /// A VIF.
-    #[must_use]
-    pub fn vif(&self, _port: usize, _vif: VifId) -> Option<VifView<'_>> {
-        None
-    }
-
-    /// The VIF ids of a port that negotiates.
-    #[must_use]
-    pub fn namespace(&self, _port: usize) -> Option<NamespaceView> {
-        None
-    }
-
-    /// The session of a port that negotiates: state, neighbours, peer, counters.
-    #[must_use]
-    pub fn session(&self, _port: usize) -> Option<&Session> {
-        None
-    }
-
-    /// The vEths whose adapters ask for a profile, whether or not another one is typed on them.
-    pub fn asking(&self, _profile: &str) -> impl Iterator<Item = u32> {
-        core::iter::empty()
+    fn port_id(&self, port: usize) -> EthernetId {
+        // Every index comes from this list.
+        self.config.ports.get(port).map_or(EthernetId { slot: 0, port: 0 }, |port| port.id)
     }
 }

@@ -1,7 +1,8 @@
 //! The control plane as it is shown.
 
+use super::life::Standing;
 use super::record::{Identity, VethRecord};
-use crate::config::running::{ProfileName, Switchport};
+use crate::config::running::{ProfileName, Switchport, UplinkFail};
 use core::fmt;
 use vntag::VifId;
 use vntag::ctl::Status;
@@ -25,6 +26,23 @@ pub enum DownCause {
     DuplicateMac(u32),
     /// The last uplink of its VLAN is lost, and it is configured to go down with it.
     UplinkLost,
+}
+
+impl DownCause {
+    /// The code that an adapter is told with it.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::NonParticipating => 1,
+            Self::Administratively => 2,
+            Self::NoProfile => 3,
+            Self::ProfileMissing(_) => 4,
+            Self::ProfileDisabled => 5,
+            Self::LinkLost => 6,
+            Self::DuplicateMac(_) => 7,
+            Self::UplinkLost => 8,
+        }
+    }
 }
 
 impl fmt::Display for DownCause {
@@ -75,9 +93,13 @@ pub struct VethView<'a> {
     /// Who it is, if an adapter ever asked for it.
     pub record: Option<&'a VethRecord>,
     /// The profile in force by name, whether it exists or not.
-    pub profile: Option<&'a str>,
+    pub profile: Option<&'a ProfileName>,
     /// VLANs in force.
     pub switchport: &'a Switchport,
+    /// What happens when its last uplink fails.
+    pub uplink_fail: UplinkFail,
+    /// Where it is, whether or not it is up: index of the port, VIF.
+    pub at: Option<(usize, VifId)>,
     /// Its VIFs, the active one first.
     pub vifs: Vec<VifView<'a>>,
 }
@@ -92,49 +114,13 @@ pub struct VifView<'a> {
     /// The vEth; `None` where it is being taken back.
     pub veth: Option<u32>,
     /// Who asked for it.
-    pub identity: Option<&'a Identity>,
+    pub identity: &'a Identity,
     /// The adapter's number of the vNIC.
     pub channel: u16,
     /// Where it stands.
-    pub state: VifStanding,
+    pub state: Standing,
     /// Since when.
     pub since: u64,
-}
-
-/// Where a VIF stands at the switch.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum VifStanding {
-    /// Without traffic.
-    Standby,
-    /// It is to be active as soon as the one before it is not any more.
-    Claiming,
-    /// With traffic.
-    Active,
-    /// Shut by the switch.
-    Disabled,
-    /// Kept for an adapter that is away.
-    Away,
-    /// The switch takes it back; the adapter has not said yet that it is gone.
-    Deleting,
-}
-
-impl VifStanding {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Standby, Self::Claiming, Self::Active, Self::Disabled, Self::Away, Self::Deleting];
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Standby => "standby",
-            Self::Claiming => "claiming",
-            Self::Active => "active",
-            Self::Disabled => "disabled",
-            Self::Away => "away",
-            Self::Deleting => "deleting",
-        }
-    }
 }
 
 /// A vNIC that was asked for and refused. It is asked for again every few seconds, and at once when the switch says that

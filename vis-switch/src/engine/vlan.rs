@@ -56,6 +56,12 @@ impl VlanSet {
         self.0[usize::from(vlan >> 6 & 63)] >> (vlan & 63) & 1 != 0
     }
 
+    /// Whether a VLAN is in both.
+    #[must_use]
+    pub fn intersects(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(word, other)| word & other != 0)
+    }
+
     /// The VLANs in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
         self.0.iter().zip((0u16..).step_by(64)).flat_map(|(word, base)| {

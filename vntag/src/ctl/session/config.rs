@@ -5,8 +5,8 @@ use crate::ethernet::{Mac, TYPE_VIF_CONTROL};
 use crate::lldp::{Capabilities, Id, Lldp, NIV_OUI, NivTlv};
 use crate::uuid::Uuid;
 
-/// The most requests that may be outstanding.
-pub const MAX_WINDOW: u16 = 64;
+/// The most requests that may be outstanding: half of what the receiver keeps in mind.
+pub const MAX_WINDOW: u16 = 128;
 
 /// One end of one link. [`Config::new`] fills in the usual values; all fields may be changed before the session begins.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -195,6 +195,11 @@ impl Session {
         true
     }
 
+    /// Does what is due. All other calls with a time do it first, too.
+    pub fn handle_timeout(&mut self, now: u64) {
+        self.tick(now);
+    }
+
     // ----- from the owner -----
 
     /// Asks something of the peer. The request's end is a [`SessionEvent::Response`] with the same token.
