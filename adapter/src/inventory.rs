@@ -1,23 +1,15 @@
-//! What the adapter has: its links and vNICs with their monitors and counters, as the admin commands see them.
+//! What the adapter has: its links and vNICs with their monitors and counters.
 
-use crate::engine::{LinkStats, Stats, VifParams, VnicStats};
+use crate::config::file::Negotiation;
+use crate::config::{Attachment, DEFAULT_PROFILE, VnicConfig};
+use crate::engine::{LinkStats, VnicSlot, VnicStats};
+use crate::identity::{derived_mac, derived_uuid};
+use crate::vhost::VnicMonitor;
+use firmware_sim::LinkId;
 use link::Monitor;
-use std::path::PathBuf;
 use std::sync::Arc;
-use vntag::VifId;
 use vntag::ethernet::Mac;
-
-/// Everything there is to show.
-pub struct Inventory {
-    /// Name of this adapter.
-    pub name: String,
-    /// The links, in the order of the configuration.
-    pub links: Vec<LinkEntry>,
-    /// The vNICs, in the order of the configuration.
-    pub vnics: Vec<VnicEntry>,
-    /// The sums of all counters.
-    pub stats: Arc<Stats>,
-}
+use vntag::uuid::Uuid;
 
 /// One link.
 pub struct LinkEntry {
@@ -25,38 +17,103 @@ pub struct LinkEntry {
     pub name: String,
     /// Its device, as written.
     pub device: String,
+    /// Whether its VIFs and lists come by the control protocol.
+    pub negotiation: Negotiation,
     /// State and counters of the device.
     pub monitor: Arc<dyn Monitor>,
     /// Its counters.
     pub stats: Arc<LinkStats>,
-    /// Lists on this link: id and members.
+    /// Static lists: id and members.
     pub lists: Vec<(u16, Vec<u16>)>,
 }
 
+/// Who asked for a vNIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The configuration file.
+    File,
+    /// A command; it is kept in the state folder.
+    Command,
+}
+
+impl Origin {
+    /// In a word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Command => "command",
+        }
+    }
+}
+
+/// By what a vNIC is known to guests and switches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its address.
+    pub mac: Mac,
+    /// Instance UUID.
+    pub uuid: Uuid,
+    /// The UUID is derived from this node's: on another node the vNIC would be another one, so it cannot move.
+    pub immovable: bool,
+    /// Its number on its links; in static mode the VIF.
+    pub channel: u16,
+}
+
+impl Identity {
+    /// That of a vNIC on this node.
+    #[must_use]
+    pub fn of(config: &VnicConfig, node: Uuid, channel: u16) -> Self {
+        Self {
+            mac: config.mac.unwrap_or_else(|| derived_mac(node, &config.name)),
+            uuid: config.uuid.unwrap_or_else(|| derived_uuid(node, &config.name)),
+            immovable: config.uuid.is_none(),
+            channel,
+        }
+    }
+}
+
 /// One vNIC.
+#[derive(Clone)]
 pub struct VnicEntry {
-    /// Its name.
-    pub name: String,
-    /// Its device, as written.
-    pub device: String,
-    /// The socket a guest connects to, where the device is vhost-user; and whether we connect instead.
-    pub socket: Option<(PathBuf, bool)>,
+    /// Its number in the data path and in the firmware.
+    pub slot: VnicSlot,
+    /// What was asked for.
+    pub config: VnicConfig,
+    /// By whom.
+    pub origin: Origin,
+    /// By what it is known.
+    pub identity: Identity,
     /// State and counters of the device.
     pub monitor: Arc<dyn Monitor>,
+    /// The guest's side, where the device is vhost-user.
+    pub guest: Option<Arc<VnicMonitor>>,
     /// Its counters.
     pub stats: Arc<VnicStats>,
-    /// Index of its link.
-    pub link: usize,
-    /// Its VIF on that link.
-    pub vif: VifId,
-    /// The parameters of the VIF.
-    pub params: VifParams,
-    /// The address the guest should use.
-    pub mac: Option<Mac>,
-    /// The port profile it asks for.
-    pub profile: Option<String>,
-    /// The virtual machine it belongs to.
-    pub vm: Option<String>,
-    /// Queue pairs.
-    pub queues: u16,
+}
+
+impl VnicEntry {
+    /// The profile it asks for.
+    #[must_use]
+    pub fn profile(&self) -> &str {
+        self.config.profile.as_deref().unwrap_or(DEFAULT_PROFILE)
+    }
+
+    /// The vNIC as the firmware has it; `None` for one whose VIF is static.
+    #[must_use]
+    pub fn firmware_config(&self) -> Option<firmware_sim::VnicConfig> {
+        let Attachment::Negotiated { backup, .. } = &self.config.attachment else { return None };
+        let id = |index: usize| LinkId(u16::try_from(index).unwrap_or(u16::MAX));
+        Some(firmware_sim::VnicConfig {
+            name: self.config.name.clone(),
+            vm: self.config.vm.clone(),
+            channel: self.identity.channel,
+            uuid: self.identity.uuid,
+            mac: self.identity.mac,
+            profile: self.profile().to_owned(),
+            link: id(self.config.link),
+            backup: backup.map(id),
+            incarnation: None,
+        })
+    }
 }

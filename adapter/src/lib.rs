@@ -6,7 +6,9 @@
 
 pub mod admin;
 pub mod config;
+pub mod control;
 pub mod engine;
+pub mod identity;
 pub mod inventory;
 pub mod rim;
 pub mod vhost;

@@ -1,8 +1,5 @@
 //! The adapter's management firmware as a pure state machine: the adapter's end of the VIF control protocol.
 //!
-//! **Nothing uses it yet**: `niv-adapter` still has its VIFs and lists from its configuration file only. This crate is
-//! complete in itself and tested against a scripted switch; wiring it to the adapter is a step of its own.
-//!
 //! It has no I/O, clock, thread or log. Time comes in as nanoseconds that never go back; frames come in and go out as
 //! octets; what the data path, the host ports and the log have to do comes out as [`Output`]s.
 //!

@@ -67,6 +67,23 @@ impl Phase {
         Self::Deleting,
     ];
 
+    /// In a word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Creating => "creating",
+            Self::Pending => "pending",
+            Self::Standby => "standby",
+            Self::Enabling => "enabling",
+            Self::Active => "active",
+            Self::Disabling => "disabling",
+            Self::Claimed => "claimed",
+            Self::Disabled => "disabled",
+            Self::Deleting => "deleting",
+        }
+    }
+
     /// There is a VIF that can carry traffic as soon as that is wanted: the guest's link is up.
     #[must_use]
     pub const fn is_ready(self) -> bool {

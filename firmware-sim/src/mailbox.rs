@@ -52,6 +52,12 @@ macro_rules! commands {
             pub const fn word(self) -> u32 {
                 match self { $(Self::$name => $word,)* }
             }
+
+            /// Its name in the public header, without the prefix `CMD_`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
         }
     };
 }
@@ -107,7 +113,8 @@ impl Command {
     }
 
     /// Whether this firmware does anything for it.
-    const fn is_supported(self) -> bool {
+    #[must_use]
+    pub const fn is_supported(self) -> bool {
         !matches!(
             self,
             Self::VLAN_ADD
@@ -188,6 +195,21 @@ pub struct NotifyBlock {
     pub link_down_count: u32,
     /// Greatest payload of a frame, once the switch said so.
     pub mtu: Option<u16>,
+}
+
+/// A device, as it is shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeviceStatus {
+    /// The driver has opened it.
+    pub open: bool,
+    /// What its notify block has; `None` where the driver registered none.
+    pub notify: Option<NotifyBlock>,
+    /// The bits of PACKET_FILTER.
+    pub filter: u64,
+    /// Addresses that the driver added.
+    pub addresses: Vec<Mac>,
+    /// A blob waits for ENABLE2.
+    pub staged: bool,
 }
 
 /// A device, as the driver left it.
@@ -326,6 +348,19 @@ impl Firmware {
                 _ => DevError::TimedOut,
             }),
         }
+    }
+
+    /// The device of a vNIC.
+    #[must_use]
+    pub fn device_status(&self, id: VnicId) -> Option<DeviceStatus> {
+        let device = self.device_of(id)?;
+        Some(DeviceStatus {
+            open: device.open,
+            notify: self.notify_block(id),
+            filter: device.filter,
+            addresses: device.addresses.iter().copied().collect(),
+            staged: device.staged.is_some(),
+        })
     }
 
     /// The notify block of a vNIC whose driver registered one.

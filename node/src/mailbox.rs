@@ -132,12 +132,6 @@ impl<T> Sender<T> {
         Ok(Ticket(queue.posted))
     }
 
-    /// Wakes whoever drains, without a command: something that it looks at has changed.
-    pub fn wake(&self) {
-        let _queue = self.0.queue.lock();
-        self.0.announce();
-    }
-
     /// A command would find room in this lane now. Spares whoever posts alone into it from making one in vain.
     #[must_use]
     pub fn has_room(&self, lane: usize) -> bool {
@@ -348,16 +342,6 @@ mod tests {
             drained.store(round, Ordering::Release);
         }
         poster.join().expect("no panic");
-    }
-
-    #[test]
-    fn control_can_be_woken_without_a_command() {
-        let (sender, mut mailbox) = mailbox::<()>(1).expect("eventfd");
-        sender.wake();
-        sender.wake();
-        assert!(readable(mailbox.event()));
-        assert_eq!(mailbox.drain(|()| panic!("nothing was posted")), 0);
-        assert!(!readable(mailbox.event()));
     }
 
     #[test]

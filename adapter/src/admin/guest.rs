@@ -9,28 +9,32 @@ use std::path::{Path, PathBuf};
 
 /// The socket to connect to, as a path that holds from any folder.
 fn socket(vnic: &VnicEntry, args: &Args) -> Result<(PathBuf, bool), Refusal> {
-    let Some((socket, client)) = &vnic.socket else {
-        let name = &vnic.name;
-        let device = &vnic.device;
+    let Some((socket, client)) = vnic.config.socket() else {
+        let name = &vnic.config.name;
+        let device = &vnic.config.options.device;
         return Err(
             args.refuse("name", format!("{name} is {device}; only a vhost-user: vNIC is for a guest."))
         );
     };
-    Ok((std::path::absolute(socket).unwrap_or_else(|_| socket.clone()), *client))
+    Ok((std::path::absolute(&socket).unwrap_or(socket), client))
 }
 
 /// `vnic qemu NAME`.
-pub(super) fn qemu(inventory: &mut Context, args: &Args) -> Result<Reply, Refusal> {
-    let vnic = named(inventory, args)?;
+pub(super) fn qemu(adapter: &mut Context, args: &Args) -> Result<Reply, Refusal> {
+    let vnic = &*named(adapter, args)?.entry;
     let (socket, client) = socket(vnic, args)?;
-    let id = &vnic.name;
+    let id = &vnic.config.name;
     let path = escape_qemu(&socket);
     // QEMU connects and, when the adapter restarts, connects again; or it listens, where the adapter is the client.
     let way = if client { "server=on,wait=off" } else { "reconnect=1" };
-    let queues = if vnic.queues > 1 { format!(",queues={}", vnic.queues) } else { String::new() };
-    let device_queues =
-        if vnic.queues > 1 { format!(",mq=on,vectors={}", 2 * vnic.queues + 2) } else { String::new() };
-    let mac = vnic.mac.map(|mac| format!(",mac={mac}")).unwrap_or_default();
+    let queues =
+        if vnic.config.queues > 1 { format!(",queues={}", vnic.config.queues) } else { String::new() };
+    let device_queues = if vnic.config.queues > 1 {
+        format!(",mq=on,vectors={}", 2 * vnic.config.queues + 2)
+    } else {
+        String::new()
+    };
+    let mac = format!(",mac={}", vnic.identity.mac);
     let memory = [
         "-object".to_owned(),
         "memory-backend-memfd,id=mem,size=512M,share=on".to_owned(),
@@ -65,8 +69,8 @@ pub(super) fn qemu(inventory: &mut Context, args: &Args) -> Result<Reply, Refusa
 }
 
 /// `vnic libvirt NAME`.
-pub(super) fn libvirt(inventory: &mut Context, args: &Args) -> Result<Reply, Refusal> {
-    let vnic = named(inventory, args)?;
+pub(super) fn libvirt(adapter: &mut Context, args: &Args) -> Result<Reply, Refusal> {
+    let vnic = &*named(adapter, args)?.entry;
     let (socket, client) = socket(vnic, args)?;
     let path = escape_xml(&socket.to_string_lossy());
     // libvirt's mode is the guest's: it is the client where the adapter listens.
@@ -77,16 +81,19 @@ pub(super) fn libvirt(inventory: &mut Context, args: &Args) -> Result<Reply, Ref
             "  <source type='unix' path='{path}' mode='client'>\n    <reconnect enabled='yes' timeout='1'/>\n  </source>\n"
         )
     };
-    let mac = vnic.mac.map(|mac| format!("  <mac address='{mac}'/>\n")).unwrap_or_default();
-    let queues =
-        if vnic.queues > 1 { format!("  <driver queues='{}'/>\n", vnic.queues) } else { String::new() };
+    let mac = format!("  <mac address='{}'/>\n", vnic.identity.mac);
+    let queues = if vnic.config.queues > 1 {
+        format!("  <driver queues='{}'/>\n", vnic.config.queues)
+    } else {
+        String::new()
+    };
     let memory = "<memoryBacking>\n  <source type='memfd'/>\n  <access mode='shared'/>\n</memoryBacking>\n";
     let interface = format!(
         "<interface type='vhostuser'>\n{mac}{source}  <model type='virtio'/>\n{queues}</interface>\n"
     );
     let text = format!(
         "<!-- in <domain>, once: memory that the adapter can share -->\n{memory}<!-- in <devices>, for {} -->\n{interface}",
-        vnic.name
+        vnic.config.name
     );
     Ok(Output::prose(text, json!({ "memoryBacking": memory, "interface": interface })).into())
 }

@@ -13,6 +13,9 @@ pub struct AdapterFile {
     /// `[node]`
     #[serde(default)]
     pub node: NodeSection,
+    /// `[firmware]`
+    #[serde(default)]
+    pub firmware: FirmwareSection,
     /// `[[link]]`
     #[serde(default)]
     pub link: Vec<Spanned<LinkSection>>,
@@ -22,6 +25,29 @@ pub struct AdapterFile {
     /// `[[list]]`
     #[serde(default)]
     pub list: Vec<ListSection>,
+}
+
+/// `[firmware]`: the adapter's end of the control protocol.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirmwareSection {
+    /// Seconds for which the switch may be lost before guests lose their carriers.
+    pub carrier_delay: Option<Spanned<u8>>,
+    /// Seconds for which VIFs and lists wait for a switch that was lost.
+    pub hold: Option<Spanned<u32>>,
+    /// How it misbehaves on purpose.
+    pub fault: Option<FirmwareFault>,
+}
+
+/// `fault = { seed = 1, rules = ["VIF_CREATE nth 3 refuse ERROR"] }` of `[firmware]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirmwareFault {
+    /// For rules by percentage.
+    #[serde(default)]
+    pub seed: u64,
+    /// The rules, as [`firmware_sim::fault::Rule`] reads them.
+    pub rules: Vec<Spanned<String>>,
 }
 
 /// Whether a link finds its VIFs by the control protocol or has static ones.
@@ -44,7 +70,8 @@ pub struct LinkSection {
     /// Its device.
     pub device: Spanned<Device>,
     /// `"niv"` or `"off"`.
-    pub negotiation: Option<Spanned<Negotiation>>,
+    #[serde(default)]
+    pub negotiation: Negotiation,
     /// A pcapng file that records its frames.
     pub capture: Option<PathBuf>,
     /// Faults to put on its frames.
@@ -64,16 +91,16 @@ pub struct VnicSection {
     /// The address the guest should use.
     pub mac: Option<Spanned<String>>,
     /// The port profile it asks for.
-    pub profile: Option<String>,
+    pub profile: Option<Spanned<String>>,
     /// The virtual machine it belongs to.
-    pub vm: Option<String>,
+    pub vm: Option<Spanned<String>>,
     /// The instance UUID of that machine.
     pub uuid: Option<Spanned<String>>,
     /// Its number on the link; in static mode the VIF.
     pub channel: Option<Spanned<u16>>,
     /// A second link to fail over to.
     pub backup: Option<Spanned<String>>,
-    /// How the guest's carrier is driven.
+    /// How the guest's carrier is driven: `"socket"`, `"qmp:PATH"`, `"none"`.
     pub link_signal: Option<Spanned<String>>,
     /// Queue pairs.
     pub queues: Option<Spanned<u16>>,
@@ -86,7 +113,7 @@ pub struct VnicSection {
     /// The VIF's default VLAN.
     pub vlan: Option<Spanned<u16>>,
     /// `"access"`, `"trunk"` or `"native-tagged"`.
-    pub vlan_mode: Option<VlanMode>,
+    pub vlan_mode: Option<Spanned<VlanMode>>,
     /// Priority of what the host sends untagged, 0 to 7.
     pub cos: Option<Spanned<u8>>,
     /// The priorities that may be sent; all where left out.

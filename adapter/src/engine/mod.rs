@@ -20,5 +20,5 @@ pub mod vif;
 pub use control::Punted;
 pub use datapath::{Datapath, LinkSetup, Order, VnicSetup};
 pub use drops::{DropCounters, DropReason};
-pub use stats::{LinkStats, Stats, VnicStats};
+pub use stats::{GroupStats, LinkStats, Stats, VnicStats};
 pub use vif::{Lists, VifParams, VifState, VlanMode, VnicSlot};

@@ -16,8 +16,52 @@ pub struct VnicStats {
     pub tx_frames: Counter,
     /// Their octets, without VNTag.
     pub tx_octets: Counter,
+    /// Those of `rx` that went to a group.
+    pub rx_groups: GroupStats,
+    /// Those of `tx` that went to a group.
+    pub tx_groups: GroupStats,
     /// Dropped frames from this guest, and copies for it.
     pub drops: DropCounters,
+}
+
+/// Counters of frames to more than one station.
+#[derive(Debug, Default)]
+pub struct GroupStats {
+    /// Frames to groups but not to everybody.
+    pub multicast_frames: Counter,
+    /// Their octets.
+    pub multicast_octets: Counter,
+    /// Frames to everybody.
+    pub broadcast_frames: Counter,
+    /// Their octets.
+    pub broadcast_octets: Counter,
+}
+
+impl GroupStats {
+    /// Counts a frame that begins like this, if it is one.
+    #[inline]
+    pub fn count(&self, head: &[u8], octets: u64) {
+        if head.first().is_some_and(|octet| octet & 1 == 1) {
+            self.count_group(head, octets);
+        }
+    }
+
+    #[cold]
+    fn count_group(&self, head: &[u8], octets: u64) {
+        let (frames, sum) = match head {
+            [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, ..] => (&self.broadcast_frames, &self.broadcast_octets),
+            _ => (&self.multicast_frames, &self.multicast_octets),
+        };
+        frames.add(1);
+        sum.add(octets);
+    }
+
+    fn absorb(&self, other: &Self) {
+        self.multicast_frames.add(other.multicast_frames.get());
+        self.multicast_octets.add(other.multicast_octets.get());
+        self.broadcast_frames.add(other.broadcast_frames.get());
+        self.broadcast_octets.add(other.broadcast_octets.get());
+    }
 }
 
 /// Counters of one link. `rx` came from the switch.
@@ -63,6 +107,8 @@ impl VnicStats {
         self.rx_octets.add(other.rx_octets.get());
         self.tx_frames.add(other.tx_frames.get());
         self.tx_octets.add(other.tx_octets.get());
+        self.rx_groups.absorb(&other.rx_groups);
+        self.tx_groups.absorb(&other.tx_groups);
         for (reason, count) in other.drops.iter() {
             self.drops[reason].add(count);
         }

@@ -6,6 +6,7 @@ use vntag::{ListId, VifId};
 
 use super::{Firmware, LinkId, VnicId};
 use crate::config::VnicConfig;
+use crate::fault::FaultPlan;
 use crate::life::Phase;
 use crate::output::CarrierCause;
 
@@ -118,6 +119,12 @@ impl Firmware {
     /// The lists of a link, rising: ids, generations, members.
     pub fn lists(&self, link: LinkId) -> impl Iterator<Item = (ListId, u32, Vec<VifId>)> {
         self.links.get(usize::from(link.0)).into_iter().flat_map(|link| link.lists.iter())
+    }
+
+    /// The fault plan at work.
+    #[must_use]
+    pub const fn faults(&self) -> &FaultPlan {
+        self.faults.plan()
     }
 
     /// What was counted.

@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Display, Write};
 use serde_json::Value;
+use std::time::Duration;
 
 /// A typed value: JSON gets the type, text its usual form.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,18 @@ impl Cell {
     #[must_use]
     pub fn shown(text: impl Into<String>, value: impl Into<Value>) -> Self {
         Self::Shown { text: text.into(), value: value.into() }
+    }
+
+    /// A span of time: `00:04:09`, `3d07h` for people; seconds for programs.
+    #[must_use]
+    pub fn span(span: Duration) -> Self {
+        let seconds = span.as_secs();
+        let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+        let text = match days {
+            0 => format!("{hours:02}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
+            _ => format!("{days}d{hours:02}h"),
+        };
+        Self::shown(text, seconds)
     }
 
     /// Any value that can be written.

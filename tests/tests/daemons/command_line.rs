@@ -45,17 +45,19 @@ fn refused(node: &str, text: &str) -> String {
 #[test]
 fn a_mistake_in_a_file_is_named_with_file_line_and_key() {
     for (node, right, section) in [("vis0", chassis(), "[[port]]"), ("adapter0", adapter(), "[[link]]")] {
-        // Written, or left out: "niv" is not there yet, and the message says what to write.
         let off = "negotiation = \"off\"";
-        let said = refused(node, &right.replace(off, "negotiation = \"niv\""));
-        let place = format!("{node}.toml:{}:", line_of(&right, off));
-        for part in [&place, "key \"negotiation\"", "negotiation = \"off\""] {
-            assert!(said.contains(part), "{part}: {said}");
-        }
-        let said = refused(node, &right.replace(&format!("{off}\n"), ""));
-        let place = format!("{node}.toml:{}:", line_of(&right, section));
-        for part in [&place, "\"negotiation\"", "negotiation = \"off\""] {
-            assert!(said.contains(part), "{part}: {said}");
+        if node == "vis0" {
+            // Written, or left out: "niv" is not there yet, and the message says what to write.
+            let said = refused(node, &right.replace(off, "negotiation = \"niv\""));
+            let place = format!("{node}.toml:{}:", line_of(&right, off));
+            for part in [&place, "key \"negotiation\"", "negotiation = \"off\""] {
+                assert!(said.contains(part), "{part}: {said}");
+            }
+            let said = refused(node, &right.replace(&format!("{off}\n"), ""));
+            let place = format!("{node}.toml:{}:", line_of(&right, section));
+            for part in [&place, "\"negotiation\"", "negotiation = \"off\""] {
+                assert!(said.contains(part), "{part}: {said}");
+            }
         }
         let said = refused(node, &right.replace(off, "negotiation = \"maybe\""));
         assert!(said.contains("negotiation") && said.contains("maybe"), "{said}");
@@ -95,6 +97,7 @@ fn the_keys_of_a_static_vif_are_judged() {
         ("members = [5]", "members = [5, 5]", "key \"members\""),
         ("id = 1", "id = 0", "key \"id\""),
         ("queues = 1", "backup = \"link0\"", "key \"backup\""),
+        ("negotiation = \"off\"\n", "", "key \"vif\": the VIF is the switch's to say"),
     ] {
         assert!(right.contains(old), "{old}");
         let said = refused("adapter0", &right.replace(old, new));
@@ -107,11 +110,15 @@ fn what_cannot_be_opened_is_code_1_and_named() {
     let mut place = place();
     place.start("vis0");
     place.start("adapter0");
-    for (node, part) in [("vis0", "vis0.sock"), ("adapter0", "vnic0.sock")] {
+    for (node, part) in [("vis0", "vis0.sock"), ("adapter0", "adapter0.redb: in use by another process")] {
         let (code, said) = place.run_daemon(node, &["--config", &format!("{node}.toml")]);
-        assert_eq!(code, 1, "a second one on the same sockets: {said}");
+        assert_eq!(code, 1, "a second one of the same files: {said}");
         assert!(said.contains(part) || said.contains("link0.sock"), "{said}");
     }
+    let other = adapter().replace("\"adapter0\"", "\"adapter1\"").replace("adapter0.sock", "adapter1.sock");
+    place.write("adapter1.toml", &other);
+    let (code, said) = place.run_daemon("adapter1", &["--config", "adapter1.toml"]);
+    assert!(code == 1 && said.contains("vnic0.sock"), "{code}: {said}");
     // The first ones go on.
     place.link_up("adapter0", "link0", "vis0", "1/1");
     place.at_rest();
@@ -202,7 +209,13 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
             "adapter0",
             &[
                 ("show vnic", &["vnic0", "up"][..]),
-                ("show vnic vnic0", &["vnic0 is up", "webservers"]),
+                ("show vnic vnic0", &["vnic0 is up", "webservers", "static"]),
+                ("show vif", &["link0", "vnic0", "static"]),
+                ("show neighbors", &["negotiation = \"off\""]),
+                ("show control statistics", &["fw_refused"]),
+                ("show logging", &[]),
+                ("show firmware devcmd", &["OPEN", "0x4101c017"]),
+                ("show firmware fault", &["Seed", "Rule"]),
                 ("show link", &["link0", "memif:link0.sock"]),
                 ("show link link0", &["connections"]),
                 ("show vif-list", &["link0", "5"]),
@@ -229,8 +242,10 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
             .map(|command| command.syntax.split(['<', '[']).next().unwrap().trim().to_owned())
             .collect();
         assert!(listed.len() > 5, "{listed:?}");
-        for command in listed {
-            assert!(lines.iter().any(|(line, _)| line.starts_with(&command)), "{command} is not tried");
+        // What acts and shows nothing, or needs a vNIC that negotiates: tried elsewhere.
+        let acts = ["vnic add", "vnic set", "vnic del", "firmware", "show firmware vnic"];
+        for command in listed.iter().filter(|command| acts.iter().all(|act| !command.starts_with(act))) {
+            assert!(lines.iter().any(|(line, _)| line.starts_with(command)), "{command} is not tried");
         }
     }
 

@@ -83,6 +83,9 @@ impl Bench {
             sent += taken.frames;
             counters.tx_frames.add((taken.frames - taken.refused) as u64);
             counters.tx_octets.add(out[..taken.frames].iter().map(|frame| frame.len() as u64).sum());
+            for frame in &out[..taken.frames] {
+                counters.tx_groups.count(frame.head, frame.len() as u64);
+            }
             if taken.refused > 0 {
                 counters.drops[DropReason::HostRefused].add(taken.refused as u64);
             }

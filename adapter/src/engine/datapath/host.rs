@@ -68,6 +68,9 @@ impl<T: NivTag> Datapath<T> {
         let counters = &vnic.stats;
         counters.rx_frames.add(done as u64);
         counters.rx_octets.add(octets[..done].iter().sum());
+        for (at, octets) in octets[..done].iter().enumerate() {
+            counters.rx_groups.count(bench.heads[at].bytes(), *octets);
+        }
         for (_, reason) in dropped.iter().filter(|(place, _)| usize::from(*place) < done) {
             counters.drops[*reason].add(1);
         }

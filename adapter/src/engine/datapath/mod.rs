@@ -54,6 +54,8 @@ pub struct VnicSetup {
 pub enum Order {
     /// A new vNIC; what was in the slot before is gone.
     AddVnic(VnicSlot, VnicSetup),
+    /// A vNIC gets other queues; its VIFs stay.
+    SetQueues(VnicSlot, VnicSetup),
     /// A vNIC, and every VIF that leads to it, is gone.
     RemoveVnic(VnicSlot),
     /// A VIF leads to a vNIC. While it is active, the frames of that vNIC carry it; a vNIC has one active VIF, and
@@ -195,6 +197,7 @@ impl<T: NivTag> Datapath<T> {
     pub fn apply(&mut self, order: Order) {
         match order {
             Order::AddVnic(slot, setup) => self.add_vnic(slot, setup),
+            Order::SetQueues(slot, setup) => self.set_queues(slot, setup),
             Order::RemoveVnic(slot) => self.remove_vnic(slot),
             Order::SetVif { link, vif, vnic, state, params } => {
                 let Some(Some(port)) = self.vnics.get_mut(vnic as usize) else { return };
@@ -238,29 +241,46 @@ impl<T: NivTag> Datapath<T> {
 
     fn add_vnic(&mut self, slot: VnicSlot, setup: VnicSetup) {
         self.remove_vnic(slot);
-        let mut sources = Vec::new();
-        for queue in setup.rx {
-            let id = self.sources.add(queue);
-            if id >= self.from.len() {
-                self.from.resize(id + 1, From::Host(slot));
-            }
-            self.from[id] = From::Host(slot);
-            sources.push(id);
-        }
         let index = slot as usize;
         if index >= self.vnics.len() {
             self.vnics.resize_with(index + 1, || None);
         }
         self.vnics[index] = Some(Vnic {
+            sources: self.add_sources(slot, setup.rx),
             tx: setup.tx,
-            sources,
             stats: setup.stats,
             uplink: None,
             params: VifParams::default(),
             pending: ArrayVec::new(),
             kick: false,
         });
+    }
+
+    fn set_queues(&mut self, slot: VnicSlot, setup: VnicSetup) {
+        let Some(vnic) = self.vnics.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        (vnic.tx, vnic.stats) = (setup.tx, setup.stats);
+        let former = core::mem::take(&mut vnic.sources);
+        for id in former {
+            self.sources.remove(id);
+        }
+        let sources = self.add_sources(slot, setup.rx);
+        if let Some(Some(vnic)) = self.vnics.get_mut(slot as usize) {
+            vnic.sources = sources;
+        }
+    }
+
+    fn add_sources(&mut self, slot: VnicSlot, queues: Vec<Box<dyn RxQueue>>) -> Vec<SourceId> {
         self.changed = true;
+        let mut ids = Vec::new();
+        for queue in queues {
+            let id = self.sources.add(queue);
+            if id >= self.from.len() {
+                self.from.resize(id + 1, From::Host(slot));
+            }
+            self.from[id] = From::Host(slot);
+            ids.push(id);
+        }
+        ids
     }
 
     fn remove_vnic(&mut self, slot: VnicSlot) {

@@ -2,6 +2,8 @@
 //!
 //! What happens follows from the plan alone: the same plan under the same inputs gives the same faults.
 
+mod text;
+
 use vntag::ctl::{Opcode, Role, Status};
 
 /// A misbehaviour.
@@ -48,12 +50,20 @@ pub enum RuleError {
     /// The firmware sends these requests itself: they can only be refused.
     #[error("a request of the adapter's own can only be refused")]
     Own,
-    /// OK is no refusal.
-    #[error("OK and INPROGRESS are no refusals")]
+    /// OK is no refusal; an unknown status is none either.
+    #[error("refuse with a status of the protocol that is neither OK nor INPROGRESS")]
     Status,
     /// Over a hundred.
     #[error("more than 100 percent")]
     Percent,
+    /// Over an hour.
+    #[error("an answer can be late by 3600000 ms at the most")]
+    Late,
+    /// It cannot be read.
+    #[error(
+        "a rule is OPERATION nth|every|percent N, then refuse STATUS|forget|late MS|pretend: VIF_CREATE nth 3 refuse ERROR"
+    )]
+    Syntax,
 }
 
 impl Rule {
@@ -93,6 +103,10 @@ impl Faults {
         seen.sort_unstable();
         seen.dedup();
         Self { random: plan.seed, plan, seen }
+    }
+
+    pub(crate) const fn plan(&self) -> &FaultPlan {
+        &self.plan
     }
 
     /// What to do to the next request of this operation.

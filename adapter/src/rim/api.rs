@@ -1,0 +1,46 @@
+//! The adapter as its admin API sees it.
+
+use super::adapter::Adapter;
+use crate::admin;
+use niv_node::api::{Daemon, Identity};
+use niv_node::command::{CommandError, CommandInfo, Table};
+use niv_node::metrics::Metrics;
+use niv_node::output::Output;
+use std::sync::Arc;
+
+pub(super) struct Api {
+    table: Table<admin::Context>,
+    adapter: Arc<Adapter>,
+}
+
+impl Api {
+    pub(super) fn new(adapter: Arc<Adapter>) -> Self {
+        Self { table: admin::table(), adapter }
+    }
+}
+
+impl Daemon for Api {
+    fn identity(&self) -> Identity {
+        Identity {
+            daemon: "niv-adapter".to_owned(),
+            name: self.adapter.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    fn exec(&self, line: &str) -> Result<Output, CommandError> {
+        self.table.exec(&mut Arc::clone(&self.adapter), line)
+    }
+
+    fn commands(&self) -> Vec<CommandInfo> {
+        self.table.commands()
+    }
+
+    fn metrics(&self, metrics: &mut Metrics) {
+        self.adapter.metrics(metrics);
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.adapter.book.lock().store.health().map_err(|error| error.to_string())
+    }
+}

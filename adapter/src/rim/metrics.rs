@@ -1,0 +1,94 @@
+//! Everything that is counted, as OpenMetrics.
+
+use super::adapter::{Adapter, VnicView};
+use crate::inventory::LinkEntry;
+use firmware_sim::LinkId;
+use link::{Monitor, PortState};
+use niv_node::metrics::{Kind, Metrics};
+use std::sync::Arc;
+
+type Of<T> = fn(&T) -> u64;
+
+const VNIC: [(&str, &str, Of<VnicView>); 4] = [
+    ("niv_vnic_rx_frames", "Frames taken from the guest", |view| view.entry.stats.rx_frames.get()),
+    ("niv_vnic_rx_octets", "Octets taken from the guest", |view| view.entry.stats.rx_octets.get()),
+    ("niv_vnic_tx_frames", "Frames delivered to the guest", |view| view.entry.stats.tx_frames.get()),
+    ("niv_vnic_tx_octets", "Octets delivered to the guest", |view| view.entry.stats.tx_octets.get()),
+];
+
+const LINK: [(&str, &str, Of<LinkEntry>); 8] = [
+    ("niv_link_rx_frames", "Frames received from the switch", |link| link.stats.rx_frames.get()),
+    ("niv_link_rx_octets", "Octets received from the switch", |link| link.stats.rx_octets.get()),
+    ("niv_link_tx_frames", "Frames sent to the switch", |link| link.stats.tx_frames.get()),
+    ("niv_link_tx_octets", "Octets sent to the switch", |link| link.stats.tx_octets.get()),
+    ("niv_link_replicated", "Copies made for members of lists", |link| link.stats.replicated.get()),
+    ("niv_link_punted", "Control frames that control got", |link| link.stats.punted.get()),
+    ("niv_link_originated", "Frames that control gave to be sent", |link| link.stats.originated.get()),
+    ("niv_link_pruned", "List members left out as originators", |link| link.stats.pruned.get()),
+];
+
+impl Adapter {
+    /// Adds all of it to a page.
+    pub(super) fn metrics(&self, metrics: &mut Metrics) {
+        let vnics = self.vnics();
+        for (name, help, value) in VNIC {
+            let mut family = metrics.family(name, Kind::Counter, help);
+            vnics.iter().for_each(|view| family.sample(&[("vnic", &view.entry.config.name)], value(view)));
+        }
+        for (name, help, value) in LINK {
+            let mut family = metrics.family(name, Kind::Counter, help);
+            self.links.iter().for_each(|entry| family.sample(&[("link", &entry.name)], value(entry)));
+        }
+        let mut drops = metrics.family("niv_adapter_drops", Kind::Counter, "Dropped frames by reason");
+        for (reason, count) in self.stats.drops() {
+            drops.sample(&[("reason", reason.name())], count);
+        }
+        let ports: Vec<(&str, &Arc<dyn Monitor>)> = self
+            .links
+            .iter()
+            .map(|link| (link.name.as_str(), &link.monitor))
+            .chain(vnics.iter().map(|view| (view.entry.config.name.as_str(), &view.entry.monitor)))
+            .collect();
+        let mut up = metrics.family("niv_port_up", Kind::Gauge, "1 where frames can pass");
+        for (name, monitor) in &ports {
+            up.sample(&[("port", name)], u64::from(monitor.state() == PortState::Up));
+        }
+        let mut device = metrics.family("niv_port_events", Kind::Counter, "What the device of a port counts");
+        for (name, monitor) in &ports {
+            for counter in monitor.counters() {
+                device.sample(&[("port", name), ("event", counter.name)], counter.value);
+            }
+        }
+        self.control_metrics(metrics, &vnics);
+    }
+
+    /// What the control protocol has counted and how the vNICs stand.
+    fn control_metrics(&self, metrics: &mut Metrics, vnics: &[VnicView]) {
+        let mut carrier = metrics.family("niv_vnic_carrier", Kind::Gauge, "1 where the vNIC's link is up");
+        for view in vnics {
+            if let Some(status) = &view.status {
+                let up = u64::from(status.down.is_none());
+                carrier.sample(&[("vnic", &view.entry.config.name)], up);
+            }
+        }
+        let (sessions, firmware, peers) = self.look(|firmware, _| {
+            let ids = || (0..).map(LinkId).zip(&self.links);
+            let sessions: Vec<_> = ids()
+                .filter_map(|(id, link)| Some((link.name.clone(), *firmware.session(id)?.counters())))
+                .collect();
+            let peer = |id| firmware.session(id).is_some_and(|session| session.peer().is_some());
+            let peers: Vec<_> = ids().map(|(id, link)| (link.name.clone(), peer(id))).collect();
+            (sessions, *firmware.counters(), peers)
+        });
+        let mut up = metrics.family("niv_link_peer", Kind::Gauge, "1 where there is an NIV peer");
+        peers.iter().for_each(|(link, peer)| up.sample(&[("link", link)], u64::from(*peer)));
+        let mut control = metrics.family("niv_control", Kind::Counter, "What the control protocol counts");
+        for (link, counters) in &sessions {
+            for (event, count) in counters.iter() {
+                control.sample(&[("link", link), ("event", event)], count);
+            }
+        }
+        let mut counts = metrics.family("niv_firmware", Kind::Counter, "What the firmware counts");
+        firmware.iter().for_each(|(event, count)| counts.sample(&[("event", event)], count));
+    }
+}

@@ -1,0 +1,86 @@
+//! The running adapter: opens what the configuration says, starts its threads, and waits.
+//!
+//! ```text
+//!   API threads ────commands───┐
+//!   front door ──news──┐       │
+//!                      ▼       ▼
+//!   control thread ─► Mutex<State> ──► Firmware ──carry_out──► Path ──orders──► worker
+//!        ▲                                                └─► front door (carriers), event log
+//!        └── punted frames, orders in effect, link state ◄─────────────────────── worker
+//! ```
+//!
+//! The control thread sleeps until one of those has something or the firmware has a deadline. Whoever holds the state may
+//! have done what the firmware wants; nobody waits for the worker or the front door while holding it.
+
+mod adapter;
+mod api;
+mod channels;
+mod control;
+mod metrics;
+mod news;
+mod notice;
+mod open;
+mod path;
+mod records;
+mod start;
+mod state;
+mod vnics;
+
+pub use adapter::{Adapter, VnicView};
+pub use vnics::VnicError;
+
+use crate::config::AdapterConfig;
+use anyhow::{Context, bail};
+use niv_node::identity::boot_id;
+use niv_node::stop::Stop;
+use niv_node::supervise::Supervisor;
+use niv_node::worker::{self, Options};
+use niv_node::{api as server, clock};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the worker may take to send the last frames.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Runs the adapter until it is asked to stop.
+///
+/// # Errors
+/// Something cannot be opened or started; the error names it.
+pub fn run(config: &AdapterConfig, stop: &Stop) -> anyhow::Result<()> {
+    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if let Some(startup) = &config.node.startup {
+        bail!("startup = \"{}\": the adapter has no configuration commands", startup.display());
+    }
+    let started = start::start(config, boot_id()?)?;
+    let adapter = started.adapter;
+
+    let mut supervisor = Supervisor::from_environment();
+    // Control ends first, and has the worker send its good-bye.
+    let ending = Stop::new()?;
+    let pulse = supervisor.pulse("worker0").context("worker0")?;
+    let options = Options { cpu: config.node.cpu(0), pulse: Some(pulse), ..Options::default() };
+    let worker = worker::spawn("worker0", started.datapath, options, ending.clone())?;
+    let pulse = supervisor.pulse("control").context("control")?;
+    let control = control::spawn(Arc::clone(&adapter), started.punted, pulse, ending.clone())?;
+    let server = server::serve(&config.node.api, Arc::new(api::Api::new(Arc::clone(&adapter))))?;
+    tracing::info!(
+        name = config.node.name,
+        links = adapter.links.len(),
+        vnics = adapter.vnics().len(),
+        api = %config.node.api.display(),
+        "ready"
+    );
+    supervisor.watch(stop, || adapter.status());
+
+    drop(server);
+    let milestone = {
+        let mut state = adapter.state.lock();
+        state.close(clock::monotonic());
+        state.hands.path.milestone()
+    };
+    milestone.wait(FAREWELL);
+    ending.request();
+    control.join().map_err(|_| anyhow::anyhow!("the control thread panicked"))?;
+    worker.join().map_err(|_| anyhow::anyhow!("the worker panicked"))??;
+    Ok(())
+}
