@@ -18,6 +18,10 @@ use std::sync::Arc;
 /// Regions a map may have; QEMU has used up to 509 slots.
 pub const MAX_REGIONS: usize = 509;
 
+/// Memory is unmapped in pieces of at least this size. Nobody else in the process can map anything meanwhile, and a
+/// page takes up to half a microsecond.
+const PIECE: usize = 8 << 20;
+
 /// A file system that answers page faults from another process could stall a worker for ever.
 const FUSE_SUPER_MAGIC: rustix::fs::FsWord = 0x6573_5546;
 
@@ -96,6 +100,8 @@ pub struct Region {
     guard: Option<Guard>,
     mapping: NonNull<u8>,
     mapped: usize,
+    /// Octets that are unmapped at once, a multiple of the size of its pages.
+    piece: usize,
     host: NonNull<u8>,
 }
 
@@ -141,6 +147,7 @@ impl Region {
         let first = info.offset & !(page - 1);
         let last = end.checked_add(page - 1).ok_or_else(range)? & !(page - 1);
         let mapped = usize::try_from(last - first).map_err(|_| range())?;
+        let piece = usize::try_from(page).map_err(|_| range())?.max(PIECE);
         // SAFETY: a fresh mapping at an address of the kernel's choice touches no memory of ours.
         let mapping = unsafe {
             mmap(
@@ -156,7 +163,7 @@ impl Region {
         let mapping = NonNull::new(mapping.cast::<u8>()).ok_or_else(range)?;
         // SAFETY: offset - first < page and offset + size <= last, so the result is inside the mapping.
         let host = unsafe { mapping.add(usize::try_from(info.offset - first).unwrap_or(0)) };
-        let mut region = Self { info, guard: None, mapping, mapped, host };
+        let mut region = Self { info, guard: None, mapping, mapped, piece, host };
         // SAFETY: a mapping of our own, of whole pages, read as memory that others write; `drop` ends the guard
         // before it unmaps.
         let guard = unsafe { Guard::watch(mapping, mapped) };
@@ -174,9 +181,13 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         self.guard = None;
-        // SAFETY: the range was mapped by `map` and is unmapped once; whoever could still use it would hold
-        // the MemoryMap, hence this Region, alive. It cannot fail for a range that mmap returned.
-        let _ = unsafe { munmap(self.mapping.as_ptr().cast(), self.mapped) };
+        for from in (0..self.mapped).step_by(self.piece) {
+            let length = self.piece.min(self.mapped - from);
+            // SAFETY: the range was mapped by `map` and each piece of it is unmapped once, in whole pages; whoever
+            // could still use it would hold the MemoryMap, hence this Region, alive. It cannot fail for a range
+            // that mmap returned.
+            let _ = unsafe { munmap(self.mapping.as_ptr().add(from).cast(), length) };
+        }
     }
 }
 

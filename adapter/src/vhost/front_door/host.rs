@@ -4,7 +4,7 @@ use super::super::carrier::{Carrier, LinkSeen};
 use super::super::listen::{Door, Listener, connect_to};
 use super::super::message::{self, Reader, WireError};
 use super::super::peer::{self, Process, SocketFile};
-use super::super::session::Session;
+use super::super::session::{Discard, Session};
 use super::super::vnic::{FrontendEvent, VnicConfig, VnicMonitor};
 use super::EventSink;
 use super::link::{FrontEnd, Link};
@@ -38,6 +38,7 @@ pub(super) struct Host {
     /// What the monitor shows.
     shown: Carrier,
     monitor: Arc<VnicMonitor>,
+    discard: Discard,
     events: EventSink,
 }
 
@@ -48,7 +49,13 @@ struct Guest {
 }
 
 impl Host {
-    pub(super) fn new(config: &VnicConfig, door: Door, monitor: Arc<VnicMonitor>, events: EventSink) -> Self {
+    pub(super) fn new(
+        config: &VnicConfig,
+        door: Door,
+        monitor: Arc<VnicMonitor>,
+        discard: Discard,
+        events: EventSink,
+    ) -> Self {
         Self {
             name: config.name.clone(),
             largest_mtu: config.mtu,
@@ -60,6 +67,7 @@ impl Host {
             enabled: false,
             shown: monitor.carrier(),
             monitor,
+            discard,
             events,
         }
     }
@@ -206,7 +214,8 @@ impl Host {
         });
         self.link.arrived(front_end, step.now);
         self.again = None;
-        let mut session = Session::new(Arc::clone(&self.monitor), self.largest_mtu, pid);
+        let mut session =
+            Session::new(Arc::clone(&self.monitor), self.largest_mtu, pid, self.discard.clone());
         session.events().for_each(|event| (self.events)(event));
         self.guest = Some(Guest { socket, reader: Reader::default(), session });
     }

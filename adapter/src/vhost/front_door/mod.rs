@@ -13,13 +13,15 @@
 //!
 //! Every socket is non-blocking; a turn takes a few messages of each connection that has any. A front end that
 //! sends half a message, does not read its replies, or disappears, concerns its own vNIC only. What a turn costs
-//! grows with what has happened, not with the number of vNICs.
+//! grows with what has happened, not with the number of vNICs. The one thing that takes long, giving back a guest's
+//! memory, is done by a thread of its own.
 
 mod host;
 mod link;
 mod turns;
 
 use super::listen::{Door, ListenError, Listener, Place};
+use super::session::{Discard, Memory};
 use super::vnic::{FrontendEvent, Vnic, VnicConfig, VnicMonitor};
 use host::Host;
 use parking_lot::Mutex;
@@ -103,6 +105,7 @@ impl Mailbox {
 pub struct FrontDoor {
     mailbox: Arc<Mailbox>,
     thread: Option<JoinHandle<()>>,
+    discard: Discard,
 }
 
 impl FrontDoor {
@@ -115,7 +118,12 @@ impl FrontDoor {
         let mailbox = Arc::new(Mailbox { commands: Mutex::default(), wake });
         let turns = Turns::new(Arc::clone(&mailbox))?;
         let thread = thread::Builder::new().name("front-door".to_owned()).spawn(move || turns.run())?;
-        Ok(Self { mailbox, thread: Some(thread) })
+        let (discard, discarded) = mpsc::channel();
+        // Ends when nobody can send to it any more.
+        thread::Builder::new()
+            .name("unmapping".to_owned())
+            .spawn(move || discarded.into_iter().for_each(drop::<Memory>))?;
+        Ok(Self { mailbox, thread: Some(thread), discard })
     }
 
     /// Adds a vNIC. Its queues stay the same through any number of guests; `events` hears of them. Its link is up.
@@ -140,7 +148,7 @@ impl FrontDoor {
                 Listener::bind(&place).map_err(|source| AddError::Listen { name: name.clone(), source })?;
             Door::Listener { place, open: Some(listener) }
         };
-        let host = Host::new(config, door, Arc::clone(&monitor), events);
+        let host = Host::new(config, door, Arc::clone(&monitor), self.discard.clone(), events);
         let (done, wait) = mpsc::sync_channel(1);
         self.mailbox.send(Command::Add(Box::new(host), done));
         match wait.recv() {

@@ -20,7 +20,7 @@ use super::memory::{MAX_REGIONS, MemoryError};
 use super::message::Message;
 use super::ring::{MAX_RING_SIZE, RingAddress, RingSlot};
 use super::vnic::{Cause, FrontendEvent, VnicMonitor};
-use regions::Memory;
+pub(super) use regions::{Discard, Memory};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -104,6 +104,7 @@ pub(super) struct Session {
     offered_protocol: Protocol,
     protocol: u64,
     memory: Memory,
+    discard: Discard,
     largest_mtu: u16,
     mtu: u16,
     status: u8,
@@ -113,8 +114,13 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A fresh connection to a vNIC; `pid` is at its other end.
-    pub(super) fn new(monitor: Arc<VnicMonitor>, largest_mtu: u16, pid: Option<i32>) -> Self {
+    /// A fresh connection to a vNIC; `pid` is at its other end. Memory that it has done with goes to `discard`.
+    pub(super) fn new(
+        monitor: Arc<VnicMonitor>,
+        largest_mtu: u16,
+        pid: Option<i32>,
+        discard: Discard,
+    ) -> Self {
         let pairs = monitor.pairs().len();
         let mut session = Self {
             vrings: (0..2 * pairs).map(|_| Vring::default()).collect(),
@@ -123,6 +129,7 @@ impl Session {
             offered_protocol: features::protocol(largest_mtu),
             protocol: 0,
             memory: Memory::default(),
+            discard,
             largest_mtu,
             mtu: 0,
             status: 0,
@@ -143,6 +150,7 @@ impl Session {
     /// The front end is gone: all rings stop.
     pub(super) fn close(&mut self) {
         self.reset();
+        self.set_memory(Memory::default());
         {
             let mut status = self.monitor.status.lock();
             status.cause = Cause::default();

@@ -6,13 +6,16 @@ use super::super::peer;
 use super::super::vnic::FrontendEvent;
 use super::{Refusal, Session};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use vhost::vhost_user::message::{FrontendReq, VhostUserMemory, VhostUserMemoryRegion};
 use vm_memory::ByteValued;
 
+/// Where memory goes that is not used any more: unmapping a gigabyte takes a tenth of a second.
+pub(in super::super) type Discard = mpsc::Sender<Memory>;
+
 /// The regions of a connection.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(in super::super) struct Memory {
     /// What the rings use.
     pub(super) map: Option<Arc<MemoryMap>>,
     /// Each region, and how often it was added: QEMU 7.2 adds every region once per queue pair.
@@ -35,7 +38,7 @@ impl Session {
             return Err(Refusal::Size(request));
         }
         self.stop_all();
-        self.memory = Memory { private: count > 0 && message.fds.is_empty(), ..Memory::default() };
+        self.set_memory(Memory { private: count > 0 && message.fds.is_empty(), ..Memory::default() });
         if message.fds.len() != count {
             return Err(Refusal::Descriptors(request));
         }
@@ -90,11 +93,19 @@ impl Session {
     fn replace(&mut self, regions: Vec<(Arc<Region>, u32)>) -> Result<(), Refusal> {
         let map = MemoryMap::new(regions.iter().map(|(region, _)| Arc::clone(region)).collect())?;
         self.stop_all();
-        self.memory.map = (!map.regions().is_empty()).then(|| Arc::new(map));
-        self.memory.regions = regions;
-        self.memory.refused = None;
+        let map = (!map.regions().is_empty()).then(|| Arc::new(map));
+        self.set_memory(Memory { map, regions, refused: None, private: self.memory.private });
         self.events.push(FrontendEvent::Memory);
         Ok(())
+    }
+
+    /// Changes memory that no ring uses.
+    pub(super) fn set_memory(&mut self, memory: Memory) {
+        let former = core::mem::replace(&mut self.memory, memory);
+        if !former.regions.is_empty() {
+            // Unmapped here where nobody takes it.
+            let _ = self.discard.send(former);
+        }
     }
 }
 
