@@ -21,7 +21,6 @@ use niv_node::identity::node_uuid;
 use niv_node::mailbox::{Mailbox, lanes, mailbox};
 use niv_node::store::{RedbStore, Store};
 use parking_lot::Mutex;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use vntag::Vntag;
@@ -42,7 +41,6 @@ pub(super) struct Started {
 
 /// Opens everything.
 pub(super) fn start(config: &AdapterConfig, boot_id: u64) -> anyhow::Result<Started> {
-    raise_descriptor_limit();
     let node = &config.node;
     let uuid = Uuid(node_uuid(&node.state_dir, &node.name)?);
     let store: Arc<dyn Store> = Arc::new(RedbStore::open(&node.state_dir, &node.name)?);
@@ -201,15 +199,5 @@ impl Adapter {
 
     fn complain(&self, text: &str) {
         self.log.record(&Event::new("VNIC", Severity::Warning, "NOT_USED", text));
-    }
-}
-
-/// A vNIC takes a handful of descriptors, and there may be thousands.
-fn raise_descriptor_limit() {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
-    {
-        tracing::warn!(?current, ?maximum, %error, "the number of descriptors stays limited");
     }
 }

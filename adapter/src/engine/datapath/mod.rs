@@ -391,3 +391,6 @@ impl<T: NivTag> Worker for Datapath<T> {
         core::mem::take(&mut self.changed)
     }
 }
+
+#[cfg(test)]
+mod tests;
