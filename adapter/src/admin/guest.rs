@@ -1,7 +1,9 @@
 //! What to write on the guest's side: QEMU arguments, libvirt XML.
 
 use super::{Context, named};
+use crate::config::Attachment;
 use crate::inventory::VnicEntry;
+use crate::vhost::LinkSignal;
 use niv_node::command::{Args, Refusal, Reply};
 use niv_node::output::Output;
 use serde_json::json;
@@ -17,6 +19,16 @@ fn socket(vnic: &VnicEntry, args: &Args) -> Result<(PathBuf, bool), Refusal> {
         );
     };
     Ok((std::path::absolute(&socket).unwrap_or(socket), client))
+}
+
+/// The monitor that QEMU has to offer, where the guest's link is signalled by it.
+fn monitor(vnic: &VnicEntry) -> Option<PathBuf> {
+    match &vnic.config.attachment {
+        Attachment::Negotiated { link_signal: LinkSignal::Qmp(path), .. } => {
+            Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+        }
+        _ => None,
+    }
 }
 
 /// `vnic qemu NAME`.
@@ -43,7 +55,7 @@ pub(super) fn qemu(adapter: &mut Context, args: &Args) -> Result<Reply, Refusal>
         "-m".to_owned(),
         "512M".to_owned(),
     ];
-    let nic = [
+    let mut nic = vec![
         "-chardev".to_owned(),
         format!("socket,id=char-{id},path={path},{way}"),
         "-netdev".to_owned(),
@@ -51,6 +63,9 @@ pub(super) fn qemu(adapter: &mut Context, args: &Args) -> Result<Reply, Refusal>
         "-device".to_owned(),
         format!("virtio-net-pci,netdev=net-{id}{mac}{device_queues}"),
     ];
+    if let Some(monitor) = monitor(vnic) {
+        nic.extend(["-qmp".to_owned(), format!("unix:{},server=on,wait=off", escape_qemu(&monitor))]);
+    }
     let lines = |arguments: &[String]| {
         let pairs: Vec<String> = arguments
             .chunks(2)
@@ -91,11 +106,21 @@ pub(super) fn libvirt(adapter: &mut Context, args: &Args) -> Result<Reply, Refus
     let interface = format!(
         "<interface type='vhostuser'>\n{mac}{source}  <model type='virtio'/>\n{queues}</interface>\n"
     );
-    let text = format!(
+    let mut text = format!(
         "<!-- in <domain>, once: memory that the adapter can share -->\n{memory}<!-- in <devices>, for {} -->\n{interface}",
         vnic.config.name
     );
-    Ok(Output::prose(text, json!({ "memoryBacking": memory, "interface": interface })).into())
+    let mut parts = json!({ "memoryBacking": memory, "interface": interface });
+    if let Some(monitor) = monitor(vnic) {
+        let value = escape_xml(&format!("unix:{},server=on,wait=off", escape_qemu(&monitor)));
+        let arguments = format!(
+            "<qemu:commandline>\n  <qemu:arg value='-qmp'/>\n  <qemu:arg value='{value}'/>\n</qemu:commandline>\n"
+        );
+        let schema = "http://libvirt.org/schemas/domain/qemu/1.0";
+        text += &format!("<!-- in <domain xmlns:qemu='{schema}'> -->\n{arguments}");
+        parts["commandline"] = arguments.into();
+    }
+    Ok(Output::prose(text, parts).into())
 }
 
 /// In a QEMU option a comma is written twice.

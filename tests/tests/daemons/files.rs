@@ -1,4 +1,4 @@
-//! The configuration files of both daemons in static mode, section by section.
+//! The configuration files of both daemons, section by section; in static mode unless the name says otherwise.
 
 /// `[node]`; its API socket has its name. A switch also reads `NAME.cfg`.
 pub(crate) fn node(name: &str) -> String {
@@ -30,6 +30,16 @@ pub(crate) fn vnic(name: &str, device: &str, vif: u16, vlan: u16) -> String {
     format!(
         "\n[[vnic]]\nname = \"{name}\"\ndevice = \"{device}\"\nlink = \"link0\"\nvif = {vif}\nvlan = {vlan}\n"
     )
+}
+
+/// `[[link]]` of an adapter that asks its switch for VIFs.
+pub(crate) fn negotiating_link(name: &str, device: &str) -> String {
+    format!("\n[[link]]\nname = \"{name}\"\ndevice = \"{device}\"\n")
+}
+
+/// `[[vnic]]` of an adapter, on `link0`, which negotiates; further keys are put behind it.
+pub(crate) fn negotiated_vnic(name: &str, device: &str, mac: &str) -> String {
+    format!("\n[[vnic]]\nname = \"{name}\"\ndevice = \"{device}\"\nlink = \"link0\"\nmac = \"{mac}\"\n")
 }
 
 /// `[[list]]` of an adapter, on `link0`.

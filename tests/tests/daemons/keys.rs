@@ -1,9 +1,12 @@
 //! What the further keys of the files do, seen by guests and on the wire.
 
-use super::files::{link, list, niv_port, node, vethernet, vif_list, vnic};
+use super::files::{
+    link, list, negotiated_vnic, negotiating_link, niv_port, node, vethernet, vif_list, vnic,
+};
 use super::place::{PATIENCE, Place, tagged_frames, until};
 use niv_lab::driver::{Features, Guest, Wire};
 use niv_lab::world::frames::{BROADCAST, frame, mac};
+use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -141,5 +144,29 @@ fn an_adapter_can_be_the_one_that_connects_to_its_guest() {
         guest.disconnect();
         place.start("adapter0");
         place.link_up("adapter0", "link0", "vis0", "1/1");
+    }
+}
+
+#[test]
+fn a_guest_whose_link_is_signalled_by_its_monitor_is_told_to_offer_one() {
+    let vnic = negotiated_vnic("vnic0", "vhost-user:vnic0.sock", "52:54:00:00:00:01")
+        + "link_signal = \"qmp:vm,1.qmp\"\n"
+        + &negotiated_vnic("vnic1", "vhost-user:vnic1.sock", "52:54:00:00:00:02");
+    let adapter = node("adapter0") + &negotiating_link("link0", "memif:link0.sock") + &vnic;
+    let mut place = Place::new(&[("adapter0.toml", adapter)]);
+    place.start("adapter0");
+    let path = place.path("vm,1.qmp").to_str().unwrap().replace(',', ",,");
+    let said = place.show("adapter0", "vnic qemu vnic0");
+    let words = said["vnic"].as_array().unwrap();
+    let monitor = [Value::from("-qmp"), format!("unix:{path},server=on,wait=off").into()];
+    assert_eq!(words[words.len() - 2..], monitor);
+    let said = place.show("adapter0", "vnic libvirt vnic0");
+    assert!(
+        said["commandline"].as_str().unwrap().contains(&format!("value='unix:{path},server=on")),
+        "{said}"
+    );
+    for face in ["qemu", "libvirt"] {
+        let said = place.show("adapter0", &format!("vnic {face} vnic1")).to_string();
+        assert!(!said.contains("qmp"), "{said}");
     }
 }
