@@ -46,7 +46,7 @@ struct Vlans {
     current: u64,
 }
 
-const CONFIG_VLAN: Mode = Mode("config-vlan");
+const CONFIG_VLAN: Mode = Mode::new("config-vlan");
 
 fn table() -> Table<Vlans> {
     Table::new(
@@ -73,8 +73,9 @@ fn table() -> Table<Vlans> {
                     return Ok(Reply::Done);
                 }
                 vlans.names.entry(vlans.current).or_insert_with(|| format!("VLAN{:04}", vlans.current));
-                Ok(Reply::Enter(CONFIG_VLAN))
+                Ok(Reply::Done)
             })
+            .enters(CONFIG_VLAN)
             .no("vlan <vlan:1-4094>"),
             Command::new(CONFIG_VLAN, "name <name:word>", "Name it", |vlans: &mut Vlans, args| {
                 if vlans.names.values().any(|name| name == args.text("name")) {

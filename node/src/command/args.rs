@@ -16,22 +16,40 @@ pub enum Value {
     Text(String),
 }
 
+/// What stands before a command, and so what it is to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// The line itself.
+    #[default]
+    Plain,
+    /// `no`: take it back.
+    No,
+    /// `default`, where that is neither: see [`ByDefault::Own`](super::ByDefault::Own).
+    Default,
+}
+
 /// What a command's function gets: its parameters by name, its keywords, and whether `no` came first.
 ///
 /// A parameter that every form of the command's syntax has is read with [`number`](Self::number) and its like,
 /// which have a harmless default where the name is unknown; an optional one with [`get`](Self::get).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Args {
-    pub(super) negated: bool,
+    pub(super) form: Form,
     pub(super) keywords: Vec<&'static str>,
     pub(super) values: Vec<(&'static str, Value, usize)>,
 }
 
 impl Args {
-    /// The line began with `no`.
+    /// The line began with `no`, or with `default` where that means the same.
     #[must_use]
     pub fn negated(&self) -> bool {
-        self.negated
+        self.form == Form::No
+    }
+
+    /// What came first.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// The line has this keyword (in full, however it was typed).
@@ -62,6 +80,14 @@ impl Args {
             Some(Value::Text(text)) => Some(text),
             _ => None,
         }
+    }
+
+    /// A text and its column, if the line has it.
+    pub(super) fn get_with_place(&self, name: &str) -> Option<(&str, usize)> {
+        self.values.iter().find_map(|(known, value, column)| match value {
+            Value::Text(text) if *known == name => Some((text.as_str(), *column)),
+            _ => None,
+        })
     }
 
     /// A MAC address, if the line has it.

@@ -57,18 +57,12 @@ pub struct CommandError {
 
 impl CommandError {
     pub(super) fn new(kind: ErrorKind, text: &str, column: usize, message: impl Into<String>) -> Self {
-        // Shown on terminals: a tab would move the marker, a control character the cursor.
-        let clean = |c: char| {
-            if c == '\t' {
-                ' '
-            } else if c.is_control() {
-                '?'
-            } else {
-                c
-            }
-        };
-        let text = text.trim_end().chars().take(super::input::LONGEST).map(clean).collect();
-        Self { kind, line: None, column, text, message: message.into() }
+        Self { kind, line: None, column, text: clean(text), message: message.into() }
+    }
+
+    /// The same about this line, of which only a part was read.
+    pub(super) fn in_line(self, line: &str) -> Self {
+        Self { text: clean(line), ..self }
     }
 
     /// A refusal of the whole request, at no particular line: a candidate that cannot be committed.
@@ -87,6 +81,16 @@ impl CommandError {
         self.line = Some(line);
         self
     }
+}
+
+/// A line as terminals may show it: a tab would move the marker, a control character the cursor.
+fn clean(line: &str) -> String {
+    let clean = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => '?',
+        c => c,
+    };
+    line.trim_end().chars().take(super::input::LONGEST).map(clean).collect()
 }
 
 impl Display for CommandError {

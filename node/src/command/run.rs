@@ -1,46 +1,94 @@
-//! Running lines.
+//! Reading and running lines.
 
 use super::error::{CommandError, ErrorKind};
 use super::input::{LONGEST, Token, tokens};
-use super::{Args, CONFIG, EXEC, Mode, Reply, Table};
+use super::pipe::{self, Filter};
+use super::tree::{CommandId, begins};
+use super::{Args, CONFIG, EXEC, Form, Mode, Refusal, Reply, Table};
 use crate::output::Output;
 use serde_json::json;
 
 /// Where a conversation stands: the modes from the outermost to the present one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    modes: Vec<Mode>,
+    /// Each with the line that opened it.
+    pub(super) modes: Vec<(Mode, String)>,
 }
 
 impl Cursor {
     /// At the exec prompt.
     #[must_use]
     pub fn exec() -> Self {
-        Self { modes: vec![EXEC] }
+        Self { modes: vec![(EXEC, String::new())] }
     }
 
     /// In global configuration, with nothing around it.
     #[must_use]
     pub fn config() -> Self {
-        Self { modes: vec![CONFIG] }
+        Self { modes: vec![(CONFIG, String::new())] }
     }
 
     /// The present mode.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.modes.last().copied().unwrap_or(EXEC)
+        self.modes.last().map_or(EXEC, |(mode, _)| *mode)
+    }
+
+    /// The modes whose commands are known, the present one first.
+    pub(super) fn modes(&self) -> impl Iterator<Item = Mode> {
+        let configuring = self.mode() != EXEC;
+        let modes = self.modes.iter().rev().map(|(mode, _)| *mode);
+        modes.take_while(move |mode| !configuring || *mode != EXEC)
+    }
+
+    fn enter(&mut self, depth: usize, mode: Mode, line: &str) {
+        self.modes.truncate(depth);
+        self.modes.push((mode, line.trim().to_owned()));
     }
 }
 
+impl Form {
+    /// The form of a line of configuration that begins with this word.
+    pub(super) fn of_word(word: &str) -> Self {
+        if word.eq_ignore_ascii_case("no") {
+            Self::No
+        } else if word.len() >= "def".len() && begins("default", word) {
+            Self::Default
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// A line that was understood.
+pub(super) enum Reading<'a> {
+    /// A blank line or a comment.
+    Nothing,
+    /// What may stand behind this?
+    Help(&'a str),
+    /// Back to so many modes.
+    Leave(usize),
+    /// A command of the exec prompt, at octet `begin` of the line, and the filters of its answer.
+    Exec { begin: usize, command: CommandId, args: Args, filters: Vec<Filter> },
+    /// A command of the innermost of the first `depth` modes.
+    Configure { depth: usize, command: CommandId, args: Args },
+}
+
 impl<C> Table<C> {
-    /// Runs one exec line. A line that ends with `?` asks what may stand there; `help` and `?` list all commands.
-    ///
-    /// (Pipes, `| include ...`, are filters on the text of this function's output; their place is here.)
+    /// Runs one exec line. A line that ends with `?` asks what may stand there; `help` and `?` list all commands. Behind a
+    /// `|` the answer is filtered.
     ///
     /// # Errors
     /// The line is no command, or its function refused.
     pub fn exec(&self, context: &mut C, line: &str) -> Result<Output, CommandError> {
-        self.line(&mut Cursor::exec(), context, line)
+        let mut cursor = Cursor::exec();
+        let output = self.line(&mut cursor, context, line)?;
+        if cursor.mode() == EXEC {
+            return Ok(output);
+        }
+        let message = "One line cannot open a mode: use nivsh, or nivctl configure FILE.";
+        let column = tokens(line).first().map_or(1, |first| first.column);
+        Err(CommandError::new(ErrorKind::Refused, line, column, message))
     }
 
     /// Runs all lines of a text as configuration, the first refused line ends it; `context` is then in the middle
@@ -67,60 +115,87 @@ impl<C> Table<C> {
         Ok(Output::prose(text, value))
     }
 
-    /// Runs one line of a conversation and moves its cursor.
+    /// Runs one line of a conversation and moves its cursor. Between lines of configuration only `show` is run of what
+    /// is known at the exec prompt: the lines are one change, which is not made yet.
     ///
     /// # Errors
     /// The line is no command, or its function refused; the cursor stays.
     pub fn line(&self, cursor: &mut Cursor, context: &mut C, line: &str) -> Result<Output, CommandError> {
+        let (depth, command, args, filters) = match self.read(cursor, line)? {
+            Reading::Nothing => return Ok(Output::Nothing),
+            Reading::Help(asked) => return Ok(self.help_page(cursor, asked)),
+            Reading::Leave(depth) => {
+                cursor.modes.truncate(depth);
+                return Ok(Output::Nothing);
+            }
+            Reading::Exec { begin, command, args, filters } => {
+                if cursor.mode() != EXEC && !args.has("show") {
+                    let column = line.get(..begin).map_or(0, |before| before.chars().count()) + 1;
+                    let message = "Among lines of configuration only \"do show ...\" is done.";
+                    return Err(CommandError::new(ErrorKind::Refused, line, column, message));
+                }
+                (cursor.modes.len(), command, args, filters)
+            }
+            Reading::Configure { depth, command, args } => (depth, command, args, Vec::new()),
+        };
+        let known = &self.commands[command];
+        let output = match (known.run)(context, &args) {
+            Ok(Reply::Done) => Output::Nothing,
+            Ok(Reply::Output(output)) => output,
+            Err(Refusal { message, column }) => {
+                let column = column.or_else(|| Some(tokens(line).first()?.column)).unwrap_or(1);
+                return Err(CommandError::new(ErrorKind::Refused, line, column, message));
+            }
+        };
+        match known.enters.filter(|_| args.form() == Form::Plain) {
+            Some(mode) => cursor.enter(depth, mode, line),
+            None => cursor.modes.truncate(depth),
+        }
+        Ok(filters.iter().fold(output, |output, filter| filter.apply(&output)))
+    }
+
+    /// What a line means at this place.
+    pub(super) fn read<'a>(&self, cursor: &Cursor, line: &'a str) -> Result<Reading<'a>, CommandError> {
         if line.chars().count() > LONGEST {
             let message = format!("Line too long, {LONGEST} characters are the most.");
             return Err(CommandError::new(ErrorKind::Invalid, line, LONGEST, message));
         }
         let tokens = tokens(line);
-        let Some(first) = tokens.first() else { return Ok(Output::Nothing) };
+        let Some(first) = tokens.first() else { return Ok(Reading::Nothing) };
         if first.text.starts_with('!') {
-            return Ok(Output::Nothing);
+            return Ok(Reading::Nothing);
         }
         if let Some(asked) = line.trim_end().strip_suffix('?') {
-            return Ok(self.help_page(cursor.mode(), asked));
+            return Ok(Reading::Help(asked));
         }
         let configuring = cursor.mode() != EXEC;
         match (first.text, tokens.len()) {
-            ("help", 1) if !configuring => return Ok(self.help_page(EXEC, "")),
+            ("help", 1) if !configuring => Ok(Reading::Help("")),
             // The outermost mode of a text or conversation stays: nothing is left to fall back to.
-            ("exit", 1) => {
-                if cursor.modes.len() > 1 {
-                    cursor.modes.pop();
-                }
-                return Ok(Output::Nothing);
+            ("exit", 1) => Ok(Reading::Leave(cursor.modes.len().saturating_sub(1).max(1))),
+            ("end", 1) => Ok(Reading::Leave(1)),
+            ("do", _) if configuring => {
+                let before = line.trim_end().len() - first.rest.len();
+                self.read_exec(line, before + first.text.len())
             }
-            ("end", 1) if configuring => {
-                cursor.modes.truncate(1);
-                return Ok(Output::Nothing);
-            }
-            _ => {}
-        }
-        let (depth, command, args) = self.find(cursor, line, &tokens)?;
-        let run = self.commands[command].run;
-        match run(context, &args) {
-            Ok(Reply::Done) => {
-                cursor.modes.truncate(depth);
-                Ok(Output::Nothing)
-            }
-            Ok(Reply::Output(output)) => {
-                cursor.modes.truncate(depth);
-                Ok(output)
-            }
-            Ok(Reply::Enter(mode)) => {
-                cursor.modes.truncate(depth);
-                cursor.modes.push(mode);
-                Ok(Output::Nothing)
-            }
-            Err(refusal) => {
-                let column = refusal.column.unwrap_or(first.column);
-                Err(CommandError::new(ErrorKind::Refused, line, column, refusal.message))
+            ("show", _) if configuring => self.read_exec(line, 0),
+            _ if !configuring => self.read_exec(line, 0),
+            _ => {
+                let (depth, command, args) = self.find(cursor, line, &tokens)?;
+                Ok(Reading::Configure { depth, command, args })
             }
         }
+    }
+
+    /// A line of the exec prompt that begins at an octet of this line.
+    fn read_exec<'a>(&self, line: &'a str, begin: usize) -> Result<Reading<'a>, CommandError> {
+        let end = pipe::first(line).unwrap_or(line.len());
+        let words = pipe::words(line, begin..end.max(begin));
+        let upto = line.get(..end).unwrap_or(line);
+        let found = self.tree.find(EXEC, Form::Plain, upto, &words);
+        let (command, args) = found.map_err(|error| error.in_line(line))?;
+        let filters = if end < line.len() { pipe::read(line, end)? } else { Vec::new() };
+        Ok(Reading::Exec { begin, command, args, filters })
     }
 
     /// The command in the present mode, or in one around it, and how many modes remain there. A line that a mode
@@ -131,19 +206,16 @@ impl<C> Table<C> {
         cursor: &Cursor,
         line: &str,
         tokens: &[Token<'_>],
-    ) -> Result<(usize, usize, Args), CommandError> {
-        let configuring = cursor.mode() != EXEC;
-        let (negated, words) = match tokens.split_first() {
-            Some((first, words)) if configuring && first.text.eq_ignore_ascii_case("no") => (true, words),
-            _ => (false, tokens),
-        };
+    ) -> Result<(usize, CommandId, Args), CommandError> {
+        let form = tokens.first().map_or(Form::Plain, |first| Form::of_word(first.text));
+        let words = tokens.get(usize::from(form != Form::Plain)..).unwrap_or_default();
         let mut best = CommandError::new(ErrorKind::Invalid, line, 0, "Invalid command at '^' marker.");
-        for (place, mode) in cursor.modes.iter().enumerate().rev() {
-            if configuring && *mode == EXEC {
-                break;
-            }
-            match self.tree.find(*mode, negated, line, words) {
-                Ok((command, args)) => return Ok((place + 1, command, args)),
+        for (place, mode) in cursor.modes().enumerate() {
+            match self.tree.find(mode, form, line, words) {
+                Ok((command, mut args)) => {
+                    args.form = self.commands[command].form_of(form);
+                    return Ok((cursor.modes.len() - place, command, args));
+                }
                 Err(error) => {
                     let undecided = error.kind != ErrorKind::Invalid;
                     if error.column > best.column {

@@ -1,7 +1,7 @@
 //! All syntaxes of a table, merged by their common beginnings.
 
 use super::Mode;
-use super::args::Args;
+use super::args::{Args, Form};
 use super::error::{CommandError, ErrorKind};
 use super::input::{Token, end_column};
 use super::syntax::{Item, Kind, expand};
@@ -18,11 +18,11 @@ pub(super) struct Node {
     pub(super) command: Option<CommandId>,
 }
 
-/// One tree for each mode, and one for what follows `no` there.
+/// One tree for each mode and each word that may stand before its commands.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
-    roots: HashMap<(Mode, bool), usize>,
+    roots: HashMap<(Mode, Form), usize>,
 }
 
 /// How keywords at one place match a word.
@@ -34,12 +34,12 @@ enum Match {
 
 impl Tree {
     /// Adds a syntax. See [`Table::new`](super::Table::new) for its panics.
-    pub(super) fn insert(&mut self, mode: Mode, negated: bool, syntax: &'static str, command: CommandId) {
+    pub(super) fn insert(&mut self, mode: Mode, form: Form, syntax: &'static str, command: CommandId) {
         let sequences = expand(syntax).unwrap_or_else(|why| panic!("command syntax `{syntax}`: {why}"));
         for sequence in sequences {
             assert!(!sequence.is_empty(), "command syntax `{syntax}` may be empty");
             let nodes = &mut self.nodes;
-            let mut at = *self.roots.entry((mode, negated)).or_insert_with(|| new_node(nodes));
+            let mut at = *self.roots.entry((mode, form)).or_insert_with(|| new_node(nodes));
             for item in sequence {
                 at = self.child(at, item);
             }
@@ -47,7 +47,7 @@ impl Tree {
             assert!(
                 slot.is_none_or(|other| other == command),
                 "command syntax `{syntax}`: another command of mode {} has the same",
-                mode.0
+                mode.name()
             );
             *slot = Some(command);
         }
@@ -79,8 +79,8 @@ impl Tree {
         to
     }
 
-    pub(super) fn root(&self, mode: Mode, negated: bool) -> Option<&Node> {
-        self.nodes.get(*self.roots.get(&(mode, negated))?)
+    pub(super) fn root(&self, mode: Mode, form: Form) -> Option<&Node> {
+        self.nodes.get(*self.roots.get(&(mode, form))?)
     }
 
     pub(super) fn node(&self, at: usize) -> &Node {
@@ -91,17 +91,20 @@ impl Tree {
     pub(super) fn find(
         &self,
         mode: Mode,
-        negated: bool,
+        form: Form,
         line: &str,
         tokens: &[Token<'_>],
     ) -> Result<(CommandId, Args), CommandError> {
-        let mut args = Args { negated, ..Args::default() };
-        let node = self.walk(mode, negated, line, tokens, &mut args)?;
+        let mut args = Args { form, ..Args::default() };
+        let node = self.walk(mode, form, line, tokens, &mut args)?;
         match node.command {
             Some(command) => Ok((command, args)),
-            None => {
-                Err(CommandError::new(ErrorKind::Incomplete, line, end_column(line), "Incomplete command."))
-            }
+            None => Err(CommandError::new(
+                ErrorKind::Incomplete,
+                line,
+                end_column(line),
+                "Incomplete command at '^' marker.",
+            )),
         }
     }
 
@@ -109,7 +112,7 @@ impl Tree {
     pub(super) fn walk(
         &self,
         mode: Mode,
-        negated: bool,
+        form: Form,
         line: &str,
         tokens: &[Token<'_>],
         args: &mut Args,
@@ -120,14 +123,14 @@ impl Tree {
             let message = message.unwrap_or_else(|| "Invalid command at '^' marker.".to_owned());
             CommandError::new(ErrorKind::Invalid, line, token.column, message)
         };
-        let Some(mut node) = self.root(mode, negated) else {
+        let Some(mut node) = self.root(mode, form) else {
             return match tokens.first() {
                 Some(first) => Err(invalid(first, None)),
                 None => Err(CommandError::new(
                     ErrorKind::Incomplete,
                     line,
                     end_column(line),
-                    "Incomplete command.",
+                    "Incomplete command at '^' marker.",
                 )),
             };
         };
@@ -166,6 +169,45 @@ impl Tree {
         Ok(node)
     }
 
+    /// What may come at a place where `typed` is typed: words and their help, which `help` gives for a word and the only
+    /// command that it leads to.
+    pub(super) fn next(
+        &self,
+        node: &Node,
+        typed: &str,
+        help: &dyn Fn(&str, Option<CommandId>) -> String,
+    ) -> Vec<(String, String)> {
+        let fitting = node.keywords.iter().filter(|(word, _)| begins(word, typed));
+        let mut next: Vec<(String, String)> =
+            fitting.map(|(word, to)| ((*word).to_owned(), help(word, self.only(self.node(*to))))).collect();
+        if typed.is_empty() {
+            let parameters = node.parameters.iter();
+            next.extend(
+                parameters.map(|(_, kind, to)| (kind.to_string(), help("", self.only(self.node(*to))))),
+            );
+            next.extend(node.command.map(|command| ("<cr>".to_owned(), help("", Some(command)))));
+        }
+        next
+    }
+
+    /// The only command that this place leads to.
+    fn only(&self, node: &Node) -> Option<CommandId> {
+        let mut found = None;
+        let mut waiting = vec![node];
+        while let Some(node) = waiting.pop() {
+            if let Some(command) = node.command {
+                if found.is_some_and(|other| other != command) {
+                    return None;
+                }
+                found = Some(command);
+            }
+            let keywords = node.keywords.iter().map(|(_, to)| to);
+            let next = keywords.chain(node.parameters.iter().map(|(.., to)| to));
+            waiting.extend(next.map(|to| self.node(*to)));
+        }
+        found
+    }
+
     /// `veth1`: one keyword and the number that may follow it, in one word. Returns where the digits begin.
     fn glued(&self, node: &Node, text: &str) -> Option<(&'static str, usize, usize)> {
         let digits = text.find(|c: char| c.is_ascii_digit()).filter(|at| *at > 0)?;
@@ -185,6 +227,11 @@ pub(super) fn begins(word: &str, typed: &str) -> bool {
 }
 
 impl Node {
+    /// This keyword may come here.
+    pub(super) fn leads(&self, keyword: &str) -> bool {
+        self.keywords.iter().any(|(known, _)| *known == keyword)
+    }
+
     fn matching(&self, typed: &str) -> Match {
         let mut fitting = self.keywords.iter().filter(|(word, _)| begins(word, typed));
         let Some((word, to)) = fitting.next() else { return Match::None };

@@ -4,7 +4,7 @@ use super::{
     CONFIG_ETH, CONFIG_PROFILE, CONFIG_VETH, Candidate, Done, Selected, broken, port, profile_name, value,
 };
 use crate::config::running::{Rule, RunningConfig};
-use niv_node::command::{Args, CONFIG, Command, Reply};
+use niv_node::command::{Args, ByDefault, CONFIG, Command, Form, Reply};
 
 pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
     vec![
@@ -14,22 +14,27 @@ pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
             "Virtual interface, or several",
             vethernet,
         )
-        .no("interface vethernet <numbers:range 1-1048575>"),
-        Command::new(CONFIG, "interface ethernet <port:port>", "Physical port", ethernet),
+        .no("interface vethernet <numbers:range 1-1048575>")
+        .by_default(ByDefault::Own("interface vethernet <numbers:range 1-1048575>"))
+        .enters(CONFIG_VETH),
+        Command::new(CONFIG, "interface ethernet <port:port>", "Physical port", ethernet).enters(CONFIG_ETH),
         Command::new(
             CONFIG,
             "port-profile [type vethernet] <name:word>",
             "Settings for many virtual interfaces (adapters can ask for names of up to 39 characters)",
             port_profile,
         )
-        .no("port-profile [type vethernet] <name:word>"),
+        .no("port-profile [type vethernet] <name:word>")
+        .by_default(ByDefault::Nothing)
+        .enters(CONFIG_PROFILE),
         Command::new(
             CONFIG,
             "vethernet auto-create",
             "A vNIC without a vEthernet gets a new one (default)",
             auto_create,
         )
-        .no("vethernet auto-create"),
+        .no("vethernet auto-create")
+        .by_default(ByDefault::Line),
         Command::new(
             CONFIG,
             "vethernet hold <seconds:1-86400>",
@@ -60,22 +65,25 @@ fn vethernet<C: Candidate>(context: &mut C, args: &Args) -> Done {
     let config = context.config();
     let mut all = Vec::new();
     for number in numbers {
-        if args.negated() { config.remove_vethernet(number) } else { config.make_vethernet(number) }
-            .map_err(|rule| args.refuse("numbers", rule.to_string()))?;
+        match args.form() {
+            Form::Plain => config.make_vethernet(number),
+            Form::No => config.remove_vethernet(number),
+            Form::Default => config.reset_vethernet(number),
+        }
+        .map_err(|rule| args.refuse("numbers", rule.to_string()))?;
         all.push(number);
     }
-    if args.negated() {
-        return Ok(Reply::Done);
+    if args.form() == Form::Plain {
+        *context.selected() = Some(Selected::Vethernets(all));
     }
-    *context.selected() = Some(Selected::Vethernets(all));
-    Ok(Reply::Enter(CONFIG_VETH))
+    Ok(Reply::Done)
 }
 
 fn ethernet<C: Candidate>(context: &mut C, args: &Args) -> Done {
     let id = port(args)?;
     context.config().ethernet(id).map_err(|rule| args.refuse("port", rule.to_string()))?;
     *context.selected() = Some(Selected::Ethernet(id));
-    Ok(Reply::Enter(CONFIG_ETH))
+    Ok(Reply::Done)
 }
 
 fn port_profile<C: Candidate>(context: &mut C, args: &Args) -> Done {
@@ -88,7 +96,7 @@ fn port_profile<C: Candidate>(context: &mut C, args: &Args) -> Done {
     }
     context.config().make_port_profile(&name).map_err(refuse)?;
     *context.selected() = Some(Selected::PortProfile(name));
-    Ok(Reply::Enter(CONFIG_PROFILE))
+    Ok(Reply::Done)
 }
 
 fn auto_create<C: Candidate>(context: &mut C, args: &Args) -> Done {

@@ -14,11 +14,11 @@ use super::running::{Description, EthernetId, ProfileName, Rule, RunningConfig, 
 use niv_node::command::{Args, Command, Mode, Refusal, Reply};
 
 /// `interface vethernet N`
-pub const CONFIG_VETH: Mode = Mode("config-if-veth");
+pub const CONFIG_VETH: Mode = Mode::new("config-if-veth").prompt_as("config-if");
 /// `interface ethernet S/P`
-pub const CONFIG_ETH: Mode = Mode("config-if");
+pub const CONFIG_ETH: Mode = Mode::new("config-if");
 /// `port-profile NAME`
-pub const CONFIG_PROFILE: Mode = Mode("config-port-prof");
+pub const CONFIG_PROFILE: Mode = Mode::new("config-port-prof");
 
 /// What lines are about.
 #[derive(Clone, Debug, PartialEq, Eq)]

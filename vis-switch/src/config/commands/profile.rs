@@ -1,13 +1,14 @@
 //! `port-profile`: what only profiles have.
 
 use super::{CONFIG_PROFILE, Candidate, Done, Selected, broken, selected, value};
-use crate::config::running::PortProfile;
-use niv_node::command::{Args, Command, Refusal, Reply};
+use crate::config::running::{PortProfile, ProfileName};
+use niv_node::command::{Args, ByDefault, Command, Form, Refusal, Reply};
 
 pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
     vec![
         Command::new(CONFIG_PROFILE, "state enabled", "Apply the profile to its interfaces", state)
-            .no("state [enabled]"),
+            .no("state [enabled]")
+            .by_default(ByDefault::Own("state [enabled]")),
         Command::new(
             CONFIG_PROFILE,
             "max-ports <ports:1-16384>",
@@ -26,7 +27,12 @@ fn profile<C: Candidate>(context: &mut C) -> Result<&mut PortProfile, Refusal> {
 }
 
 fn state<C: Candidate>(context: &mut C, args: &Args) -> Done {
-    profile(context)?.enabled = !args.negated();
+    let built_in = *context.selected() == Some(Selected::PortProfile(ProfileName::default()));
+    profile(context)?.enabled = match args.form() {
+        Form::Plain => true,
+        Form::No => false,
+        Form::Default => built_in,
+    };
     Ok(Reply::Done)
 }
 

@@ -170,6 +170,15 @@ impl RunningConfig {
         }
     }
 
+    /// Takes back all that was typed on a vEth, and its binding.
+    ///
+    /// # Errors
+    /// There is none with this number.
+    pub fn reset_vethernet(&mut self, number: u32) -> Result<(), Rule> {
+        self.remove_vethernet(number)?;
+        self.make_vethernet(number)
+    }
+
     /// A vEth, to be changed.
     ///
     /// # Errors

@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 
 const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
-/// A command in the words of the page: where it is known, its syntax, what undoes it.
-type Known = (String, String, Option<String>);
+/// A command in the words of the page: where it is known, its syntax, what undoes it, what sets it back.
+type Known = (String, String, Option<String>, Option<String>);
 
 /// A section of the page about one command.
 struct Section {
     syntax: String,
     modes: Vec<String>,
     no: Option<String>,
+    default: Option<String>,
     example: String,
 }
 
@@ -31,10 +32,12 @@ fn sections() -> Vec<Section> {
         let facts = lines.find(|line| !line.is_empty()).unwrap();
         let (modes, undone) = facts.split_once(". ").unwrap_or((facts, ""));
         assert!(modes.starts_with("In `") && facts.ends_with('.'), "{facts}");
-        let no = quoted(undone).first().map(|no| no.strip_prefix("no ").unwrap().to_owned());
+        let behind =
+            |word: &str| quoted(undone).iter().find_map(|text| text.strip_prefix(word).map(str::to_owned));
+        let (no, default) = (behind("no "), behind("default "));
         let example: String =
             lines.filter_map(|line| line.strip_prefix("    ")).map(|line| format!("{line}\n")).collect();
-        sections.push(Section { syntax: heading[0].clone(), modes: quoted(modes), no, example });
+        sections.push(Section { syntax: heading[0].clone(), modes: quoted(modes), no, default, example });
     }
     sections
 }
@@ -59,8 +62,8 @@ fn the_page_has_the_commands_of_the_table() {
     let of_page: Vec<Known> = sections()
         .into_iter()
         .flat_map(|section| {
-            let Section { syntax, modes, no, .. } = section;
-            modes.into_iter().map(move |mode| (mode, syntax.clone(), no.clone()))
+            let Section { syntax, modes, no, default, .. } = section;
+            modes.into_iter().map(move |mode| (mode, syntax.clone(), no.clone(), default.clone()))
         })
         .collect();
     let on_page: BTreeSet<Known> = of_page.iter().cloned().collect();
@@ -68,8 +71,8 @@ fn the_page_has_the_commands_of_the_table() {
     let in_table: BTreeSet<Known> = crate::admin::table()
         .commands()
         .into_iter()
-        .filter(|command| command.mode != EXEC.0)
-        .map(|command| (command.mode, command.syntax, command.no))
+        .filter(|command| command.mode != EXEC.name())
+        .map(|command| (command.mode, command.syntax, command.no, command.default))
         .collect();
     assert_eq!(on_page.difference(&in_table).collect::<Vec<_>>(), Vec::<&Known>::new(), "not in the table");
     assert_eq!(in_table.difference(&on_page).collect::<Vec<_>>(), Vec::<&Known>::new(), "not on the page");

@@ -22,9 +22,9 @@ fn every_word_has_help() {
         while let Some(line) = waiting.pop() {
             for hint in table.hints(mode, &line) {
                 if hint.help.is_empty() {
-                    missing.push(format!("{}: {line}{}", mode.0, hint.word));
+                    missing.push(format!("{}: {line}{}", mode.name(), hint.word));
                 }
-                if hint.word != "<cr>" && !["exit", "end"].contains(&hint.word.as_str()) {
+                if hint.word != "<cr>" && !["exit", "end", "|"].contains(&hint.word.as_str()) {
                     waiting.push(format!("{line}{} ", sample(&hint.word)));
                 }
             }

@@ -111,6 +111,44 @@ port-profile webservers
 }
 
 #[test]
+fn default_sets_back() {
+    let lines = "\
+no vethernet auto-create
+carrier-delay 9
+port-profile default
+  no state
+  mtu 9000
+port-profile web
+  state enabled
+interface vethernet 1-2
+  mtu 9000
+  shutdown
+  bind mac 5254.0000.0001
+";
+    let config =
+        configure(&initial(), lines.replace("  bind mac", "interface vethernet 1\n  bind mac").as_str())
+            .unwrap();
+    let back = "\
+default vethernet auto-create
+default carrier-delay
+port-profile default
+  default state
+  default mtu
+port-profile web
+  default state enabled
+default interface vethernet 1-2
+";
+    let again = configure(&config, back).unwrap();
+    let mut wanted = initial();
+    wanted.make_port_profile(&name("web")).unwrap();
+    (1..=2).for_each(|number| wanted.make_vethernet(number).unwrap());
+    assert_eq!(again, wanted);
+    for refused in ["default port-profile web", "default interface vethernet 3", "default feature vmfex"] {
+        assert!(configure(&config, refused).is_err(), "{refused}");
+    }
+}
+
+#[test]
 fn one_line_for_many_vethernets() {
     let config =
         configure(&initial(), "int veth1-3, 15\n sw acc vlan 10\n sw tr all vlan add 5\n shut").unwrap();

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 /// Decides what to type where: each number chooses among what `?` offers.
 #[derive(Clone, Debug)]
 struct Line {
-    no: bool,
+    /// `no`, `default`, or nothing.
+    form: &'static str,
     choices: Vec<u8>,
     value: u8,
     /// Replaces the word at this place by something strange.
@@ -18,8 +19,13 @@ struct Line {
 
 fn line() -> impl Strategy<Value = Line> {
     let strange = proptest::option::weighted(0.1, (0..6u8, "[!-~\u{e4}]{1,12}"));
-    (proptest::bool::weighted(0.3), vec(any::<u8>(), 4..12), any::<u8>(), strange)
-        .prop_map(|(no, choices, value, strange)| Line { no, choices, value, strange })
+    let form = prop_oneof![6 => Just(""), 2 => Just("no "), 2 => Just("default ")];
+    (form, vec(any::<u8>(), 4..12), any::<u8>(), strange).prop_map(|(form, choices, value, strange)| Line {
+        form,
+        choices,
+        value,
+        strange,
+    })
 }
 
 /// A value for what `?` shows as a parameter; few different ones, so that lines meet.
@@ -42,7 +48,7 @@ fn sample(word: &str, value: u8) -> String {
 }
 
 fn typed(table: &Table<Session>, cursor: &Cursor, line: &Line) -> String {
-    let mut text = if line.no { "no ".to_owned() } else { String::new() };
+    let mut text = line.form.to_owned();
     for choice in &line.choices {
         let mut hints = table.hints(cursor.mode(), &text);
         // Most lines are about an interface or a profile.

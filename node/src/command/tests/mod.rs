@@ -1,8 +1,11 @@
+mod forms;
+mod pipes;
+
 use super::*;
 use crate::output::Output;
 use proptest::prelude::*;
 
-const CONFIG_IF: Mode = Mode("config-if");
+const CONFIG_IF: Mode = Mode::new("config-if");
 
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Context {
@@ -24,25 +27,11 @@ fn table() -> Table<Context> {
             Command::new(EXEC, "show interface {virtual|ethernet}", "Interfaces", note),
             Command::new(EXEC, "show interface vethernet <n:1-1048575>", "One virtual interface", note),
             Command::new(EXEC, "show counters", "Counters", |_, _| Ok(Output::message("none").into())),
-            Command::new(
-                CONFIG,
-                "interface vethernet <n:range 1-1048575>",
-                "Virtual interfaces",
-                |context, args| {
-                    note(context, args)?;
-                    Ok(Reply::Enter(CONFIG_IF))
-                },
-            )
-            .no("interface vethernet <n:range 1-1048575>"),
-            Command::new(
-                CONFIG,
-                "interface ethernet <port:port>",
-                "A physical interface",
-                |context, args| {
-                    note(context, args)?;
-                    Ok(Reply::Enter(CONFIG_IF))
-                },
-            ),
+            Command::new(CONFIG, "interface vethernet <n:range 1-1048575>", "Virtual interfaces", note)
+                .enters(CONFIG_IF)
+                .no("interface vethernet <n:range 1-1048575>"),
+            Command::new(CONFIG, "interface ethernet <port:port>", "A physical interface", note)
+                .enters(CONFIG_IF),
             Command::new(CONFIG, "vlan <vlan:1-4094>", "A VLAN", note),
             Command::new(
                 CONFIG_IF,
@@ -130,11 +119,11 @@ fn errors_name_line_column_and_reason() {
             "Invalid number, range is (1:4094) at '^' marker.",
         ),
         ("int veth 1\n switchport access vlan 666", 2, 25, "VLAN 666 is not for you"),
-        ("int veth 1\n switchport access vlan", 2, 25, "Incomplete command."),
-        ("int veth 1\n sw mo", 2, 8, "Incomplete command."),
+        ("int veth 1\n switchport access vlan", 2, 25, "Incomplete command at '^' marker."),
+        ("int veth 1\n sw mo", 2, 8, "Incomplete command at '^' marker."),
         ("vlan 3\nvlan 4 5", 2, 8, "Invalid command at '^' marker."),
         // `v` is `vif-list` here, and not the `vlan` of the mode around.
-        ("int veth 1\n v 5", 2, 6, "Incomplete command."),
+        ("int veth 1\n v 5", 2, 6, "Incomplete command at '^' marker."),
         ("no vlan 3", 1, 4, "Invalid command at '^' marker."),
         ("int veth 5-3", 1, 10, "Invalid range, it must lie in (1:1048575) at '^' marker."),
         ("\u{e9}\u{e9} x", 1, 1, "Invalid command at '^' marker."),
@@ -166,7 +155,7 @@ fn help_lists_what_may_come() {
         |mode, line: &str| table.hints(mode, line).into_iter().map(|hint| hint.word).collect::<Vec<_>>();
     assert_eq!(words(EXEC, "show "), ["counters", "interface", "mac"]);
     assert_eq!(words(EXEC, "show interface v"), ["vethernet", "virtual"]);
-    assert_eq!(words(EXEC, "show mac address-table "), ["vlan", "<cr>"]);
+    assert_eq!(words(EXEC, "show mac address-table "), ["vlan", "<cr>", "|"]);
     assert_eq!(words(CONFIG_IF, "no switchport access vlan "), ["<1-4094>", "<cr>"]);
     assert_eq!(words(EXEC, "shaw "), [""; 0]);
     let page = table.exec(&mut Context::default(), "show ?").expect("help").to_string();
@@ -188,7 +177,8 @@ fn lines() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         4 => proptest::sample::select(vec![
             "interface", "vethernet", "switchport", "access", "vlan", "no", "bind", "channel", "members", "vif-list", "show",
-            "mac", "ethernet", "mode", "trunk", "description", "exit", "end", "!", "?",
+            "mac", "ethernet", "mode", "trunk", "description", "exit", "end", "!", "?", "do", "default", "|", "include",
+            "count", "json", "section", "last", "\"",
         ]).prop_flat_map(|word| (0..=word.len()).prop_map(move |cut| word.get(..cut).unwrap_or("").to_owned())),
         2 => "[0-9/,.:-]{0,8}",
         1 => "\\PC{0,6}",
