@@ -32,7 +32,8 @@
 //! A session is a pair of boot ids. Each end numbers its requests from 1 in each session. The receiver remembers what it
 //! did with the last 256 numbers: a repeated one is answered as before (INPROGRESS while there is no answer yet), an
 //! older one is dropped. Requests given up when the peer was lost leave a gap of 1,024 numbers, so that late copies of
-//! them are never taken for new. So each request is delivered at most once, and exactly once if it was answered.
+//! them are never taken for new. So each request is delivered at most once, and exactly once if it was answered. What came
+//! before the peer was lost is not answered any more: a peer that has not noticed loses us in turn, and both begin anew.
 //! A boot id that was replaced within the last ten seconds is not accepted again: late frames of a former life do not
 //! bring it back. Numbers of the last eight peers are kept, in case that one of them returns without having restarted.
 

@@ -92,8 +92,7 @@ impl Session {
         let past = self.past.take(boot_id);
         let (next_seq, high) = past.as_ref().map_or((1, 0), |record| (record.next_seq, record.high));
         self.outbound.set_next_seq(next_seq);
-        self.inbound = Inbound::after(high);
-        self.epoch += 1;
+        self.expect_after(high);
         self.peer = Some(Peer {
             key,
             mac,
@@ -169,6 +168,12 @@ impl Session {
         self.timers.put(Timer::Retransmit, self.outbound.next_due());
     }
 
+    /// Nobody waits any more for answers to requests up to this number.
+    fn expect_after(&mut self, high: u16) {
+        self.inbound = Inbound::after(high);
+        self.epoch += 1;
+    }
+
     /// Up to Greeting: the numbers stay, the requests fail.
     fn lose(&mut self, cause: LostCause) {
         if self.state() != State::Up {
@@ -179,6 +184,8 @@ impl Session {
             peer.resumed = true;
             peer.first_hello = self.hello_seq.wrapping_add(1);
         }
+        // The owner forgets what it was asked, or asks for it itself: it would never be answered, or too late.
+        self.expect_after(self.inbound.high());
         self.fail(cause);
         self.announce_fast();
     }

@@ -41,6 +41,39 @@ fn c15_repeated_request_gets_the_same_answer_and_is_applied_once() {
 }
 
 #[test]
+fn what_came_before_the_peer_was_lost_is_not_answered_any_more() {
+    let mut bench = Bench::to(State::Up);
+    let session = bench.session.session_number();
+    let request = Request::VifDelete { vif: VifId::new(5).expect("a VIF") };
+    let ids = |bench: &mut Bench| -> Vec<RequestId> {
+        let requests = events(&mut bench.session).into_iter().filter_map(|event| match event {
+            SessionEvent::Request { id, .. } => Some(id),
+            _ => None,
+        });
+        requests.collect()
+    };
+    bench.pdu(&request.emit(session, 1));
+    let before = ids(&mut bench);
+    assert_eq!(before.len(), 1);
+    // The peer falls silent for us, but not we for it: it asks on, and would be told INPROGRESS for ever.
+    bench.wait(4 * SECOND + 500 * MS);
+    assert_eq!(bench.session.state(), State::Greeting);
+    assert!(events(&mut bench.session).contains(&SessionEvent::PeerLost(LostCause::Silence)));
+    let hello = bench.vis.hello();
+    bench.pdu(&hello.emit(false, 1));
+    bench.answer_hello();
+    assert_eq!(bench.session.state(), State::Up);
+    bench.messages();
+    bench.pdu(&request.emit(session, 1));
+    assert_eq!((ids(&mut bench), bench.messages()), (vec![], vec![]));
+    assert_eq!(bench.session.counters().ctl_stale, 1);
+    let late = bench.session.respond(bench.now, before[0], Ok(Response::VifDelete));
+    assert_eq!(late, Err(RespondError::Unknown));
+    bench.pdu(&request.emit(session, 2));
+    assert_eq!(ids(&mut bench).len(), 1, "those that come from now on are new");
+}
+
+#[test]
 fn what_is_wrong_is_refused_by_the_session_itself() {
     let mut bench = Bench::to(State::Up);
     events(&mut bench.session);
