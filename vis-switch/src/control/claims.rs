@@ -180,7 +180,6 @@ impl Control {
             vif.adapter_is(state);
             // The adapter begins anew with it, whatever it was told before.
             (vif.params, vif.uplink, vif.create) = (Some(params), Some(true), Some(id));
-            vif.asking = None;
         }
         let result = Ok(Response::VifCreate { vif: key.1, veth: number, params });
         self.answers.push(Answer { port: key.0, id, result, created: Some(key.1), stored });
@@ -194,9 +193,6 @@ impl Control {
         if let Some(vif) = self.vif_mut(key) {
             vif.adapter_is(VifState::Active);
             vif.params = Some(params);
-            if let Some((_, telling)) = &mut vif.asking {
-                telling.params = None;
-            }
         }
         self.accept(key.0, id, Response::VifEnable { params });
     }

@@ -160,7 +160,13 @@ impl Control {
         };
         match self.input(now, key, Input::Create(initial)) {
             Verdict::Wait => self.await_claim(now, key, id, Opcode::VIF_CREATE),
-            Verdict::Accept => self.accept_create(key, id, state),
+            Verdict::Accept => {
+                if initial == InitialState::Standby {
+                    // Whatever it was told to do, it lets go of it by itself.
+                    self.yielded(now, key);
+                }
+                self.accept_create(key, id, state);
+            }
             _ => {
                 let refusal = self.bad_state(key);
                 self.refuse(key.0, id, refusal);

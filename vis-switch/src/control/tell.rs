@@ -67,7 +67,7 @@ impl Control {
         }
         for ((state, params, cause), vifs) in sets {
             for vifs in vifs.chunks(by_set).filter_map(|chunk| Vifs::new(chunk.iter().copied())) {
-                let telling = Telling { state, params, uplink: None };
+                let telling = Telling { state, params, ..Telling::default() };
                 let request = Request::VifSet { vifs: vifs.clone(), state, params, cause: cause.clone() };
                 self.ask_vifs(now, port, request, vifs, telling);
             }

@@ -76,6 +76,8 @@ pub(super) struct Telling {
     pub(super) state: Option<VifState>,
     pub(super) params: Option<VifParams>,
     pub(super) uplink: Option<bool>,
+    /// A request of the adapter's about the same VIF was answered meanwhile. Nobody knows which of both it heeded last.
+    pub(super) crossed: bool,
 }
 
 /// A VIF.
@@ -126,24 +128,25 @@ impl Vif {
         }
     }
 
-    /// The adapter said itself in which state it is; a VIF_SET on its way counts no more for that.
+    /// The adapter said itself in which state it is, or is told so in the answer to its own request.
     pub(super) fn adapter_is(&mut self, state: VifState) {
         self.state = Some(state);
         if let Some((_, telling)) = &mut self.asking {
-            telling.state = None;
+            telling.crossed = true;
         }
     }
 
     /// A request about it was answered, or its fate is not known: then it is told again.
     pub(super) fn told(&mut self, telling: Telling, done: bool) {
+        let known = done && !telling.crossed;
         if telling.state.is_some() {
-            self.state = telling.state.filter(|_| done);
+            self.state = telling.state.filter(|_| known);
         }
         if telling.params.is_some() {
-            self.params = telling.params.filter(|_| done);
+            self.params = telling.params.filter(|_| known);
         }
         if telling.uplink.is_some() {
-            self.uplink = telling.uplink.filter(|_| done);
+            self.uplink = telling.uplink.filter(|_| known);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod basics;
+mod crossing;
 mod finding;
 mod listed;
 
