@@ -14,10 +14,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 /// Octets that wait for the writer at the most; what does not fit is lost and counted.
-const BUFFER: usize = 8 << 20;
+pub(super) const BUFFER: usize = 8 << 20;
 
 /// How long a frame waits for company before both go to the file.
-const GATHER: Duration = Duration::from_millis(100);
+pub(super) const GATHER: Duration = Duration::from_millis(100);
 
 /// A pcapng file that frames are being written into. Clones write into the same file; when the last one is
 /// dropped, everything is in the file.

@@ -15,6 +15,7 @@
 //! ```
 
 mod file;
+pub mod live;
 mod pcapng;
 
 pub use file::{Capture, Interface};

@@ -6,6 +6,7 @@ use crate::queue::Nanos;
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 const INTERFACE_DESCRIPTION: u32 = 1;
+const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 const LINKTYPE_ETHERNET: u16 = 1;
 
@@ -16,6 +17,8 @@ const IF_NAME: u16 = 2;
 const IF_DESCRIPTION: u16 = 3;
 const IF_TSRESOL: u16 = 9;
 const EPB_FLAGS: u16 = 2;
+const ISB_IFRECV: u16 = 4;
+const ISB_IFDROP: u16 = 5;
 
 /// Which way a frame went, seen from the port it is captured at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +81,18 @@ pub(super) fn packet(
         if let Some(comment) = comment {
             option(out, OPT_COMMENT, comment.as_bytes());
         }
+        option(out, OPT_END, &[]);
+    });
+}
+
+/// How many frames of an interface are in the capture, and how many are not for want of room.
+pub(super) fn statistics(out: &mut Vec<u8>, interface: u32, time: Nanos, recorded: u64, lost: u64) {
+    block(out, INTERFACE_STATISTICS, |out| {
+        out.extend(interface.to_le_bytes());
+        out.extend(((time >> 32) as u32).to_le_bytes());
+        out.extend((time as u32).to_le_bytes());
+        option(out, ISB_IFRECV, &(recorded + lost).to_le_bytes());
+        option(out, ISB_IFDROP, &lost.to_le_bytes());
         option(out, OPT_END, &[]);
     });
 }

@@ -6,26 +6,57 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What the file says: direction and bytes of each frame.
-fn read(path: &Path) -> Vec<(u32, Vec<u8>)> {
-    let file = std::fs::read(path).unwrap();
+/// Direction, octets and comment of each frame in a capture; frames recorded and lost of each statistics block.
+pub(super) type Blocks = (Vec<(u32, Vec<u8>, String)>, Vec<(u64, u64)>);
+
+pub(super) fn blocks(file: &[u8]) -> Blocks {
     let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
-    let mut frames = Vec::new();
+    let half = |at: usize| usize::from(u16::from_le_bytes(file[at..at + 2].try_into().unwrap()));
+    let (mut frames, mut statistics) = (Vec::new(), Vec::new());
     let mut at = 0;
     while at < file.len() {
         let total = word(at + 4) as usize;
         assert_eq!(total % 4, 0);
         assert_eq!(word(at + total - 4) as usize, total, "the block's length stands at both ends");
-        if word(at) == 6 {
-            let len = word(at + 20) as usize;
-            let bytes = file[at + 28..at + 28 + len].to_vec();
-            let flags = at + 28 + len.next_multiple_of(4);
-            assert_eq!(word(flags), 4 << 16 | 2, "the first option is epb_flags");
-            frames.push((word(flags + 4), bytes));
+        // Code and value of each option from here.
+        let options = |mut from: usize| {
+            std::iter::from_fn(move || {
+                let (code, len) = (half(from), half(from + 2));
+                let value = &file[from + 4..from + 4 + len];
+                from += 4 + len.next_multiple_of(4);
+                (code != 0).then_some((code, value))
+            })
+        };
+        match word(at) {
+            6 => {
+                let len = word(at + 20) as usize;
+                let bytes = file[at + 28..at + 28 + len].to_vec();
+                let (mut flags, mut comment) = (0, String::new());
+                for (code, value) in options(at + 28 + len.next_multiple_of(4)) {
+                    match code {
+                        1 => comment = String::from_utf8(value.to_vec()).unwrap(),
+                        2 => flags = u32::from_le_bytes(value.try_into().unwrap()),
+                        other => panic!("option {other}"),
+                    }
+                }
+                frames.push((flags, bytes, comment));
+            }
+            5 => {
+                let numbers: Vec<u64> = options(at + 20)
+                    .map(|(_, value)| u64::from_le_bytes(value.try_into().unwrap()))
+                    .collect();
+                statistics.push((numbers[0] - numbers[1], numbers[1]));
+            }
+            _ => {}
         }
         at += total;
     }
-    frames
+    (frames, statistics)
+}
+
+/// What the file says: direction and bytes of each frame.
+fn read(path: &Path) -> Vec<(u32, Vec<u8>)> {
+    blocks(&std::fs::read(path).unwrap()).0.into_iter().map(|(way, bytes, _)| (way, bytes)).collect()
 }
 
 proptest! {

@@ -7,7 +7,8 @@
 //!
 //! What the stages look up is compiled beforehand: [`tables`] from a [`Plan`](tables::Plan), [`flood`] sets by
 //! VLAN, [`vlan`] programs by interface. What they learn is in [`mac`]. What they count is in [`counters`]; why
-//! they drop is in [`verdict`]. What passes between them and the control plane is in [`control`].
+//! they drop is in [`verdict`]. What passes between them and the control plane is in [`control`], what a capture of a
+//! port shows in [`capture`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -33,6 +34,7 @@
 
 mod address;
 mod admit;
+pub mod capture;
 pub mod classes;
 pub mod control;
 pub mod counters;

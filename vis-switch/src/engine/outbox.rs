@@ -1,6 +1,7 @@
 //! Last stage: frames wait by port until the burst is judged, then leave in one `send` for each port. The order
 //! within a port is the order of arrival.
 
+use super::capture::Capture;
 use super::counters::{PortCounters, WorkerCounters};
 use super::desk::Desk;
 use super::lif::LifId;
@@ -53,6 +54,17 @@ impl Outgoing {
     }
 }
 
+/// What is the same for all frames that leave.
+pub(super) struct Leaving<'a> {
+    /// What the NIV tag adds to a frame.
+    pub(super) tag_len: usize,
+    pub(super) now: Nanos,
+    pub(super) desk: &'a Desk,
+    pub(super) burst: &'a [Frame<'a>],
+    pub(super) tables: &'a Tables,
+    pub(super) counters: &'a WorkerCounters,
+}
+
 /// The transmit queues of one worker, by port.
 pub(super) struct Outbox {
     ports: Vec<Outgoing>,
@@ -86,27 +98,23 @@ impl Outbox {
         outgoing.waiting.push(waiting);
     }
 
-    /// Sends everything that waits. `tag_len` is what the NIV tag adds to a frame.
-    pub(super) fn flush(
-        &mut self,
-        tag_len: usize,
-        now: Nanos,
-        desk: &Desk,
-        burst: &[Frame<'_>],
-        tables: &Tables,
-        counters: &WorkerCounters,
-    ) {
+    /// Sends everything that waits.
+    pub(super) fn flush(&mut self, turn: &Leaving<'_>, capture: &mut Capture) {
+        let Leaving { tables, counters, .. } = *turn;
         for port in self.touched.drain(..) {
             let Some(outgoing) = self.ports.get_mut(usize::from(port)) else { continue };
             let frames: ArrayVec<OutFrame<'_>, BURST> =
-                outgoing.waiting.iter().map(|waiting| desk.outgoing(waiting, burst)).collect();
-            let (taken, left) = outgoing.offer(now, &frames, outgoing.reserved);
+                outgoing.waiting.iter().map(|waiting| turn.desk.outgoing(waiting, turn.burst)).collect();
+            let (taken, left) = outgoing.offer(turn.now, &frames, outgoing.reserved);
             let overhead = match tables.roles.get(usize::from(port)) {
-                Some(PortRole::Niv(_)) => tag_len,
+                Some(PortRole::Niv(_)) => turn.tag_len,
                 _ => 0,
             };
             let sent = Sent { waiting: &outgoing.waiting, frames: &frames, overhead, port, taken, left };
             sent.count(tables, counters);
+            if capture.is_on() {
+                capture.left(port, &outgoing.waiting, &frames, taken.frames, left);
+            }
             outgoing.waiting.clear();
         }
     }
@@ -119,9 +127,14 @@ impl Outbox {
     }
 
     /// Sends the frames of control; says how many they were.
-    pub(super) fn originate(&mut self, now: Nanos, counters: &WorkerCounters) -> usize {
+    pub(super) fn originate(
+        &mut self,
+        now: Nanos,
+        counters: &WorkerCounters,
+        capture: &mut Capture,
+    ) -> usize {
         let mut all = 0;
-        for (outgoing, counted) in self.ports.iter_mut().zip(&counters.ports) {
+        for ((port, outgoing), counted) in (0u16..).zip(&mut self.ports).zip(&counters.ports) {
             if outgoing.control.is_empty() {
                 continue;
             }
@@ -134,6 +147,7 @@ impl Outbox {
                 let (taken, left) = outgoing.offer(now, &frames, 0);
                 let octets = frames.iter().take(taken.frames).map(|frame| frame.len() as u64).sum();
                 count(counted, counters, taken, frames.len(), octets, left);
+                capture.originated(port, &frames, taken.frames, left);
             }
         }
         all

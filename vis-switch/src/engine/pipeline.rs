@@ -11,6 +11,7 @@
 //! that came in the same burst.
 
 use super::admit::{self, Admitted, Refused};
+use super::capture::{Capture, Captures, Fate};
 use super::control::{self, Punted};
 use super::counters::WorkerCounters;
 use super::desk::Desk;
@@ -19,7 +20,7 @@ use super::flood::{CopyForm, FloodCopy};
 use super::forward::{self, Recent};
 use super::lif::{Lif, LifId};
 use super::mac::{MacTable, Second};
-use super::outbox::{Outbox, Receiver, Waiting};
+use super::outbox::{Leaving, Outbox, Receiver, Waiting};
 use super::tables::{PortRole, Tables};
 use super::verdict::{DropReason, Verdict};
 use super::vlan::Program;
@@ -38,6 +39,7 @@ pub(super) struct Pipeline<T> {
     /// As many as a burst has.
     admitted: Box<[Admitted; BURST]>,
     outbox: Outbox,
+    capture: Capture,
     /// Where control frames of each port go.
     punts: Vec<Option<Sender<Punted>>>,
     options: Options,
@@ -64,6 +66,7 @@ impl<T: NivTag> Pipeline<T> {
             desk: Desk::new(),
             admitted: Box::new([Admitted::EMPTY; BURST]),
             outbox: Outbox::new(tx),
+            capture: Capture::new(),
             punts,
             options,
             tag: PhantomData,
@@ -72,6 +75,10 @@ impl<T: NivTag> Pipeline<T> {
 
     pub(super) fn counters(&self) -> Arc<WorkerCounters> {
         self.counters.clone()
+    }
+
+    pub(super) fn captures(&self) -> Captures {
+        self.capture.captures()
     }
 
     pub(super) fn mac(&self) -> &MacTable {
@@ -85,7 +92,7 @@ impl<T: NivTag> Pipeline<T> {
 
     /// Sends what control gave; says how many frames that were.
     pub(super) fn originate(&mut self, now: Nanos) -> usize {
-        self.outbox.originate(now, &self.counters)
+        self.outbox.originate(now, &self.counters, &mut self.capture)
     }
 
     /// Takes over frames of control for a port.
@@ -96,7 +103,12 @@ impl<T: NivTag> Pipeline<T> {
     /// Brings a burst from one port through all stages.
     pub(super) fn run<'a>(&mut self, tables: &'a Tables, port: u16, burst: &'a [Frame<'a>], now: Nanos) {
         self.desk.clear();
+        self.capture.begin();
         let count = self.admit(tables, port, burst);
+        if self.capture.is_on() {
+            let admitted = self.admitted.get(..count).unwrap_or_default();
+            self.capture.came(port, burst, admitted, &self.desk);
+        }
         let turn = Burst { tables, burst, now, second: Second::of(now) };
         let mut recent = Recent::default();
         for place in 0..count {
@@ -105,6 +117,9 @@ impl<T: NivTag> Pipeline<T> {
             self.dispatch(&turn, &frame, &mut recent);
         }
         self.flush(&turn);
+        if self.capture.is_on() {
+            self.capture.finish();
+        }
     }
 
     /// The first half: heads are copied and judged. Says how many frames may come in.
@@ -131,13 +146,21 @@ impl<T: NivTag> Pipeline<T> {
                     admitted += 1;
                 }
                 Err(Refused { reason: DropReason::RxControl, .. }) => {
-                    match self.punt(usize::from(port), index, frame) {
-                        Ok(()) => punted += 1,
-                        Err(reason) => self.counters.drops[reason].add(1),
-                    }
+                    let fate = match self.punt(usize::from(port), index, frame) {
+                        Ok(()) => {
+                            punted += 1;
+                            Fate::Punted
+                        }
+                        Err(reason) => {
+                            self.counters.drops[reason].add(1);
+                            Fate::Dropped { from: None, reason }
+                        }
+                    };
+                    self.capture.decide(index, fate);
                 }
                 Err(refused) => {
                     self.counters.drops[refused.reason].add(1);
+                    self.capture.decide(index, Fate::Dropped { from: refused.lif, reason: refused.reason });
                     if let Some(id) = refused.lif {
                         run.add(tables, id, inner);
                         if let Some(lif) = tables.lif(id) {
@@ -180,6 +203,7 @@ impl<T: NivTag> Pipeline<T> {
         if let Err(reason) = refused {
             self.counters.drops[reason].add(1);
             source.counters.rx_dropped.add(1);
+            self.capture.decide(frame.index, Fate::Dropped { from: Some(frame.lif), reason });
         }
     }
 
@@ -223,7 +247,11 @@ impl<T: NivTag> Pipeline<T> {
                     let to = Receiver::Copy { flood: number, copy: nth, looped };
                     self.outbox.push(copy.port, Waiting { head, frame: frame.index, to });
                 }
-                Err(reason) => self.counters.drops[reason].add(1),
+                Err(reason) => {
+                    self.counters.drops[reason].add(1);
+                    let (from, vlan) = (frame.lif, frame.vlan);
+                    self.capture.decide(frame.index, Fate::Flooded { from, vlan, missed: Some(reason) });
+                }
             }
         }
         if copies == 0 {
@@ -250,7 +278,15 @@ impl<T: NivTag> Pipeline<T> {
     }
 
     fn flush(&mut self, turn: &Burst<'_>) {
-        self.outbox.flush(T::LEN, turn.now, &self.desk, turn.burst, turn.tables, &self.counters);
+        let leaving = Leaving {
+            tag_len: T::LEN,
+            now: turn.now,
+            desk: &self.desk,
+            burst: turn.burst,
+            tables: turn.tables,
+            counters: &self.counters,
+        };
+        self.outbox.flush(&leaving, &mut self.capture);
     }
 }
 

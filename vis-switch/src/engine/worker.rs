@@ -1,5 +1,6 @@
 //! The worker: takes bursts from its receive queues, brings every frame through the stages, sends.
 
+use super::capture::Captures;
 use super::control::{Order, Punted};
 use super::counters::WorkerCounters;
 use super::mac::{Learned, MacTable, Second};
@@ -112,6 +113,12 @@ impl<T: NivTag> Engine<T> {
     #[must_use]
     pub fn counters(&self) -> Arc<WorkerCounters> {
         self.pipeline.counters()
+    }
+
+    /// Where captures of its ports begin.
+    #[must_use]
+    pub fn captures(&self) -> Captures {
+        self.pipeline.captures()
     }
 
     /// Looks at every queue in the next turn. For worlds without events.

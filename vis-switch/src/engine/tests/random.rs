@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use vntag::ethernet::be16;
 
 /// Frames near the legal ones, and plain noise.
-fn frames() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn frames() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![6 => 4u32..10, 1 => any::<u32>(), 1 => (0u32..32).prop_map(|bit| 5 | 1 << bit)];
     let address = prop_oneof![4 => (0u8..6).prop_map(mac), 1 => Just(BROADCAST), 1 => any::<[u8; 6]>()];
     let tci = prop::option::of(prop_oneof![Just(0u16), Just(10), Just(20), any::<u16>()]);
