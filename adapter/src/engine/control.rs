@@ -5,6 +5,7 @@
 //! switch that sends more than control takes loses the rest (`punt_full`) and holds up nobody. Nothing that a guest
 //! sends is ever punted: its frames go up with a tag, or not at all.
 
+use super::capture::Capture;
 use super::drops::DropReason;
 use super::stats::LinkStats;
 use arrayvec::ArrayVec;
@@ -66,7 +67,14 @@ impl Exchange {
     }
 
     /// Sends what control gave; says how many frames that were and whether the peer has to be told.
-    pub(super) fn originate(&mut self, tx: &mut dyn TxQueue, stats: &LinkStats, now: Nanos) -> (usize, bool) {
+    /// The capture comes with the index of the link.
+    pub(super) fn originate(
+        &mut self,
+        tx: &mut dyn TxQueue,
+        stats: &LinkStats,
+        (link, capture): (usize, &mut Capture),
+        now: Nanos,
+    ) -> (usize, bool) {
         if self.outgoing.is_empty() {
             return (0, false);
         }
@@ -83,6 +91,7 @@ impl Exchange {
             stats.tx_octets.add(frames.iter().take(taken.frames).map(|frame| frame.len() as u64).sum());
             stats.drops[DropReason::LinkRefused].add(taken.refused as u64);
             stats.drops[left].add((frames.len() - taken.frames) as u64);
+            capture.originated(link, &frames, taken.frames, left);
         }
         (all.len(), kick)
     }

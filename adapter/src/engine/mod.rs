@@ -9,6 +9,7 @@
 //! Functions of (state, input, now): no clock, thread, socket or log. One file per stage; [`Datapath`] strings
 //! them together for one worker.
 
+pub mod capture;
 pub mod control;
 pub mod datapath;
 pub mod down;

@@ -174,6 +174,13 @@ struct Noted<P, F> {
     fate: Option<F>,
 }
 
+impl<P: Copy + PartialEq, F: Copy> Default for Recorder<P, F> {
+    /// A recorder for captures of its own.
+    fn default() -> Self {
+        Self::new(&Live::default())
+    }
+}
+
 impl<P: Copy + PartialEq, F: Copy> Recorder<P, F> {
     /// A recorder for these captures.
     #[must_use]

@@ -3,6 +3,7 @@
 use super::{End, Machine, run_worker};
 use crate::driver::{Features, VirtualNic};
 use link::pair::{Cable, Config};
+use niv_adapter::engine::capture::Captures;
 use niv_adapter::engine::{
     Datapath, DropReason, LinkSetup, LinkStats, Order, Punted, Stats, VifParams, VifState, VnicSetup,
 };
@@ -127,6 +128,12 @@ impl VirtualAdapter {
     /// Changes what the adapter works with.
     pub fn apply(&mut self, order: Order) {
         self.worker.apply(order);
+    }
+
+    /// Where captures begin.
+    #[must_use]
+    pub fn captures(&self) -> Captures {
+        self.worker.captures()
     }
 
     /// The control frames that have come since this was last called.

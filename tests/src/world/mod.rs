@@ -4,6 +4,7 @@
 //! itself: [`settle`] runs the workers until none has anything left to do.
 
 pub mod adapter;
+pub mod capture;
 pub mod end;
 pub mod frames;
 pub mod switch;

@@ -75,12 +75,7 @@ struct Came {
 
 impl Capture {
     pub(super) fn new() -> Self {
-        Self {
-            recorder: live::Recorder::new(&Captures::default()),
-            on: false,
-            came: ArrayVec::new(),
-            fates: [None; BURST],
-        }
+        Self { recorder: live::Recorder::default(), on: false, came: ArrayVec::new(), fates: [None; BURST] }
     }
 
     pub(super) fn captures(&self) -> Captures {

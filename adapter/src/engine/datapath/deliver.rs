@@ -1,6 +1,7 @@
 //! Where the heads of a burst are worked on, and the delivery to one host port.
 
 use super::{MAX_QUEUES, Vnic};
+use crate::engine::capture::Capture;
 use crate::engine::drops::DropReason;
 use crate::engine::vif::{HostTag, VnicSlot};
 use ::link::{BURST, Nanos, OutFrame, RxBurst};
@@ -20,6 +21,7 @@ pub(super) struct Bench {
     pub(super) kicks: Vec<VnicSlot>,
     /// Who gets the current frame.
     pub(super) members: Vec<(VnicSlot, Member)>,
+    pub(super) capture: Capture,
 }
 
 impl Default for Bench {
@@ -31,6 +33,7 @@ impl Default for Bench {
             touched: Vec::new(),
             kicks: Vec::new(),
             members: Vec::new(),
+            capture: Capture::default(),
         }
     }
 }
@@ -62,9 +65,16 @@ impl Bench {
         vnic.pending.push(copied);
     }
 
-    /// Sends what a burst has for one host port. What its ring cannot take now is dropped: a link must never wait
-    /// for a guest.
-    pub(super) fn deliver(&mut self, slot: VnicSlot, vnic: &mut Vnic, burst: &RxBurst<'_>, now: Nanos) {
+    /// Sends what a burst from a link has for one host port. What its ring cannot take now is dropped: a link must
+    /// never wait for a guest.
+    pub(super) fn deliver(
+        &mut self,
+        slot: VnicSlot,
+        vnic: &mut Vnic,
+        link: usize,
+        burst: &RxBurst<'_>,
+        now: Nanos,
+    ) {
         let counters = &vnic.stats;
         let mut up: ArrayVec<usize, MAX_QUEUES> = ArrayVec::new();
         up.extend((0..vnic.tx.len().min(MAX_QUEUES)).filter(|queue| vnic.tx[*queue].is_up()));
@@ -92,10 +102,23 @@ impl Bench {
             if taken.frames < out.len() {
                 counters.drops[DropReason::HostRingFull].add((out.len() - taken.frames) as u64);
             }
+            if self.capture.is_on() {
+                let (whole, stripped) = (&self.heads, &self.stripped);
+                let mine = |copied: &&Copied| {
+                    let heads = if copied.stripped { stripped } else { whole };
+                    let head = heads[usize::from(copied.frame)].bytes();
+                    up.len() == 1 || flow_hash(head) as usize % up.len() == nth
+                };
+                let places = vnic.pending.iter().filter(mine).map(|copied| copied.frame);
+                self.capture.delivered(slot, link, &out, places, taken.frames);
+            }
         }
         if up.is_empty() {
             // The guest left between the judgement and the delivery.
             counters.drops[DropReason::LinkVifDown].add(vnic.pending.len() as u64);
+            for copied in &vnic.pending {
+                self.capture.refuse(copied.frame, slot, DropReason::LinkVifDown);
+            }
         }
         vnic.pending.clear();
         if sent > 0 && !core::mem::replace(&mut vnic.kick, true) {

@@ -1,6 +1,7 @@
 //! One burst from a guest to the link.
 
 use super::{Datapath, Visit};
+use crate::engine::capture::FromHost;
 use crate::engine::drops::DropReason;
 use crate::engine::up;
 use crate::engine::vif::VnicSlot;
@@ -76,6 +77,17 @@ impl<T: NivTag> Datapath<T> {
         }
         if taken.refused > 0 {
             counters.drops[DropReason::LinkRefused].add(taken.refused as u64);
+        }
+
+        if bench.capture.begin() {
+            let frames = burst.iter().enumerate().take(done).map(|(at, frame)| {
+                let loaded = usize::from(bench.loaded[at]);
+                let why = dropped.iter().find(|(place, _)| usize::from(*place) == at).map(|(_, why)| *why);
+                (OutFrame { head: bench.heads[at].bytes(), body: frame.data.skip(loaded) }, loaded, why)
+            });
+            let up = vnic.uplink.map(|uplink| (uplink.link, uplink.source));
+            let sent = &out[..taken.frames];
+            bench.capture.burst_from_host(FromHost { vnic: slot, up, frames, sent });
         }
 
         drop(out);

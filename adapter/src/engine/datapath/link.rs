@@ -2,6 +2,7 @@
 
 use super::deliver::{Bench, Copied, Member};
 use super::{Datapath, Link, Visit, Vnic};
+use crate::engine::capture::Fate;
 use crate::engine::down::{self, Down};
 use crate::engine::drops::DropReason;
 use crate::engine::vif::{HostTag, VifState, VnicSlot};
@@ -19,26 +20,39 @@ impl<T: NivTag> Datapath<T> {
             return Visit::Empty;
         }
         let mut octets = 0;
-        for (place, frame) in (0u8..).zip(&burst) {
-            let at = usize::from(place);
+        for (at, frame) in burst.iter().enumerate() {
             bench.loaded[at] = bench.heads[at].load(|room| frame.data.copy_to(room)) as u8;
             octets += frame.len() as u64;
+        }
+        if bench.capture.begin() {
+            record::<T>(bench, index, &burst);
+        }
+        for (place, frame) in (0u8..).zip(&burst) {
             match route::<T>(bench, place, link, vnics) {
                 Ok(()) => {}
                 Err(DropReason::LinkControl) => {
+                    let at = usize::from(place);
                     let rest = frame.data.skip(usize::from(bench.loaded[at]));
-                    punt(link, index, &OutFrame { head: bench.heads[at].bytes(), body: rest });
+                    let fate = punt(link, index, &OutFrame { head: bench.heads[at].bytes(), body: rest });
+                    bench.capture.decide(place, fate);
                 }
-                Err(reason) => link.stats.drops[reason].add(1),
+                Err(reason) => {
+                    link.stats.drops[reason].add(1);
+                    bench.capture.decide(place, Fate::Dropped(reason));
+                }
             }
         }
         let mut touched = core::mem::take(&mut bench.touched);
         for slot in touched.drain(..) {
             if let Some(Some(vnic)) = vnics.get_mut(slot as usize) {
-                bench.deliver(slot, vnic, &burst, now);
+                bench.deliver(slot, vnic, index, &burst, now);
             }
         }
         bench.touched = touched;
+        if bench.capture.is_on() {
+            bench.capture.refused(&burst, &bench.loaded);
+            bench.capture.finish();
+        }
         link.stats.rx_frames.add(lent as u64);
         link.stats.rx_octets.add(octets);
         drop(burst);
@@ -49,10 +63,26 @@ impl<T: NivTag> Datapath<T> {
 
 /// Hands a control frame to control, or drops it.
 #[cold]
-fn punt(link: &Link, index: usize, frame: &OutFrame<'_>) {
+fn punt(link: &Link, index: usize, frame: &OutFrame<'_>) -> Fate {
     match link.control.punt(index, frame) {
-        Ok(()) => link.stats.punted.add(1),
-        Err(reason) => link.stats.drops[reason].add(1),
+        Ok(()) => {
+            link.stats.punted.add(1);
+            Fate::Punted
+        }
+        Err(reason) => {
+            link.stats.drops[reason].add(1);
+            Fate::Dropped(reason)
+        }
+    }
+}
+
+/// Puts a burst, whose frames are as they came, on record.
+#[cold]
+fn record<T: NivTag>(bench: &mut Bench, link: usize, burst: &RxBurst<'_>) {
+    for (at, frame) in burst.iter().enumerate() {
+        let target = down::judge::<T>(&bench.heads[at]).ok().map(|down| down.tag.target);
+        let body = frame.data.skip(usize::from(bench.loaded[at]));
+        bench.capture.frame_from_link(link, &OutFrame { head: bench.heads[at].bytes(), body }, target);
     }
 }
 
@@ -82,7 +112,10 @@ fn route<T: NivTag>(
                     down::unwrap::<T>(&mut bench.heads[at], tag == HostTag::Strip);
                     bench.push(entry.vnic, vnic, Copied { frame: place, stripped: false });
                 }
-                Member::Dropped(reason) => vnic.stats.drops[reason].add(1),
+                Member::Dropped(reason) => {
+                    vnic.stats.drops[reason].add(1);
+                    bench.capture.refuse(place, entry.vnic, reason);
+                }
             }
             Ok(())
         }
@@ -144,7 +177,10 @@ fn route_list<T: NivTag>(
                 let stripped = tag == HostTag::Strip && kept;
                 bench.push(slot, vnic, Copied { frame: place, stripped });
             }
-            Member::Dropped(reason) => vnic.stats.drops[reason].add(1),
+            Member::Dropped(reason) => {
+                vnic.stats.drops[reason].add(1);
+                bench.capture.refuse(place, slot, reason);
+            }
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ mod deliver;
 mod host;
 mod link;
 
+use super::capture::{Captures, Place};
 use super::control::{Exchange, Punted};
 use super::stats::{LinkStats, Stats, VnicStats};
 use super::vif::{Lists, VifEntry, VifParams, VifState, VifTable, VnicSlot};
@@ -188,6 +189,12 @@ impl<T: NivTag> Datapath<T> {
         self.links.iter().map(|link| Arc::clone(&link.stats))
     }
 
+    /// Where captures of its links and vNICs begin. Those of a vNIC end with it.
+    #[must_use]
+    pub fn captures(&self) -> Captures {
+        self.bench.capture.captures().clone()
+    }
+
     /// Polls every queue from now on. For worlds whose queues have no events.
     pub fn wake_all(&mut self) {
         self.sources.wake_all();
@@ -289,6 +296,7 @@ impl<T: NivTag> Datapath<T> {
             self.sources.remove(id);
         }
         self.links.iter_mut().for_each(|link| link.vifs.forget(slot));
+        self.bench.capture.captures().end(Place::Vnic(slot));
         self.changed = true;
     }
 
@@ -308,8 +316,9 @@ impl<T: NivTag> Datapath<T> {
     /// Sends what control gave; says how many frames that were.
     fn originate(&mut self, now: Nanos) -> usize {
         let mut sent = 0;
-        for link in &mut self.links {
-            let (frames, kick) = link.control.originate(&mut *link.tx, &link.stats, now);
+        for (index, link) in self.links.iter_mut().enumerate() {
+            let capture = (index, &mut self.bench.capture);
+            let (frames, kick) = link.control.originate(&mut *link.tx, &link.stats, capture, now);
             link.kick |= kick;
             sent += frames;
         }
