@@ -1,9 +1,9 @@
 //! The switch's engine against the naive model: random switches, random frames, the same frames out of every port in
-//! the same order, and the same drops.
+//! the same order, the same drops, and every interface told of what it got.
 
 use link::pair::Config;
 use niv_lab::model::gen_frames;
-use niv_lab::model::switch::{ModelPort, ModelSwitch, ModelVlans};
+use niv_lab::model::switch::{Interface, ModelPort, ModelSwitch, ModelVlans};
 use niv_lab::world::{End, VirtualSwitch, settle};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,9 +23,7 @@ fn niv() -> impl Strategy<Value = ModelPort> {
     (veths, others, kept).prop_map(|(veths, others, kept)| {
         let mut lists: BTreeMap<u16, BTreeSet<u16>> = others;
         for (vlan, _) in (1u16..6).zip(kept).filter(|(_, kept)| *kept) {
-            let members = veths.iter().filter(|(_, vlans): &(_, &ModelVlans)| {
-                if vlans.trunk { vlans.allowed.contains(&vlan) } else { vlans.untagged == vlan }
-            });
+            let members = veths.iter().filter(|(_, vlans): &(_, &ModelVlans)| vlans.carries(vlan));
             lists.insert(100 + vlan, members.map(|(vif, _)| *vif).collect());
         }
         let lists = lists.into_iter().map(|(id, members)| (id, members.into_iter().collect())).collect();
@@ -33,8 +31,32 @@ fn niv() -> impl Strategy<Value = ModelPort> {
     })
 }
 
+/// An NIV link with a control session: lists like the members of a VLAN, as they are, as they were, or as they will be;
+/// each VLAN has one of them or none.
+fn negotiated() -> impl Strategy<Value = ModelPort> {
+    let veths = prop::collection::btree_map(1u16..8, vlans(), 0..6);
+    let odd = || prop_oneof![2 => Just(BTreeSet::new()), 1 => prop::collection::btree_set(1u16..10, 0..3)];
+    let lists = prop::collection::vec((1u16..6, odd(), odd()), 1..5);
+    let of_vlan = prop::collection::vec(prop::option::weighted(0.9, any::<prop::sample::Index>()), 5);
+    (veths, lists, of_vlan).prop_map(|(veths, lists, of_vlan)| {
+        let members = |(vlan, add, del): &(u16, BTreeSet<u16>, BTreeSet<u16>)| {
+            let mut members: BTreeSet<u16> =
+                veths.iter().filter(|(_, vlans)| vlans.carries(*vlan)).map(|(vif, _)| *vif).collect();
+            members.extend(add);
+            members.difference(del).copied().collect::<Vec<u16>>()
+        };
+        let lists: Vec<Vec<u16>> = lists.iter().map(members).collect();
+        let list = |index: prop::sample::Index| {
+            let place = index.index(lists.len());
+            (50 + place as u16, lists[place].clone())
+        };
+        let floods = (1u16..).zip(of_vlan).filter_map(|(vlan, index)| Some((vlan, list(index?))));
+        ModelPort::Negotiated { floods: floods.collect(), veths: veths.into_iter().collect() }
+    })
+}
+
 fn port() -> impl Strategy<Value = ModelPort> {
-    prop_oneof![2 => niv(), 1 => vlans().prop_map(ModelPort::Wire)]
+    prop_oneof![2 => niv(), 3 => negotiated(), 1 => vlans().prop_map(ModelPort::Wire)]
 }
 
 /// Mostly right frames, so that something is learned and forwarded.
@@ -73,6 +95,7 @@ proptest! {
         let mut punted = Vec::new();
         let mut want = vec![Vec::new(); ports.len()];
         let mut drops: BTreeMap<String, u64> = BTreeMap::new();
+        let mut reached: BTreeMap<Interface, u64> = BTreeMap::new();
         for (port, frames) in &bursts {
             let port = port % ports.len();
             for frame in frames {
@@ -80,6 +103,7 @@ proptest! {
                 let forwarded = model.handle(port, frame);
                 punted.extend(forwarded.punted.map(|frame| (port, frame)));
                 forwarded.frames.into_iter().for_each(|(port, frame)| want[port].push(frame));
+                forwarded.reached.iter().for_each(|to| *reached.entry(*to).or_default() += 1);
                 forwarded.drops.iter().for_each(|line| *drops.entry((*line).to_owned()).or_default() += 1);
             }
             // Bursts of several ports at once have no order between them; one port after the other has.
@@ -88,6 +112,7 @@ proptest! {
         let got: Vec<_> = ends.iter_mut().map(End::received).collect();
         prop_assert_eq!(got, want);
         prop_assert_eq!(lines(&switch.drops()), drops);
+        prop_assert_eq!(switch.reached(), reached);
         let got: Vec<_> = switch.punted().into_iter().map(|punted| (punted.port, punted.frame.into())).collect();
         prop_assert_eq!(got, punted);
     }

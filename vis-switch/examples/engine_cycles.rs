@@ -110,7 +110,11 @@ fn engine(port: EnginePort) -> Engine<Vntag> {
         LifPlan::virt(id, 0, vif, program.clone(), Arc::default())
     };
     let lists = ListId::new(1).map(|id| (id, vec![5, 6])).into_iter().collect();
-    let plan = Plan { ports: vec![PortPlan::Niv { lists }], lifs: vec![veth(1, 5), veth(2, 6)] };
+    let plan = Plan {
+        ports: vec![PortPlan::Static { lists }],
+        lifs: vec![veth(1, 5), veth(2, 6)],
+        ..Plan::default()
+    };
     let published = Arc::new(Published::new(Tables::compile(&plan, None)));
     Engine::new(vec![port], published, Arc::new(MacTable::new(32_768, 1)), Options::default())
 }

@@ -4,11 +4,13 @@
 //! the counters, all of which can be read at any time.
 
 use crate::config::chassis::Chassis;
-use crate::config::running::{Binding, EthernetId, RunningConfig};
+use crate::config::running::{Binding, EthernetId, PortMode, RunningConfig};
 use crate::config::slots::{Owner, Slots};
+use crate::control::forwarding::{Forwarding, PortForwarding, VethForwarding};
 use crate::engine::counters::{CopyCounters, Total, WorkerCounters};
 use crate::engine::mac::{Entry, Learned, MacTable, Second};
 use crate::engine::tables::{Published, Tables};
+use crate::engine::vlan::Program;
 use crate::engine::worker::{Engine, EnginePort, Options};
 use link::{Monitor, Port, PortState};
 use parking_lot::{Mutex, MutexGuard};
@@ -81,7 +83,8 @@ pub fn assemble(
         known.push(SwitchPort { id: described.id, device, monitor: port.monitor });
     }
     let mut slots = Slots::default();
-    let plan = slots.plan(&config, &chassis.names());
+    let names = chassis.names();
+    let plan = slots.plan(&config, &forwarding(&config, &names), &names);
     let published = Arc::new(Published::new(Tables::compile(&plan, None)));
     let mac = Arc::new(MacTable::new(ADDRESSES, seed));
     let engine = Engine::new(near, published.clone(), mac.clone(), Options::default());
@@ -96,6 +99,25 @@ pub fn assemble(
         changing: Mutex::new(()),
     };
     Ok((switch, engine))
+}
+
+/// What the configuration alone says: links without negotiation.
+fn forwarding(config: &RunningConfig, ports: &[EthernetId]) -> Forwarding {
+    let links = ports.iter().map(|id| match config.ethernets().get(id) {
+        Some(ethernet) if ethernet.mode == PortMode::Vntag => PortForwarding::Static {
+            lists: ethernet.lists.iter().map(|(list, members)| (*list, members.clone())).collect(),
+        },
+        _ => PortForwarding::Wire,
+    });
+    let mut programs: HashMap<Program, Arc<Program>> = HashMap::new();
+    let veths = config.vethernets().iter().map(|(number, vethernet)| {
+        let bound = vethernet.binding().and_then(Binding::static_vif).filter(|_| !vethernet.shutdown);
+        let at = bound.and_then(|(port, vif)| Some((ports.iter().position(|id| *id == port)?, vif)));
+        let program = config.effective(*number, None).switchport.program();
+        let program = programs.entry(program).or_insert_with_key(|program| Arc::new(program.clone()));
+        (*number, VethForwarding { at, program: program.clone(), flush: 0 })
+    });
+    Forwarding { ports: links.collect(), veths: veths.collect() }
 }
 
 impl Switch {
@@ -124,7 +146,7 @@ impl Switch {
         let (config, answer) = edit(before)?;
         let names: Vec<EthernetId> = self.ports.iter().map(|port| port.id).collect();
         let mut state = self.state.lock();
-        let plan = state.slots.plan(&config, &names);
+        let plan = state.slots.plan(&config, &forwarding(&config, &names), &names);
         state.config = config;
         let former = self.published.current();
         let tables = Tables::compile(&plan, Some(&former));
@@ -160,7 +182,7 @@ impl Switch {
     #[must_use]
     pub fn addresses(&self, state: &State) -> Vec<(Entry, Owner)> {
         let tables = self.tables();
-        let live = |old: Learned| tables.live(old.lif, old.generation).is_some();
+        let live = |old: Learned| tables.remembers(old.lif, old.generation);
         let owners: HashMap<_, _> = state.slots.by_slot();
         let entries = self.mac.entries(Second::of((self.now)()), live);
         let mut known: Vec<(Entry, Owner)> =

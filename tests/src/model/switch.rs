@@ -1,6 +1,7 @@
 //! The switch, read off spec tables 6.1 and 6.2, with a list of MACs and a list of interfaces.
 
 use super::{Line, Octets};
+use std::collections::BTreeMap;
 
 /// Which VLANs an interface carries.
 #[derive(Clone, Debug)]
@@ -14,7 +15,9 @@ pub struct ModelVlans {
 }
 
 impl ModelVlans {
-    fn carries(&self, vlan: u16) -> bool {
+    /// Whether frames of a VLAN pass.
+    #[must_use]
+    pub fn carries(&self, vlan: u16) -> bool {
         if self.trunk { self.allowed.contains(&vlan) } else { vlan == self.untagged }
     }
 }
@@ -22,19 +25,26 @@ impl ModelVlans {
 /// A port of the switch.
 #[derive(Clone, Debug)]
 pub enum ModelPort {
-    /// An NIV link: its vEths by VIF, and its lists.
+    /// An NIV link without negotiation: its vEths by VIF, and its lists.
     Niv {
         /// VIF and VLANs of each vEth.
         veths: Vec<(u16, ModelVlans)>,
         /// Id and members of each list.
         lists: Vec<(u16, Vec<u16>)>,
     },
+    /// An NIV link with a control session: the vEths that are located there by VIF, and the list of each VLAN.
+    Negotiated {
+        /// VIF and VLANs of each vEth.
+        veths: Vec<(u16, ModelVlans)>,
+        /// By VLAN, list id and members at the adapter.
+        floods: BTreeMap<u16, (u16, Vec<u16>)>,
+    },
     /// An ordinary port.
     Wire(ModelVlans),
 }
 
 /// Port index, and the VIF where the port is an NIV link.
-type Interface = (usize, Option<u16>);
+pub type Interface = (usize, Option<u16>);
 
 /// A switch and what it has learned.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +63,8 @@ pub struct Forwarded {
     pub frames: Vec<(usize, Vec<u8>)>,
     /// Drops, one for each frame or copy.
     pub drops: Vec<Line>,
+    /// The interfaces that get it.
+    pub reached: Vec<Interface>,
     /// What control gets.
     pub punted: Option<Vec<u8>>,
 }
@@ -86,7 +98,7 @@ impl ModelSwitch {
 
     fn admit(&self, port: usize, frame: &[u8]) -> Result<Admitted, Line> {
         let (from, vlans, start) = match &self.ports[port] {
-            ModelPort::Niv { veths, .. } => {
+            ModelPort::Niv { veths, .. } | ModelPort::Negotiated { veths, .. } => {
                 let vif = source_vif(frame)?;
                 let (_, vlans) = veths.iter().find(|(bound, _)| *bound == vif).ok_or("V12")?;
                 if frame.word(18) == Some(0x8926) {
@@ -143,10 +155,14 @@ impl ModelSwitch {
             Some((_, _, to)) if *to == frame.from => {
                 forwarded.drops.push(if to.1.is_some() { "F1" } else { "F2" });
             }
-            Some((_, _, (port, Some(vif)))) => {
+            Some((_, _, to @ (port, Some(vif)))) => {
                 forwarded.frames.push((*port, self.down(frame, *port, 0x8000 + vif)));
+                forwarded.reached.push(*to);
             }
-            Some((_, _, (port, None))) => forwarded.frames.push((*port, self.plain(frame, *port))),
+            Some((_, _, to @ (port, None))) => {
+                forwarded.frames.push((*port, self.plain(frame, *port)));
+                forwarded.reached.push(*to);
+            }
             None => self.flood(frame, &mut forwarded),
         }
         forwarded
@@ -158,17 +174,12 @@ impl ModelSwitch {
                 ModelPort::Wire(vlans) => {
                     if vlans.carries(frame.vlan) && frame.from.0 != index {
                         forwarded.frames.push((index, self.plain(frame, index)));
+                        forwarded.reached.push((index, None));
                     }
                 }
                 ModelPort::Niv { veths, lists } => {
-                    let mut members: Vec<u16> = veths
-                        .iter()
-                        .filter(|(_, vlans)| vlans.carries(frame.vlan))
-                        .map(|(vif, _)| *vif)
-                        .collect();
-                    members.sort_unstable();
-                    let others = members.iter().any(|vif| frame.from != (index, Some(*vif)));
-                    if !others {
+                    let members = members(veths, frame.vlan);
+                    if !members.iter().any(|vif| frame.from != (index, Some(*vif))) {
                         continue;
                     }
                     let same = |list: &[u16]| {
@@ -177,7 +188,26 @@ impl ModelSwitch {
                         list == members
                     };
                     match lists.iter().filter(|(_, list)| same(list)).map(|(id, _)| *id).min() {
-                        Some(id) => forwarded.frames.push((index, self.down(frame, index, 0xc000 + id))),
+                        Some(id) => self.by_list(frame, index, id, &members, forwarded),
+                        None => forwarded.drops.push("F8"),
+                    }
+                }
+                ModelPort::Negotiated { veths, floods } => {
+                    // Somebody else wants it. Whether it is sent is a matter of whether the list has one of those.
+                    let mut wanting = members(veths, frame.vlan);
+                    wanting.retain(|vif| frame.from != (index, Some(*vif)));
+                    if wanting.is_empty() {
+                        continue;
+                    }
+                    match floods
+                        .get(&frame.vlan)
+                        .filter(|(_, list)| wanting.iter().any(|vif| list.contains(vif)))
+                    {
+                        Some((id, list)) => {
+                            let there = |vif: &u16| veths.iter().any(|(located, _)| located == vif);
+                            let there: Vec<u16> = list.iter().copied().filter(there).collect();
+                            self.by_list(frame, index, *id, &there, forwarded);
+                        }
                         None => forwarded.drops.push("F8"),
                     }
                 }
@@ -186,6 +216,13 @@ impl ModelSwitch {
         if forwarded.frames.is_empty() && forwarded.drops.is_empty() {
             forwarded.drops.push("flood_no_receiver");
         }
+    }
+
+    /// One copy for a list, which has these vEths; the adapter keeps it from its originator.
+    fn by_list(&self, frame: &Admitted, port: usize, id: u16, vifs: &[u16], forwarded: &mut Forwarded) {
+        forwarded.frames.push((port, self.down(frame, port, 0xc000 + id)));
+        let others = vifs.iter().map(|vif| (port, Some(*vif))).filter(|to| *to != frame.from);
+        forwarded.reached.extend(others);
     }
 
     /// Down an NIV link: `first` is the upper half of the word, the real VLAN stands behind it.
@@ -210,6 +247,14 @@ impl ModelSwitch {
         }
         out
     }
+}
+
+/// The vEths that carry a VLAN, rising.
+fn members(veths: &[(u16, ModelVlans)], vlan: u16) -> Vec<u16> {
+    let mut members: Vec<u16> =
+        veths.iter().filter(|(_, vlans)| vlans.carries(vlan)).map(|(vif, _)| *vif).collect();
+    members.sort_unstable();
+    members
 }
 
 /// The VIF that a frame from an NIV link carries.

@@ -1,18 +1,20 @@
 //! A switch without rim: the real engine between cables, built from the description the model uses.
 
 use super::{End, Machine, run_worker};
-use crate::model::switch::{ModelPort, ModelVlans};
+use crate::model::switch::{Interface, ModelPort, ModelVlans};
 use link::pair::{Cable, Config};
 use niv_node::counter::Balance;
 use niv_node::mailbox::{Mailbox, lanes};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use vis_switch::engine::control::{Order, Punted};
-use vis_switch::engine::counters::WorkerCounters;
+use vis_switch::engine::counters::{Total, WorkerCounters};
+use vis_switch::engine::flood::{FloodList, FloodLists};
 use vis_switch::engine::lif::LifId;
 use vis_switch::engine::mac::MacTable;
 use vis_switch::engine::tables::{LifPlan, Plan, PortPlan, Published, Tables};
 use vis_switch::engine::verdict::DropReason;
-use vis_switch::engine::vlan::Program;
+use vis_switch::engine::vlan::{Program, VlanSet};
 use vis_switch::engine::worker::{Engine, EnginePort, Options};
 use vntag::{ListId, VifId, Vntag};
 
@@ -109,6 +111,21 @@ impl VirtualSwitch {
         self.counters.balance()
     }
 
+    /// How many frames each interface got, as it is told to people.
+    #[must_use]
+    pub fn reached(&self) -> BTreeMap<Interface, u64> {
+        let tables = self.published.current();
+        let got = |planned: &LifPlan| {
+            let own = &planned.lif.counters;
+            let copies = tables.copy_counters();
+            let copies = copies.filter(|copy| copy.members.iter().any(|member| Arc::ptr_eq(member, own)));
+            let lists = copies.fold(Total::default(), |sum, copy| sum + copy.sent.get());
+            let vif = planned.source.map(|vif| vif.get());
+            ((usize::from(planned.lif.port), vif), own.transmitted(lists).frames)
+        };
+        self.plan.lifs.iter().map(got).filter(|(_, frames)| *frames > 0).collect()
+    }
+
     /// The counters.
     #[must_use]
     pub fn counters(&self) -> &WorkerCounters {
@@ -141,12 +158,12 @@ pub fn plan(ports: &[ModelPort]) -> Plan {
                 let list = |(id, members): &(u16, Vec<u16>)| {
                     (ListId::new(*id).expect("an assignable list"), members.clone())
                 };
-                plan.ports.push(PortPlan::Niv { lists: lists.iter().map(list).collect() });
-                for (vif, vlans) in veths {
-                    let vif = VifId::new(*vif).expect("an assignable VIF");
-                    let slot = slots.next().expect("endless");
-                    plan.lifs.push(LifPlan::virt(slot, index, vif, program(vlans), Arc::default()));
-                }
+                plan.ports.push(PortPlan::Static { lists: lists.iter().map(list).collect() });
+                plan.lifs.extend(veths.iter().map(|veth| virt(index, veth, &mut slots)));
+            }
+            ModelPort::Negotiated { veths, floods } => {
+                plan.ports.push(PortPlan::Niv { floods: flood_lists(floods) });
+                plan.lifs.extend(veths.iter().map(|veth| virt(index, veth, &mut slots)));
             }
             ModelPort::Wire(vlans) => {
                 plan.ports.push(PortPlan::Wire);
@@ -156,6 +173,25 @@ pub fn plan(ports: &[ModelPort]) -> Plan {
         }
     }
     plan
+}
+
+fn virt(port: u16, (vif, vlans): &(u16, ModelVlans), slots: &mut impl Iterator<Item = LifId>) -> LifPlan {
+    let vif = VifId::new(*vif).expect("an assignable VIF");
+    LifPlan::virt(slots.next().expect("endless"), port, vif, program(vlans), Arc::default())
+}
+
+/// The lists of VLANs as control gives them: each list once.
+fn flood_lists(floods: &BTreeMap<u16, (u16, Vec<u16>)>) -> FloodLists {
+    let mut lists: BTreeMap<u16, FloodList> = BTreeMap::new();
+    for (vlan, (id, members)) in floods {
+        let flood = lists.entry(*id).or_insert_with(|| FloodList {
+            vlans: VlanSet::EMPTY,
+            list: ListId::new(*id).expect("an assignable list"),
+            members: members.iter().map(|vif| VifId::new(*vif).expect("an assignable VIF")).collect(),
+        });
+        flood.vlans.insert(*vlan);
+    }
+    FloodLists(lists.into_values().collect())
 }
 
 fn program(vlans: &ModelVlans) -> Arc<Program> {

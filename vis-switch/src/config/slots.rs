@@ -1,9 +1,14 @@
-//! From the running configuration to a plan: which interface has which slot of the LIF table.
+//! From what the data path has to do to a plan: which interface has which slot of the LIF table.
 //!
-//! A slot, its counters and what was learned on it stay with an interface as long as it exists. What was learned
-//! becomes void when its VLANs change; a new owner of a slot begins with a new generation.
+//! A slot, its counters and what was learned on it stay with an interface as long as it exists, wherever it is: a vEth
+//! that moves to another port or VIF, or that is nowhere for a while, takes them along. What was learned becomes void
+//! when control says so and when the VLANs of the interface change; a new owner of a slot begins with a new generation.
+//!
+//! Plans are made for every batch of vEths that come and go, so nothing here is done for each vEth that could be done
+//! for each program: programs are told apart by their address.
 
-use super::running::{EthernetId, PortMode, RunningConfig};
+use super::running::{EthernetId, PortMode, RunningConfig, Switchport};
+use crate::control::forwarding::{Forwarding, PortForwarding, VethForwarding};
 use crate::engine::counters::LifCounters;
 use crate::engine::lif::{Generation, Lif, LifId};
 use crate::engine::tables::{LifPlan, Plan, PortPlan};
@@ -26,112 +31,177 @@ struct Slot {
     generation: Generation,
     program: Arc<Program>,
     counters: Arc<LifCounters>,
+    /// The [`VethForwarding::flush`] that it last saw.
+    flush: u32,
 }
 
 /// The slots in use.
 #[derive(Debug, Default)]
 pub struct Slots {
-    owners: BTreeMap<Owner, Slot>,
-    free: BTreeSet<u32>,
-    /// The last generation of each slot that was ever used, by number.
-    generations: Vec<Generation>,
+    veths: BTreeMap<u32, Slot>,
+    /// With the configuration that the program was made of.
+    ethernets: BTreeMap<EthernetId, (Switchport, Slot)>,
+    pool: Pool,
 }
 
 impl Slots {
-    /// Brings the slots in line with a configuration and makes the engine's plan of it. `ports` are the ports in the
-    /// engine's order.
-    pub fn plan(&mut self, config: &RunningConfig, ports: &[EthernetId]) -> Plan {
-        let wanted = Self::wanted(config);
-        let gone: Vec<Owner> =
-            self.owners.keys().filter(|owner| !wanted.contains_key(owner)).copied().collect();
-        for owner in gone {
-            self.release(owner);
-        }
-        let mut shared: HashMap<Program, Arc<Program>> = HashMap::new();
-        for (owner, program) in wanted {
-            let program =
-                shared.entry(program).or_insert_with_key(|program| Arc::new(program.clone())).clone();
-            self.hold(owner, program);
-        }
-        let index: HashMap<EthernetId, u16> = ports.iter().copied().zip(0..).collect();
-        let ports = ports.iter().map(|id| match config.ethernets().get(id) {
-            Some(ethernet) if ethernet.mode == PortMode::Vntag => PortPlan::Niv {
-                lists: ethernet.lists.iter().map(|(list, members)| (*list, members.clone())).collect(),
-            },
-            _ => PortPlan::Wire,
-        });
-        let lifs = self.owners.iter().filter_map(|(owner, slot)| {
-            let (port, source) = match owner {
-                Owner::Ethernet(id) => (*index.get(id)?, None),
-                Owner::Vethernet(number) => {
-                    let vethernet =
-                        config.vethernets().get(number).filter(|vethernet| !vethernet.shutdown)?;
-                    let (port, vif) = vethernet.binding()?.static_vif()?;
-                    (*index.get(&port)?, Some(vif))
+    /// Brings the slots in line with what the data path has to do and makes the engine's plan of it. `ports` are the ports
+    /// in the engine's order; the VLANs of ordinary ports are those of the configuration.
+    pub fn plan(&mut self, config: &RunningConfig, forwarding: &Forwarding, ports: &[EthernetId]) -> Plan {
+        self.hold_veths(&forwarding.veths);
+        self.hold_ethernets(config);
+        let mut plan = Plan::default();
+        plan.ports.extend((0..ports.len()).map(|index| match forwarding.ports.get(index) {
+            Some(PortForwarding::Static { lists }) => PortPlan::Static { lists: lists.clone() },
+            Some(PortForwarding::Niv { floods }) => PortPlan::Niv { floods: floods.clone() },
+            Some(PortForwarding::Wire) | None => PortPlan::Wire,
+        }));
+        plan.lifs.reserve(self.veths.len() + self.ethernets.len());
+        let mut veths = forwarding.veths.iter();
+        for (number, slot) in &self.veths {
+            let Some((_, veth)) = veths.find(|(other, _)| *other == number) else { break };
+            let is_link = |index| !matches!(plan.ports.get(index), None | Some(PortPlan::Wire));
+            let at = veth.at.filter(|(index, _)| is_link(*index));
+            match at.and_then(|(index, vif)| Some((u16::try_from(index).ok()?, vif))) {
+                Some((port, vif)) => {
+                    plan.lifs.push(LifPlan {
+                        id: slot.id,
+                        lif: slot.lif(port, vif.get()),
+                        source: Some(vif),
+                    });
                 }
-            };
-            let lif = Lif {
-                port,
-                vif: source.map_or(0, |vif| vif.get()),
-                generation: slot.generation,
-                program: slot.program.clone(),
-                counters: slot.counters.clone(),
-            };
-            Some(LifPlan { id: slot.id, lif, source })
-        });
-        Plan { ports: ports.collect(), lifs: lifs.collect() }
+                None => plan.away.push((slot.id, slot.generation)),
+            }
+        }
+        for (index, id) in (0u16..).zip(ports) {
+            if plan.ports.get(usize::from(index)) == Some(&PortPlan::Wire)
+                && let Some((_, slot)) = self.ethernets.get(id)
+            {
+                plan.lifs.push(LifPlan { id: slot.id, lif: slot.lif(index, 0), source: None });
+            }
+        }
+        plan
     }
 
     /// The counters of an interface.
     #[must_use]
     pub fn counters(&self, owner: Owner) -> Option<&Arc<LifCounters>> {
-        self.owners.get(&owner).map(|slot| &slot.counters)
+        match owner {
+            Owner::Vethernet(number) => self.veths.get(&number),
+            Owner::Ethernet(id) => self.ethernets.get(&id).map(|(_, slot)| slot),
+        }
+        .map(|slot| &slot.counters)
     }
 
     /// Who has a slot.
     #[must_use]
     pub fn by_slot(&self) -> HashMap<LifId, Owner> {
-        self.owners.iter().map(|(owner, slot)| (slot.id, *owner)).collect()
+        let veths = self.veths.iter().map(|(number, slot)| (slot.id, Owner::Vethernet(*number)));
+        let ethernets = self.ethernets.iter().map(|(id, (_, slot))| (slot.id, Owner::Ethernet(*id)));
+        veths.chain(ethernets).collect()
     }
 
-    fn wanted(config: &RunningConfig) -> BTreeMap<Owner, Program> {
-        let plain = config.ethernets().iter().filter(|(_, ethernet)| ethernet.mode == PortMode::Plain);
-        let ports = plain.map(|(id, ethernet)| (Owner::Ethernet(*id), ethernet.switchport.program()));
-        let vethernets = config
-            .vethernets()
-            .keys()
-            .map(|number| (Owner::Vethernet(*number), config.effective(*number, None).switchport.program()));
-        ports.chain(vethernets).collect()
-    }
-
-    fn release(&mut self, owner: Owner) {
-        if let Some(slot) = self.owners.remove(&owner) {
-            self.free.insert(slot.id.get());
-            self.step(slot.id);
+    /// From now on these vEths have slots, and no others. Both are in order, so they are gone through side by side.
+    fn hold_veths(&mut self, veths: &BTreeMap<u32, VethForwarding>) {
+        let (mut gone, mut new) = (Vec::new(), Vec::new());
+        let mut known = self.veths.iter_mut().peekable();
+        for (number, veth) in veths {
+            while let Some((old, _)) = known.next_if(|(old, _)| *old < number) {
+                gone.push(*old);
+            }
+            match known.next_if(|(old, _)| *old == number) {
+                Some((_, slot)) => slot.hold(&veth.program, veth.flush, &mut self.pool),
+                None => new.push((*number, veth)),
+            }
+        }
+        gone.extend(known.map(|(old, _)| *old));
+        for number in gone {
+            self.veths.remove(&number).into_iter().for_each(|slot| self.pool.release(slot.id));
+        }
+        for (number, veth) in new {
+            if let Some(slot) = self.pool.take(veth.program.clone(), veth.flush) {
+                self.veths.insert(number, slot);
+            }
         }
     }
 
-    fn hold(&mut self, owner: Owner, program: Arc<Program>) {
-        if let Some(slot) = self.owners.get_mut(&owner) {
-            let same_vlans = slot.program.allowed == program.allowed;
-            slot.program = program;
-            if !same_vlans {
-                let id = slot.id;
-                let generation = self.step(id);
-                if let Some(slot) = self.owners.get_mut(&owner) {
-                    slot.generation = generation;
+    /// The same for ordinary ports.
+    fn hold_ethernets(&mut self, config: &RunningConfig) {
+        let plain =
+            |id: &EthernetId| config.ethernets().get(id).filter(|ethernet| ethernet.mode == PortMode::Plain);
+        for (_, (_, slot)) in self.ethernets.extract_if(.., |id, _| plain(id).is_none()) {
+            self.pool.release(slot.id);
+        }
+        for (id, ethernet) in config.ethernets() {
+            if plain(id).is_none() {
+                continue;
+            }
+            match self.ethernets.get_mut(id) {
+                Some((switchport, _)) if *switchport == ethernet.switchport => {}
+                Some((switchport, slot)) => {
+                    switchport.clone_from(&ethernet.switchport);
+                    slot.hold(&Arc::new(switchport.program()), 0, &mut self.pool);
+                }
+                None => {
+                    if let Some(slot) = self.pool.take(Arc::new(ethernet.switchport.program()), 0) {
+                        self.ethernets.insert(*id, (ethernet.switchport.clone(), slot));
+                    }
                 }
             }
-            return;
         }
-        let number = self.free.pop_first().unwrap_or_else(|| {
-            self.generations.push(Generation::default());
-            u32::try_from(self.generations.len()).unwrap_or(u32::MAX)
-        });
-        // The number of interfaces is bounded far below the number of slots.
-        let Some(id) = LifId::new(number) else { return };
+    }
+}
+
+impl Slot {
+    fn lif(&self, port: u16, vif: u16) -> Lif {
+        Lif {
+            port,
+            vif,
+            generation: self.generation,
+            program: self.program.clone(),
+            counters: self.counters.clone(),
+        }
+    }
+
+    /// The owner is as before, or has another program, or lost what was learned.
+    fn hold(&mut self, program: &Arc<Program>, flush: u32, pool: &mut Pool) {
+        let same = Arc::ptr_eq(&self.program, program);
+        if self.flush != flush || !same && self.program.allowed != program.allowed {
+            self.generation = pool.step(self.id);
+        }
+        if !same {
+            self.program = program.clone();
+        }
+        self.flush = flush;
+    }
+}
+
+/// Slots that are free, and how often each was flushed.
+#[derive(Debug, Default)]
+struct Pool {
+    free: BTreeSet<u32>,
+    /// The last generation of each slot that was ever used, by number.
+    generations: Vec<Generation>,
+}
+
+impl Pool {
+    /// A slot for a new owner; `None` if all are in use. The number of interfaces is bounded far below that of slots.
+    fn take(&mut self, program: Arc<Program>, flush: u32) -> Option<Slot> {
+        let id = match self.free.pop_first() {
+            Some(free) => LifId::new(free)?,
+            None => {
+                let id = LifId::new(u32::try_from(self.generations.len() + 1).ok()?)?;
+                self.generations.push(Generation::default());
+                id
+            }
+        };
         let generation = self.generations.get(id.index() - 1).copied().unwrap_or_default();
-        self.owners.insert(owner, Slot { id, generation, program, counters: Arc::default() });
+        Some(Slot { id, generation, program, counters: Arc::default(), flush })
+    }
+
+    fn release(&mut self, id: LifId) {
+        self.free.insert(id.get());
+        self.step(id);
     }
 
     fn step(&mut self, id: LifId) -> Generation {

@@ -95,8 +95,7 @@ fn judge<T: NivTag>(
     let (id, inner) = match role {
         PortRole::Niv(channels) => {
             let channel = parse::channel::<T>(bytes).map_err(nobody)?;
-            let known = channels.get(channel as usize).copied().flatten();
-            let id = known.ok_or(nobody(DropReason::RxSrcUnknown))?;
+            let id = channels.get(channel).ok_or(nobody(DropReason::RxSrcUnknown))?;
             (id, parse::behind_tag::<T>(bytes))
         }
         PortRole::Wire(id) => (*id, parse::plain(bytes)),

@@ -7,11 +7,18 @@ use super::vlan::{Program, VLAN_MAX, VlanSet};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// VLANs that have the same members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Class<M> {
+    /// The VLANs, rising.
+    pub vlans: Box<[u16]>,
+    /// Their members.
+    pub members: Vec<M>,
+}
+
 /// Divides the VLANs by members: which VLANs have which, for all VLANs that have any. The members of a class stand in
 /// the order in which they were given; classes stand in the order of their first VLAN.
-pub fn classes<'a, M: Copy>(
-    members: impl IntoIterator<Item = (M, &'a Arc<Program>)>,
-) -> Vec<(VlanSet, Vec<M>)> {
+pub fn classes<'a, M: Copy>(members: impl IntoIterator<Item = (M, &'a Arc<Program>)>) -> Vec<Class<M>> {
     let mut programs: HashMap<*const Program, usize> = HashMap::new();
     let mut last: Option<(*const Program, usize)> = None;
     let mut sets = Distinct::default();
@@ -21,7 +28,7 @@ pub fn classes<'a, M: Copy>(
         let address = Arc::as_ptr(program);
         let set = match last {
             Some((known, set)) if known == address => set,
-            _ => *programs.entry(address).or_insert_with(|| sets.number(&program.allowed)),
+            _ => *programs.entry(address).or_insert_with(|| sets.number(Vlans::Set(&program.allowed))),
         };
         last = Some((address, set));
         if set == having.len() {
@@ -29,29 +36,51 @@ pub fn classes<'a, M: Copy>(
         }
         having[set].push((place, member));
     }
-    let blocks = divide(&sets.sets).blocks;
     let members_of = |sets: &[usize]| {
+        if let [set] = sets {
+            return having[*set].iter().map(|(_, member)| *member).collect();
+        }
         let mut found: Vec<(u32, M)> = sets.iter().flat_map(|set| having[*set].iter().copied()).collect();
         // One ascending run for each set: a merge.
         found.sort_by_key(|(place, _)| *place);
         found.into_iter().map(|(_, member)| member).collect()
     };
-    blocks.into_iter().map(|block| (block.vlans, members_of(&block.sets))).collect()
+    let blocks = divide(&sets.sets).blocks;
+    blocks
+        .into_iter()
+        .map(|block| Class { vlans: block.vlans.into(), members: members_of(&block.sets) })
+        .collect()
 }
 
-/// Sets of VLANs, numbered; equal ones have the same number.
+/// A set of VLANs, in the form in which it is there.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Vlans<'a> {
+    Set(&'a VlanSet),
+    Listed(Box<[u16]>),
+}
+
+impl Vlans<'_> {
+    fn for_each(&self, mut each: impl FnMut(u16)) {
+        match self {
+            Self::Set(set) => set.iter().for_each(each),
+            Self::Listed(vlans) => vlans.iter().for_each(|vlan| each(*vlan)),
+        }
+    }
+}
+
+/// Sets of VLANs, numbered; equal ones of the same form have the same number.
 #[derive(Default)]
 pub(super) struct Distinct<'a> {
-    numbers: HashMap<&'a VlanSet, usize>,
+    numbers: HashMap<Vlans<'a>, usize>,
     /// By number.
-    pub(super) sets: Vec<&'a VlanSet>,
+    pub(super) sets: Vec<Vlans<'a>>,
 }
 
 impl<'a> Distinct<'a> {
     /// The number of a set.
-    pub(super) fn number(&mut self, set: &'a VlanSet) -> usize {
-        *self.numbers.entry(set).or_insert_with(|| {
-            self.sets.push(set);
+    pub(super) fn number(&mut self, set: Vlans<'a>) -> usize {
+        *self.numbers.entry(set).or_insert_with_key(|set| {
+            self.sets.push(set.clone());
             self.sets.len() - 1
         })
     }
@@ -60,7 +89,8 @@ impl<'a> Distinct<'a> {
 /// VLANs that are in the same sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
-    pub(super) vlans: VlanSet,
+    /// Rising.
+    pub(super) vlans: Vec<u16>,
     /// The numbers of the sets, rising; never none.
     pub(super) sets: Vec<usize>,
 }
@@ -75,83 +105,107 @@ pub(super) struct Division {
 }
 
 /// Divides the VLANs by distinct sets, in time proportional to the sizes of the sets.
-pub(super) fn divide(sets: &[&VlanSet]) -> Division {
-    /// Sets of a block, the last one first: its own and those of the block it was split from.
-    struct Node {
-        set: usize,
-        before: u32,
-    }
-    const NO_NODE: u32 = u32::MAX;
-    #[derive(Clone)]
-    struct Part {
-        node: u32,
-        size: u16,
-        /// The part that takes its VLANs of the set in hand, and which set that is.
-        split: (usize, u16),
-    }
-    let vlans = usize::from(VLAN_MAX) + 1;
-    let mut nodes: Vec<Node> = Vec::new();
-    // Part 0 has no set. VLAN 0 stays in it: it is in no set.
-    let mut parts = vec![Part { node: NO_NODE, size: VLAN_MAX + 1, split: (usize::MAX, 0) }];
-    let mut free: Vec<u16> = Vec::new();
-    let mut emptied: Vec<u16> = Vec::new();
-    let mut of_vlan = vec![0u16; vlans];
+pub(super) fn divide(sets: &[Vlans<'_>]) -> Division {
+    let mut parts = Parts::new();
     for (number, set) in sets.iter().enumerate() {
-        for vlan in set.iter() {
-            let from = of_vlan[usize::from(vlan)];
-            let (split, into) = parts[usize::from(from)].split;
-            let into = if split == number {
-                into
-            } else {
-                nodes.push(Node { set: number, before: parts[usize::from(from)].node });
-                let node = (nodes.len() - 1) as u32;
-                let part = Part { node, size: 0, split: (usize::MAX, 0) };
-                // Never more parts than VLANs, twice: before and after a set.
-                let into = match free.pop() {
-                    Some(free) => {
-                        parts[usize::from(free)] = part;
-                        free
-                    }
-                    None => {
-                        parts.push(part);
-                        (parts.len() - 1) as u16
-                    }
-                };
-                parts[usize::from(from)].split = (number, into);
-                into
-            };
-            of_vlan[usize::from(vlan)] = into;
-            parts[usize::from(into)].size += 1;
-            let from_part = &mut parts[usize::from(from)];
-            from_part.size -= 1;
-            if from_part.size == 0 {
-                emptied.push(from);
-            }
-        }
-        free.append(&mut emptied);
+        set.for_each(|vlan| parts.take(number, vlan));
+        parts.free.append(&mut parts.emptied);
     }
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut places = vec![0u16; parts.len()];
-    for (vlan, part) in (0u16..).zip(&mut of_vlan) {
-        let from = usize::from(*part);
-        if from == 0 {
-            continue;
+    parts.finish()
+}
+
+/// VLANs divided by the sets so far.
+struct Parts {
+    /// Sets of parts, the last one first.
+    nodes: Vec<Node>,
+    /// Part 0 is in no set.
+    parts: Vec<Part>,
+    of_vlan: Vec<u16>,
+    free: Vec<u16>,
+    /// By the set in hand.
+    emptied: Vec<u16>,
+}
+
+/// A set, and the node of the sets before it.
+struct Node {
+    set: usize,
+    before: Option<u32>,
+}
+
+struct Part {
+    node: Option<u32>,
+    size: u16,
+    /// The part that takes its VLANs of the set in hand, and which set that is.
+    split: Option<(usize, u16)>,
+}
+
+impl Parts {
+    fn new() -> Self {
+        Self {
+            nodes: Vec::new(),
+            parts: vec![Part { node: None, size: VLAN_MAX + 1, split: None }],
+            of_vlan: vec![0; usize::from(VLAN_MAX) + 1],
+            free: Vec::new(),
+            emptied: Vec::new(),
         }
-        if places[from] == 0 {
-            let mut sets = Vec::new();
-            let mut at = parts[from].node;
-            while let Some(node) = nodes.get(at as usize) {
-                sets.push(node.set);
-                at = node.before;
-            }
-            sets.reverse();
-            blocks.push(Block { vlans: VlanSet::EMPTY, sets });
-            places[from] = blocks.len() as u16;
-        }
-        *part = places[from];
-        blocks[usize::from(*part) - 1].vlans.insert(vlan);
     }
-    Division { blocks, of_vlan }
+
+    /// A VLAN is in a set.
+    fn take(&mut self, set: usize, vlan: u16) {
+        let from = self.of_vlan[usize::from(vlan)];
+        let part = &self.parts[usize::from(from)];
+        let into = match part.split {
+            Some((known, into)) if known == set => into,
+            _ => {
+                self.nodes.push(Node { set, before: part.node });
+                let node = Some((self.nodes.len() - 1) as u32);
+                let into = self.place(Part { node, size: 0, split: None });
+                self.parts[usize::from(from)].split = Some((set, into));
+                into
+            }
+        };
+        self.of_vlan[usize::from(vlan)] = into;
+        self.parts[usize::from(into)].size += 1;
+        let part = &mut self.parts[usize::from(from)];
+        part.size -= 1;
+        if part.size == 0 {
+            self.emptied.push(from);
+        }
+    }
+
+    fn place(&mut self, part: Part) -> u16 {
+        if let Some(free) = self.free.pop() {
+            self.parts[usize::from(free)] = part;
+            return free;
+        }
+        self.parts.push(part);
+        // Never more than twice as many parts as VLANs: before and after the set in hand.
+        (self.parts.len() - 1) as u16
+    }
+
+    fn finish(mut self) -> Division {
+        let mut blocks: Vec<Block> = Vec::new();
+        let mut places = vec![0u16; self.parts.len()];
+        for (vlan, part) in (0u16..).zip(&mut self.of_vlan) {
+            let from = usize::from(*part);
+            // VLAN 0 is in no set.
+            if from == 0 {
+                continue;
+            }
+            if places[from] == 0 {
+                let before = |node: &Node| node.before;
+                let node = |at: Option<u32>| at.and_then(|at| self.nodes.get(at as usize));
+                let all = core::iter::successors(node(self.parts[from].node), |last| node(before(last)));
+                let mut sets: Vec<usize> = all.map(|node| node.set).collect();
+                sets.reverse();
+                blocks.push(Block { vlans: Vec::new(), sets });
+                places[from] = blocks.len() as u16;
+            }
+            *part = places[from];
+            blocks[usize::from(*part) - 1].vlans.push(vlan);
+        }
+        Division { blocks, of_vlan: self.of_vlan }
+    }
 }
 
 #[cfg(test)]
@@ -172,29 +226,24 @@ mod tests {
         fn vlans_are_together_that_are_in_the_same_sets(sets in sets()) {
             let programs: Vec<_> =
                 sets.iter().map(|set| Arc::new(Program::trunk(1, set.clone()))).collect();
-            let mut want: BTreeMap<Vec<usize>, VlanSet> = BTreeMap::new();
+            let inside = |vlan| (0..sets.len()).filter(|set| sets[*set].contains(vlan)).collect::<Vec<_>>();
+            let mut want: BTreeMap<Vec<usize>, Vec<u16>> = BTreeMap::new();
             for vlan in 1..=VLAN_MAX {
-                let members: Vec<usize> =
-                    (0..sets.len()).filter(|number| sets[*number].contains(vlan)).collect();
-                want.entry(members).or_insert(VlanSet::EMPTY).insert(vlan);
+                want.entry(inside(vlan)).or_default().push(vlan);
             }
             want.remove(&Vec::new());
             let got = classes(programs.iter().enumerate());
-            let first = |class: &(VlanSet, Vec<usize>)| class.0.iter().next();
-            prop_assert!(got.is_sorted_by_key(first));
-            let got: BTreeMap<Vec<usize>, VlanSet> =
-                got.into_iter().map(|(vlans, members)| (members, vlans)).collect();
+            prop_assert!(got.is_sorted_by_key(|class| class.vlans[0]));
+            let got: BTreeMap<_, _> =
+                got.into_iter().map(|class| (class.members, class.vlans.into_vec())).collect();
             prop_assert_eq!(got, want);
 
-            let refs: Vec<&VlanSet> = sets.iter().collect();
-            let division = divide(&refs);
+            let division = divide(&sets.iter().map(Vlans::Set).collect::<Vec<_>>());
             for vlan in 0..=VLAN_MAX {
                 let place = division.of_vlan[usize::from(vlan)];
                 let block = usize::from(place).checked_sub(1).map(|place| &division.blocks[place]);
-                let inside: Vec<usize> =
-                    (0..sets.len()).filter(|number| sets[*number].contains(vlan)).collect();
-                prop_assert_eq!(block.map_or(&[][..], |block| &block.sets), inside);
-                prop_assert!(block.is_none_or(|block| block.vlans.contains(vlan)));
+                prop_assert_eq!(block.map_or(&[][..], |block| &block.sets), inside(vlan));
+                prop_assert!(block.is_none_or(|block| block.vlans.contains(&vlan)));
             }
         }
     }

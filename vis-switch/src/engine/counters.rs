@@ -90,7 +90,7 @@ impl LifCounters {
 #[derive(Debug, Default)]
 pub struct CopyCounters {
     /// The interfaces behind that port which get it.
-    pub members: Vec<Arc<LifCounters>>,
+    pub members: Box<[Arc<LifCounters>]>,
     /// What was sent.
     pub sent: Traffic,
 }

@@ -31,7 +31,7 @@ pub(super) fn learn(
     }
     recent.source = who;
     let seen = Learned { lif: frame.lif, generation: source.generation, seen: now };
-    let live = |old: Learned| tables.live(old.lif, old.generation).is_some();
+    let live = |old: Learned| tables.remembers(old.lif, old.generation);
     match mac.learn(frame.source, seen, live) {
         Lesson::Known => return,
         Lesson::New => counters.mac_learned.add(1),

@@ -23,7 +23,8 @@
 //!     let id = LifId::new(slot).unwrap();
 //!     LifPlan::virt(id, 0, VifId::new(vif).unwrap(), program.clone(), Arc::default())
 //! });
-//! let plan = Plan { ports: vec![PortPlan::Niv { lists }], lifs: lifs.collect() };
+//! let plan =
+//!     Plan { ports: vec![PortPlan::Static { lists }], lifs: lifs.collect(), ..Plan::default() };
 //! let published = Arc::new(Published::new(Tables::compile(&plan, None)));
 //! let mac = Arc::new(MacTable::new(1024, 7));
 //! # let ports = Vec::new();

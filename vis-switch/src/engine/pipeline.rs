@@ -16,7 +16,7 @@ use super::control::{self, Punted};
 use super::counters::WorkerCounters;
 use super::desk::Desk;
 use super::egress;
-use super::flood::{CopyForm, FloodCopy};
+use super::flood::{CopyForm, FloodCopy, LinkCopy};
 use super::forward::{self, Recent};
 use super::lif::{Lif, LifId};
 use super::mac::{MacTable, Second};
@@ -243,7 +243,10 @@ impl<T: NivTag> Pipeline<T> {
             copies += 1;
             match form.and_then(|form| self.replicate(turn, frame, form)) {
                 Ok(head) => {
-                    let looped = (copy.port == source.port).then_some(frame.lif);
+                    let back = copy.port == source.port;
+                    let pruned = |link: &LinkCopy| back && link.prunes(frame.lif);
+                    let looped =
+                        matches!(&copy.form, CopyForm::Link(link) if pruned(link)).then_some(frame.lif);
                     let to = Receiver::Copy { flood: number, copy: nth, looped };
                     self.outbox.push(copy.port, Waiting { head, frame: frame.index, to });
                 }
@@ -297,15 +300,17 @@ enum Form<'a> {
     Link(ListId, Option<u32>),
 }
 
-/// The form of one copy of a frame from `source`; `None` where nobody else is behind that port (F5), or where it
+/// The form of one copy of a frame from `source`; `None` where it is for nobody else behind that port (F5), or where it
 /// is the port the frame came from.
 fn form<'a>(copy: &'a FloodCopy, frame: &Admitted, source: &Lif) -> Option<Result<Form<'a>, DropReason>> {
     let back = copy.port == source.port;
     match &copy.form {
         CopyForm::Wire(program) => (!back).then_some(Ok(Form::Wire(program))),
-        CopyForm::Link { sole, .. } if back && *sole == Some(frame.lif) => None,
-        CopyForm::Link { list: None, .. } => Some(Err(DropReason::McDvifXlateMiss)),
-        CopyForm::Link { list: Some(list), .. } => Some(match egress::looped(source, copy.port) {
+        CopyForm::Link(link) if link.sole == Some(frame.lif) => {
+            (!link.outsiders.is_empty()).then_some(Err(DropReason::McDvifXlateMiss))
+        }
+        CopyForm::Link(LinkCopy { list: None, .. }) => Some(Err(DropReason::McDvifXlateMiss)),
+        CopyForm::Link(LinkCopy { list: Some(list), .. }) => Some(match egress::looped(source, copy.port) {
             Ok(looped) => Ok(Form::Link(*list, looped)),
             Err(egress::NoSource) => Err(DropReason::SvifXlateMiss),
         }),

@@ -2,12 +2,11 @@
 //! tables, and the workers change over between two turns ([`Published`]).
 
 use super::counters::{CopyCounters, LifCounters};
-use super::flood::{CopyIndex, Floods};
+use super::flood::{CopyIndex, FloodLists, Floods, Sources};
 use super::lif::{Generation, Lif, LifId};
 use super::vlan::Program;
 use core::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::sync::Arc;
 use vntag::{ListId, VifId};
 
@@ -21,34 +20,26 @@ pub struct Plan {
     pub ports: Vec<PortPlan>,
     /// The logical interfaces that are connected to something.
     pub lifs: Vec<LifPlan>,
+    /// Those that are not just now. Nothing comes from them and goes to them, but what was learned on them is kept.
+    pub away: Vec<(LifId, Generation)>,
 }
 
 /// How a port is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PortPlan {
-    /// An NIV link: every frame carries a tag.
-    Niv {
+    /// An ordinary port, which is one logical interface.
+    Wire,
+    /// An NIV link without negotiation: every frame carries a tag.
+    Static {
         /// The VIF lists that the adapter knows, and the VIFs in each. Of two with the same members the lower
         /// number is used.
         lists: Vec<(ListId, Vec<u16>)>,
     },
-    /// An ordinary port, which is one logical interface.
-    Wire,
-}
-
-impl PortPlan {
-    /// Lists by their sorted members.
-    pub(super) fn lists_by_members(&self) -> HashMap<Vec<u16>, ListId> {
-        let Self::Niv { lists } = self else { return HashMap::new() };
-        let mut found: HashMap<Vec<u16>, ListId> = HashMap::new();
-        for (id, members) in lists {
-            let mut members = members.clone();
-            members.sort_unstable();
-            members.dedup();
-            found.entry(members).and_modify(|known| *known = (*known).min(*id)).or_insert(*id);
-        }
-        found
-    }
+    /// An NIV link with a control session: every frame carries a tag.
+    Niv {
+        /// The list of each VLAN.
+        floods: FloodLists,
+    },
 }
 
 /// A logical interface of a [`Plan`].
@@ -82,17 +73,47 @@ impl LifPlan {
 #[derive(Debug)]
 pub(super) enum PortRole {
     /// An NIV link, with the interface behind each VIF.
-    Niv(Box<[Option<LifId>; CHANNELS]>),
+    Niv(Arc<Channels>),
     /// An ordinary port.
     Wire(LifId),
     /// No interface at all: an ordinary port without configuration.
     Unused,
 }
 
+/// The interfaces behind the VIFs of an NIV link. Shared by all tables in which they are the same.
+#[derive(Debug)]
+pub(super) struct Channels {
+    lifs: [Option<LifId>; CHANNELS],
+    /// The same as a list, in the order of the plan.
+    listed: Vec<(VifId, LifId)>,
+}
+
+impl Channels {
+    /// The interface behind a VIF.
+    #[inline]
+    pub(super) fn get(&self, channel: u32) -> Option<LifId> {
+        self.lifs.get(channel as usize).copied().flatten()
+    }
+
+    /// Those of `before`, if that is the same link with the same VIFs.
+    fn of(listed: Vec<(VifId, LifId)>, before: Option<&PortRole>) -> Arc<Self> {
+        match before {
+            Some(PortRole::Niv(channels)) if channels.listed == listed => channels.clone(),
+            _ => {
+                let mut lifs = [None; CHANNELS];
+                listed.iter().for_each(|(vif, id)| lifs[usize::from(vif.get())] = Some(*id));
+                Arc::new(Self { lifs, listed })
+            }
+        }
+    }
+}
+
 /// Everything a worker looks up but learned addresses.
 #[derive(Debug)]
 pub struct Tables {
     lifs: Vec<Option<Lif>>,
+    /// Rising.
+    away: Vec<(LifId, Generation)>,
     pub(super) roles: Vec<PortRole>,
     pub(super) floods: Floods,
     copies: CopyIndex,
@@ -104,27 +125,43 @@ impl Tables {
     pub fn compile(plan: &Plan, before: Option<&Self>) -> Self {
         let slots = plan.lifs.iter().map(|planned| planned.id.index() + 1).max().unwrap_or(0);
         let mut lifs: Vec<Option<Lif>> = vec![None; slots];
-        let mut roles: Vec<PortRole> = plan
-            .ports
-            .iter()
-            .map(|port| match port {
-                PortPlan::Niv { .. } => PortRole::Niv(Box::new([None; CHANNELS])),
-                PortPlan::Wire => PortRole::Unused,
-            })
-            .collect();
+        let mut wires: Vec<Option<LifId>> = vec![None; plan.ports.len()];
+        let mut listed: Vec<Vec<(VifId, LifId)>> = vec![Vec::new(); plan.ports.len()];
         for planned in &plan.lifs {
-            let Some(role) = roles.get_mut(usize::from(planned.lif.port)) else { continue };
-            match (role, planned.source) {
-                (PortRole::Niv(channels), Some(vif)) => channels[usize::from(vif.get())] = Some(planned.id),
-                (PortRole::Niv(_), None) => {}
-                (role, _) => *role = PortRole::Wire(planned.id),
+            let port = usize::from(planned.lif.port);
+            match (plan.ports.get(port), planned.source) {
+                (None, _) => continue,
+                (Some(PortPlan::Wire), _) => wires[port] = Some(planned.id),
+                (Some(_), Some(vif)) => listed[port].push((vif, planned.id)),
+                (Some(_), None) => {}
             }
             lifs[planned.id.index()] = Some(planned.lif.clone());
         }
+        let mut by_port: Vec<Vec<LifId>> = vec![Vec::new(); plan.ports.len()];
+        for (slot, lif) in (0u32..).zip(&lifs) {
+            if let (Some(lif), Some(id)) = (lif, LifId::new(slot)) {
+                by_port[usize::from(lif.port)].push(id);
+            }
+        }
+        let roles: Vec<PortRole> = (plan.ports.iter().zip(wires).zip(listed).enumerate())
+            .map(|(port, ((plan, wire), listed))| match plan {
+                PortPlan::Wire => wire.map_or(PortRole::Unused, PortRole::Wire),
+                PortPlan::Static { .. } | PortPlan::Niv { .. } => {
+                    PortRole::Niv(Channels::of(listed, before.and_then(|before| before.roles.get(port))))
+                }
+            })
+            .collect();
         let none = CopyIndex::default();
-        let (floods, copies) =
-            Floods::compile(&lifs, &plan.ports, before.map_or(&none, |before| &before.copies));
-        Self { lifs, roles, floods, copies }
+        let (floods, copies) = Floods::compile(&Sources {
+            lifs: &lifs,
+            ports: &plan.ports,
+            roles: &roles,
+            by_port: &by_port,
+            kept: before.map_or(&none, |before| &before.copies),
+        });
+        let mut away = plan.away.clone();
+        away.sort_unstable_by_key(|(id, _)| *id);
+        Self { lifs, away, roles, floods, copies }
     }
 
     /// The interface in a slot.
@@ -139,6 +176,19 @@ impl Tables {
     #[must_use]
     pub fn live(&self, id: LifId, generation: Generation) -> Option<&Lif> {
         self.lif(id).filter(|lif| lif.generation == generation)
+    }
+
+    /// Whether what was learned on the interface in a slot in `generation` is still true, wherever that interface is, and
+    /// if it is nowhere just now.
+    #[must_use]
+    pub fn remembers(&self, id: LifId, generation: Generation) -> bool {
+        match self.lif(id) {
+            Some(lif) => lif.generation == generation,
+            None => {
+                let place = self.away.binary_search_by_key(&id, |(id, _)| *id);
+                place.is_ok_and(|place| self.away[place].1 == generation)
+            }
+        }
     }
 
     /// The counters of every flood copy.

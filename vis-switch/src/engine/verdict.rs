@@ -73,7 +73,7 @@ niv_node::drop_reasons! {
         SameIfUc = "same_if_uc", "F2";
         /// The destination has no VIF on its NIV link.
         UcDvifXlateMiss = "uc_dvif_xlate_miss", "F7";
-        /// No VIF list with exactly the members of this flood on that NIV link.
+        /// No VIF list on that NIV link that reaches the members of this flood.
         McDvifXlateMiss = "mc_dvif_xlate_miss", "F8";
         /// The frame goes back down its link, but its originator has no VIF there.
         SvifXlateMiss = "svif_xlate_miss", "F9";

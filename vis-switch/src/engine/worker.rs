@@ -166,7 +166,7 @@ impl<T: NivTag> Engine<T> {
         // After a long sleep everything is looked at before a stale second could seem young again.
         let parts = if second.since(self.swept) > SWEEP_PARTS { 1 } else { SWEEP_PARTS as usize };
         let tables = &self.tables;
-        let live = |old: Learned| tables.live(old.lif, old.generation).is_some();
+        let live = |old: Learned| tables.remembers(old.lif, old.generation);
         self.pipeline.mac().sweep(self.sweep_part, parts, second, live);
         self.sweep_part = (self.sweep_part + 1) % parts;
         self.swept = second;

@@ -1,6 +1,5 @@
 use super::*;
-use crate::config::slots::Slots;
-use crate::engine::tables::PortPlan;
+use crate::config::running::{Binding, Vethernet};
 
 #[test]
 fn mistakes_in_the_file_are_named() {
@@ -66,7 +65,9 @@ fn ports_begin_as_the_file_says() {
 fn the_built_in_chassis_is_whole() {
     let chassis = Chassis::without_file().unwrap();
     let config = configure(&chassis.initial(), chassis.built_in).unwrap();
-    let plan = Slots::default().plan(&config, &chassis.names());
-    assert_eq!(plan.lifs.len(), 1);
-    assert!(matches!(&plan.ports[..], [PortPlan::Niv { lists }] if lists.len() == 1));
+    let bound: Vec<_> = config.vethernets().values().map(Vethernet::binding).collect();
+    let binding = Binding::Channel { port: chassis.names()[0], channel: 1 };
+    assert_eq!(bound, [Some(binding)]);
+    let ethernets: Vec<_> = config.ethernets().values().collect();
+    assert!(matches!(ethernets[..], [port] if port.mode == PortMode::Vntag && port.lists.len() == 1));
 }

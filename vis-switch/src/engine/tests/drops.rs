@@ -159,7 +159,7 @@ fn an_originator_without_a_vif() {
     let mut rig = Rig::new(campus());
     rig.teach(LINK0, &up(6, BROADCAST, mac(2), None));
     rig.plan.lifs[0].lif.vif = 0;
-    rig.plan.ports[0] = PortPlan::Niv { lists: vec![list(1, &[6, 7])] };
+    rig.plan.ports[0] = PortPlan::Static { lists: vec![list(1, &[6, 7])] };
     rig.republish();
     assert_eq!(rig.provoke(LINK0, &up(5, mac(2), mac(1), None)), (vec![(SvifXlateMiss, 1)], 0));
     let (drops, out) = rig.provoke(LINK0, &up(5, BROADCAST, mac(1), None));

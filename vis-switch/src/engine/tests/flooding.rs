@@ -83,3 +83,72 @@ fn counters_of_lists_survive_new_tables() {
     let most = tables.copy_counters().map(|copy| copy.sent.frames.get()).max();
     assert_eq!(most, Some(2));
 }
+
+/// VIFs 5, 6 and 7 in VLAN 10, and 8 in VLAN 20, on one link: slots 1 to 4. The list of VLAN 10 is 1.
+fn session(members: &[u16]) -> Rig {
+    let builder = Builder::default().session(&[(1, &[10], members)]);
+    let veths = [(5, 10), (6, 10), (7, 10), (8, 20)];
+    let veth = |builder: Builder, (vif, vlan)| builder.veth(0, vif, Program::access(vlan));
+    Rig::new(veths.into_iter().fold(builder, veth))
+}
+
+/// VIF 5 floods: what comes of it, and how many frames each of the four got.
+fn five_floods(rig: &mut Rig) -> (Vec<(DropReason, u64)>, usize, [u64; 4]) {
+    let before = [1, 2, 3, 4].map(|slot| rig.got(slot));
+    let (drops, sent) = rig.provoke(0, &up(5, BROADCAST, mac(1), None));
+    let mut after = [1, 2, 3, 4].map(|slot| rig.got(slot));
+    after.iter_mut().zip(before).for_each(|(after, before)| *after -= before);
+    (drops, sent, after)
+}
+
+#[test]
+fn a_session_gives_the_list_and_its_located_members_are_counted() {
+    let mut rig = session(&[5, 6, 7]);
+    assert_eq!(rig.send(0, &up(5, BROADCAST, mac(1), None))[0].1[14..18], [0xc0, 1, 0x80, 5]);
+    assert_eq!(five_floods(&mut rig), (vec![], 1, [0, 1, 1, 0]));
+    // VIF 9 was just disabled.
+    assert_eq!(five_floods(&mut session(&[5, 6, 7, 9])), (vec![], 1, [0, 1, 1, 0]));
+}
+
+#[test]
+fn one_that_was_just_enabled_is_not_counted_and_not_pruned() {
+    assert_eq!(five_floods(&mut session(&[5, 6])), (vec![], 1, [0, 1, 0, 0]));
+    let mut rig = session(&[6, 7]);
+    // It got a frame before, which its own flood does not take from the count.
+    rig.teach(0, &up(5, mac(9), mac(1), None));
+    rig.send(0, &up(6, mac(1), mac(2), None));
+    assert_eq!(rig.got(1), 1);
+    assert_eq!(five_floods(&mut rig), (vec![], 1, [0, 1, 1, 0]));
+    assert_eq!(rig.got(1), 1);
+}
+
+#[test]
+fn a_stranger_in_the_list_gets_the_frame_and_is_counted() {
+    assert_eq!(five_floods(&mut session(&[5, 6, 8])), (vec![], 1, [0, 1, 0, 1]));
+    // But nothing is sent for strangers.
+    let f8 = vec![(DropReason::McDvifXlateMiss, 1)];
+    assert_eq!(five_floods(&mut session(&[8])), (f8, 0, [0; 4]));
+}
+
+#[test]
+fn a_list_that_reaches_nobody_but_the_originator_is_a_drop() {
+    let f8 = || vec![(DropReason::McDvifXlateMiss, 1)];
+    assert_eq!(five_floods(&mut session(&[5])), (f8(), 0, [0; 4]));
+    assert_eq!(five_floods(&mut session(&[5, 8])), (f8(), 0, [0; 4]));
+    assert_eq!(five_floods(&mut session(&[9])), (f8(), 0, [0; 4]));
+    // From another it reaches somebody.
+    let mut rig = session(&[5]);
+    assert_eq!(rig.provoke(0, &up(6, BROADCAST, mac(2), None)), (vec![], 1));
+    assert_eq!([1, 2, 3].map(|slot| rig.got(slot)), [1, 0, 0]);
+}
+
+#[test]
+fn without_a_list_the_only_member_floods_to_nobody() {
+    let nobody = vec![(DropReason::FloodNoReceiver, 1)];
+    let mut rig = session(&[5, 6, 7]);
+    assert_eq!(rig.provoke(0, &up(8, BROADCAST, mac(4), None)), (nobody, 0));
+    // A second one in VLAN 20 makes it a drop of that copy.
+    rig.plan.lifs.push(LifPlan::virt(lif_id(5), 0, vif_id(9), Arc::new(Program::access(20)), Arc::default()));
+    rig.republish();
+    assert_eq!(rig.provoke(0, &up(8, BROADCAST, mac(4), None)), (vec![(DropReason::McDvifXlateMiss, 1)], 0));
+}

@@ -83,3 +83,29 @@ fn a_full_table_floods_and_says_so() {
     let lost = (0..200).map(mac).find(|mac| rig.learned().iter().all(|entry| entry.mac.0 != *mac)).unwrap();
     assert_eq!(rig.send(TRUNK, &host_frame(lost, mac(201), Some(10))).len(), 3, "flooded");
 }
+
+#[test]
+fn an_interface_that_is_away_keeps_its_addresses_until_they_are_too_old() {
+    let mut rig = Rig::new(campus());
+    rig.teach(LINK0, &up(6, BROADCAST, mac(2), None));
+    let place = rig.plan.lifs.iter().position(|planned| planned.lif.vif == 6).unwrap();
+    let planned = rig.plan.lifs.remove(place);
+    rig.plan.away.push((planned.id, planned.lif.generation));
+    rig.republish();
+    // The sweep goes over the whole table meanwhile.
+    for second in 1..=100 {
+        rig.now = second * SECOND;
+        rig.run();
+    }
+    assert_eq!(rig.learned().len(), 1);
+    assert_eq!(rig.send(LINK0, &up(5, mac(2), mac(1), None)).len(), 3, "flooded to the other ports");
+
+    rig.plan.away.clear();
+    rig.plan.lifs.push(planned);
+    rig.republish();
+    let out = rig.send(LINK0, &up(5, mac(2), mac(1), None));
+    assert_eq!(out, [(LINK0, tagged(0x8006_8005, &host_frame(mac(2), mac(1), Some(10))))]);
+    rig.now = 301 * SECOND;
+    rig.run();
+    assert_eq!(rig.send(LINK0, &up(5, mac(2), mac(1), None)).len(), 4, "aged");
+}

@@ -6,9 +6,11 @@ mod drops;
 mod flooding;
 mod learning;
 mod random;
+mod speed;
 mod switching;
 
-use super::counters::WorkerCounters;
+use super::counters::{Total, WorkerCounters};
+use super::flood::{FloodList, FloodLists};
 use super::lif::LifId;
 use super::mac::{Entry, Learned, MacTable, Second};
 use super::tables::{LifPlan, Plan, PortPlan, Published, Tables};
@@ -73,7 +75,18 @@ pub(super) struct Builder(pub(super) Plan);
 
 impl Builder {
     pub(super) fn link(mut self, lists: &[(ListId, Vec<u16>)]) -> Self {
-        self.0.ports.push(PortPlan::Niv { lists: lists.to_vec() });
+        self.0.ports.push(PortPlan::Static { lists: lists.to_vec() });
+        self
+    }
+
+    /// A link with a control session; each list with its VLANs and members.
+    pub(super) fn session(mut self, lists: &[(u16, &[u16], &[u16])]) -> Self {
+        let flood = |(list, on, members): &(u16, &[u16], &[u16])| FloodList {
+            vlans: vlans(on),
+            list: ListId::new(*list).unwrap(),
+            members: members.iter().copied().map(vif_id).collect(),
+        };
+        self.0.ports.push(PortPlan::Niv { floods: FloodLists(lists.iter().map(flood).collect()) });
         self
     }
 
@@ -219,11 +232,19 @@ impl Rig {
     /// Learned addresses that count now.
     pub(super) fn learned(&self) -> Vec<Entry> {
         let tables = self.published.current();
-        let mut entries = self
-            .mac
-            .entries(Second::of(self.now), |old: Learned| tables.live(old.lif, old.generation).is_some());
+        let mut entries =
+            self.mac.entries(Second::of(self.now), |old: Learned| tables.remembers(old.lif, old.generation));
         entries.sort_by_key(|entry| (entry.vlan, entry.mac));
         entries
+    }
+
+    /// How many frames the interface in a slot got, as it is told to people.
+    pub(super) fn got(&self, slot: u32) -> u64 {
+        let tables = self.published.current();
+        let own = &tables.lif(lif_id(slot)).expect("an interface").counters;
+        let copies = tables.copy_counters();
+        let lists = copies.filter(|copy| copy.members.iter().any(|member| Arc::ptr_eq(member, own)));
+        own.transmitted(lists.fold(Total::default(), |sum, copy| sum + copy.sent.get())).frames
     }
 
     /// Compiles the plan anew and publishes it.

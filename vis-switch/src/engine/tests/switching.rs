@@ -131,7 +131,7 @@ fn counters_of_interfaces_say_who_sent_and_who_got() {
             .copy_counters()
             .filter(member)
             .map(|copy| copy.sent.get())
-            .fold(super::super::counters::Total::default(), |a, b| a + b);
+            .fold(Total::default(), |a, b| a + b);
         lif.counters.transmitted(total).frames
     };
     let received = |slot: u32| tables.lif(lif_id(slot)).unwrap().counters.rx.get().frames;
