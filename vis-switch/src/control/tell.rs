@@ -176,7 +176,7 @@ impl Control {
                         link.asked.insert(token, Asked::List(op));
                     }
                     Err(_) => {
-                        link.lists.response(op, Err(Failure::PeerLost));
+                        link.lists.unsent(op);
                         self.timers.begin(Timer::Retry(port), now.saturating_add(RETRY));
                         break;
                     }

@@ -64,8 +64,14 @@ impl Lists {
     pub(super) fn settle(&mut self) {
         let Some(peer) = self.peer.filter(|_| core::mem::take(&mut self.unsettled)) else { return };
         let room = list::room(&peer);
-        let mut wanting: Vec<usize> =
-            (0..self.classes.len()).filter(|class| !self.is_served(&self.classes[*class])).collect();
+        let mut wanting = Vec::new();
+        for class in 0..self.classes.len() {
+            if !self.is_served(&self.classes[class]) {
+                wanting.push(class);
+            } else if let Some(id) = self.classes[class].building.take() {
+                self.abandon(id);
+            }
+        }
         if !wanting.is_empty() {
             let exact = self.exact();
             wanting.retain(|class| match exact.get(&self.classes[*class].members) {

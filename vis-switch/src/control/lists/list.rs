@@ -249,6 +249,11 @@ impl List {
         Some((Request::ListMod { list, generation, add, del }, Content::Known { members, doubt }))
     }
 
+    /// A request was not sent. Says whether there was one.
+    pub(super) fn unsent(&mut self, op: u64) -> bool {
+        self.flight.take_if(|flight| flight.op == op).is_some()
+    }
+
     /// A request was done. `None`: nobody waits for it. Else whether there still is a list.
     pub(super) fn acknowledged(&mut self, op: u64) -> Option<bool> {
         let flight = self.flight.take_if(|flight| flight.op == op)?;

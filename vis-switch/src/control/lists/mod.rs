@@ -187,7 +187,8 @@ impl Lists {
         self.unsettled = true;
     }
 
-    /// The next request for the peer. Each is to come back as a [`response`](Self::response), in any order.
+    /// The next request for the peer. Each is to come back as a [`response`](Self::response), in any order, or as
+    /// [`unsent`](Self::unsent).
     pub fn poll_request(&mut self) -> Option<(ListOp, Request)> {
         let room = list::room(self.peer.as_ref()?);
         self.settle();
@@ -199,6 +200,13 @@ impl Lists {
             }
         }
         None
+    }
+
+    /// A request was not even sent. It comes again.
+    pub fn unsent(&mut self, op: ListOp) {
+        if self.lists.get_mut(&op.list).is_some_and(|list| list.unsent(op.number)) {
+            self.ready.insert(op.list);
+        }
     }
 
     /// What became of a request. A lost peer is a [reset](Self::reset).

@@ -68,7 +68,7 @@ fn a_hairpin_is_seen_coming_and_going_as_it_was_each_time() {
 fn a_flood_and_the_members_that_it_misses() {
     let mut rig = Rig::new(campus());
     // Without a list of exactly these members on the second link.
-    rig.plan.ports[LINK1] = PortPlan::Niv { lists: Vec::new() };
+    rig.plan.ports[LINK1] = PortPlan::Static { lists: Vec::new() };
     rig.republish();
     let mut captures = [LINK0, ACCESS, LINK1].map(|port| Reading::begin(&rig, port));
     let frame = up(5, BROADCAST, mac(5), None);

@@ -175,6 +175,38 @@ fn lists_shared_crosswise_come_apart() {
 }
 
 #[test]
+fn what_was_not_sent_comes_again() {
+    let mut rig = Rig::new(8);
+    rig.want(&[class(&[10], [1])]);
+    rig.want(&[class(&[10], [1, 2])]);
+    rig.lists.want(&[class(&[10], [1, 2, 3])]);
+    let (op, request) = rig.lists.poll_request().expect("the first list changes");
+    assert!(rig.lists.poll_request().is_none());
+    rig.lists.unsent(op);
+    let (again, same) = rig.lists.poll_request().expect("the same again");
+    assert!(op != again && std::mem::discriminant(&request) == std::mem::discriminant(&same));
+    rig.lists.response(op, Ok(()));
+    assert!(!rig.lists.is_dirty(), "that was the other");
+    rig.lists.unsent(again);
+    rig.run();
+    assert_eq!(rig.members(10), ids([1, 2, 3]));
+}
+
+#[test]
+fn what_is_being_built_for_a_class_that_is_served_by_then_is_given_up() {
+    let mut rig = Rig::new(3);
+    rig.want(&[class(&[4, 5], [1])]);
+    rig.lists.want(&[class(&[2], [4]), class(&[4], [1]), class(&[5], [1, 4])]);
+    let (op, request) = rig.lists.poll_request().expect("a new list");
+    // VLAN 5 has what it had, and VLAN 4 wants another.
+    rig.lists.want(&[class(&[2], [5]), class(&[4], [1, 5]), class(&[5], [1])]);
+    let result = rig.peer.apply(&request).map_err(Failure::Refused);
+    rig.lists.response(op, result);
+    rig.run();
+    assert_eq!(rig.states(), [ClassState::Served; 3]);
+}
+
+#[test]
 fn a_class_stays_on_what_it_has_when_the_peer_refuses() {
     let mut rig = Rig::new(8);
     rig.want(&[class(&[10], [1])]);
