@@ -8,7 +8,7 @@
 use anyhow::Context;
 use clap::Parser;
 use niv_node::api::{self, Daemon, Identity};
-use niv_node::command::{CONFIG, Command, CommandError, CommandInfo, EXEC, Mode, Reply, Table};
+use niv_node::command::{CONFIG, Command, CommandError, EXEC, Language, Mode, Reply, Table};
 use niv_node::config::{self, File, Node, NodeSection};
 use niv_node::daemon;
 use niv_node::mailbox::{Mailbox, mailbox};
@@ -113,8 +113,8 @@ impl Daemon for Toy {
         Ok(notes)
     }
 
-    fn commands(&self) -> Vec<CommandInfo> {
-        self.table.commands()
+    fn language(&self) -> &dyn Language {
+        &self.table
     }
 
     fn metrics(&self, metrics: &mut Metrics) {

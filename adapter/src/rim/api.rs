@@ -3,7 +3,7 @@
 use super::adapter::Adapter;
 use crate::admin;
 use niv_node::api::{Daemon, Identity};
-use niv_node::command::{CommandError, CommandInfo, Table};
+use niv_node::command::{CommandError, Language, Table};
 use niv_node::metrics::Metrics;
 use niv_node::output::Output;
 use std::sync::Arc;
@@ -32,8 +32,8 @@ impl Daemon for Api {
         self.table.exec(&mut Arc::clone(&self.adapter), line)
     }
 
-    fn commands(&self) -> Vec<CommandInfo> {
-        self.table.commands()
+    fn language(&self) -> &dyn Language {
+        &self.table
     }
 
     fn metrics(&self, metrics: &mut Metrics) {

@@ -1,7 +1,7 @@
 //! Requests and answers.
 
-use super::{Daemon, LONGEST_REQUEST};
-use crate::command::{CommandError, ErrorKind};
+use super::{Daemon, LONGEST_REQUEST, conversation};
+use crate::command::{CommandError, ErrorKind, Place};
 use crate::metrics::{self, Metrics};
 use crate::output::Output;
 use axum::extract::rejection::JsonRejection;
@@ -25,6 +25,8 @@ pub(super) fn router(daemon: Arc<dyn Daemon>) -> Router {
     Router::new()
         .route("/v1/exec", post(exec))
         .route("/v1/configure", post(configure))
+        .route("/v1/line", post(line))
+        .route("/v1/hints", post(hints))
         .route("/v1/commands", get(commands))
         .route("/v1/health", get(health))
         .route("/metrics", get(page))
@@ -76,8 +78,25 @@ async fn configure(
     Ok(face(&headers, &output))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    place: Place,
+    line: String,
+}
+
+async fn line(State(daemon): Shared, body: Result<Json<Typed>, JsonRejection>) -> Result<Response, Problem> {
+    let Json(Typed { place, line }) = body?;
+    Ok(Json(call(move || conversation::step(&*daemon, &place, &line)).await??).into_response())
+}
+
+async fn hints(State(daemon): Shared, body: Result<Json<Typed>, JsonRejection>) -> Result<Response, Problem> {
+    let Json(Typed { place, line }) = body?;
+    Ok(Json(call(move || daemon.language().hints(&place, &line)).await??).into_response())
+}
+
 async fn commands(State(daemon): Shared) -> Result<Response, Problem> {
-    Ok(Json(call(move || daemon.commands()).await?).into_response())
+    Ok(Json(call(move || daemon.language().commands()).await?).into_response())
 }
 
 async fn health(State(daemon): Shared) -> Result<Response, Problem> {

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `POST /v1/exec` `{"line": "show counters"}` | `{"output": ...}` |
 //! | `POST /v1/configure` `{"text": "interface vethernet 1\n ..."}` | `{"output": ...}`: the notes; all lines or none |
-//! | `GET /v1/commands` | the command table: `[{"mode", "syntax", "no"?, "help"}]` |
+//! | `POST /v1/line` `{"place": [], "line": "configure terminal"}` | `{"text", "place": ["configure terminal"], "prompt"?: "config"}`: a [conversation](crate::command::Place); what it does takes effect at once |
+//! | `POST /v1/hints` `{"place": [], "line": "show v"}` | `[{"word", "help"}]`: what may be typed there |
+//! | `GET /v1/commands` | the command table: `[{"mode", "syntax", "no"?, "default"?, "enters"?, "help"}]` |
 //! | `GET /v1/health` | `{"status": "ok", "daemon", "name", "version"}`, or 503 with the reason in `status` |
 //! | `GET /metrics` | OpenMetrics text |
 //!
@@ -15,13 +17,15 @@
 //! A client is not trusted to be quick or modest: requests are bounded in size and time, connections in number, and
 //! nothing here runs on a thread that moves frames. Who may connect is decided by the socket's mode, 0660.
 
+mod conversation;
 pub(crate) mod http;
 mod server;
 mod socket;
 
+pub use conversation::Step;
 pub use server::{Server, serve};
 
-use crate::command::{CommandError, CommandInfo};
+use crate::command::{CommandError, Language};
 use crate::metrics::Metrics;
 use crate::output::Output;
 use serde::{Deserialize, Serialize};
@@ -51,7 +55,7 @@ pub trait Daemon: Send + Sync + 'static {
     }
 
     /// The command table.
-    fn commands(&self) -> Vec<CommandInfo>;
+    fn language(&self) -> &dyn Language;
 
     /// Adds this daemon's metrics.
     fn metrics(&self, metrics: &mut Metrics);

@@ -4,11 +4,12 @@
 //! daemons are there, a line goes to the first one that knows it.
 
 use clap::{CommandFactory, Parser};
-use niv_node::client::{Client, ClientError};
+use core::fmt::Display;
+use niv_node::client::{Client, ClientError, find};
 use niv_node::command::{CommandError, CommandInfo, ErrorKind};
 use serde_json::{Value, json};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const FAILED: u8 = 1;
@@ -101,7 +102,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let daemons = Daemons::find(cli.api.as_deref())?;
+    let daemons = Daemons(find(cli.api.as_deref()).map_err(not_found)?);
     let words: Vec<&str> = cli.words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["configure", file] => {
@@ -143,37 +144,10 @@ fn execute(daemons: &Daemons, line: &str, as_json: bool) -> Result<(), Failure> 
     }
 }
 
-/// Where a daemon is looked for: the usual names of nodes, and those of daemons without a configuration file.
-const SOCKETS: [&str; 2] = ["vis0.sock", "adapter0.sock"];
-
 /// The daemons that a request may go to.
 struct Daemons(Vec<Client>);
 
 impl Daemons {
-    fn find(asked: Option<&Path>) -> Result<Self, Failure> {
-        let from_environment = std::env::var_os("NIV_API").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let folders = [Path::new("niv-run"), Path::new("/run/niv")];
-        if let Some(path) = asked.map(Path::to_owned).or(from_environment) {
-            let is_name = path.components().count() == 1 && path.extension().is_none() && !path.exists();
-            let places = folders.map(|folder| folder.join(&path).with_extension("sock"));
-            return match places.iter().find(|place| place.exists()) {
-                Some(place) if is_name => Ok(Self(vec![Client::new(place)])),
-                None if is_name => Err(not_found(&places)),
-                _ => Ok(Self(vec![Client::new(path)])),
-            };
-        }
-        let mut looked = Vec::new();
-        for folder in folders {
-            let places = SOCKETS.map(|name| folder.join(name));
-            let there: Vec<Client> = places.iter().filter(|place| place.exists()).map(Client::new).collect();
-            if !there.is_empty() {
-                return Ok(Self(there));
-            }
-            looked.extend(places);
-        }
-        Err(not_found(&looked))
-    }
-
     /// Asks one daemon after the other until one knows the request. If none does, says what the one said that
     /// understood most of it; but a daemon that cannot be asked might have known it.
     fn first<T>(&self, ask: impl Fn(&Client) -> Result<T, ClientError>) -> Result<T, Failure> {
@@ -195,7 +169,7 @@ impl Daemons {
         match (unreachable, best) {
             (Some(error), _) => Err(error.into()),
             (None, Some(error)) => Err(ClientError::Command(error).into()),
-            (None, None) => Err(not_found(&[])),
+            (None, None) => Err(not_found("no daemon to ask")),
         }
     }
 
@@ -219,18 +193,14 @@ impl Daemons {
         }
         match (answers.len(), failed) {
             (0, Some(error)) => Err(error.into()),
-            (1, _) => answers.pop().map(|(_, answer)| answer).ok_or_else(|| not_found(&[])),
+            (1, _) => answers.pop().map(|(_, answer)| answer).ok_or_else(|| not_found("no daemon to ask")),
             _ => Ok(join(answers)),
         }
     }
 }
 
-fn not_found(places: &[PathBuf]) -> Failure {
-    let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-    Failure::Failed(format!(
-        "nivctl: no daemon found; looked for {}. Name its socket with --api or NIV_API.",
-        places.join(", ")
-    ))
+fn not_found(error: impl Display) -> Failure {
+    Failure::Failed(format!("nivctl: {error}"))
 }
 
 fn configuration(file: &str) -> Result<String, Failure> {

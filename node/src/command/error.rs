@@ -77,7 +77,20 @@ impl CommandError {
         Self { kind: ErrorKind::Unsupported, ..Self::refused(message) }
     }
 
-    pub(super) fn at_line(mut self, line: usize) -> Self {
+    /// The same about a line that has so many characters before the part that was read.
+    pub(crate) fn moved(self, behind: usize, line: &str) -> Self {
+        let column = if self.column > 0 { self.column + behind } else { 0 };
+        Self { column, ..self.in_line(line) }
+    }
+
+    /// The same without the number of its line.
+    pub(crate) fn without_line(self) -> Self {
+        Self { line: None, ..self }
+    }
+
+    /// The same about a line of this number.
+    #[must_use]
+    pub fn at_line(mut self, line: usize) -> Self {
         self.line = Some(line);
         self
     }

@@ -148,7 +148,8 @@ impl<C> Table<C> {
 }
 
 /// Hints for people, one below the other.
-pub(super) fn page(hints: &[Hint]) -> String {
+#[must_use]
+pub fn page(hints: &[Hint]) -> String {
     let width = hints.iter().map(|hint| hint.word.len()).max().unwrap_or(0);
     let line = |hint: &Hint| format!("  {:<width$}  {}", hint.word, hint.help).trim_end().to_owned() + "\n";
     hints.iter().map(line).collect()

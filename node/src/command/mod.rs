@@ -56,6 +56,7 @@ mod builtin;
 mod error;
 mod help;
 mod input;
+mod language;
 mod pipe;
 mod run;
 mod syntax;
@@ -63,7 +64,8 @@ mod tree;
 
 pub use args::{Args, Form, Value};
 pub use error::{CommandError, ErrorKind, Refusal};
-pub use help::{CommandInfo, Hint};
+pub use help::{CommandInfo, Hint, page};
+pub use language::{Language, Place, Understood, Wanted};
 pub use run::Cursor;
 pub use syntax::Kind;
 

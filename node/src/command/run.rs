@@ -41,7 +41,7 @@ impl Cursor {
         modes.take_while(move |mode| !configuring || *mode != EXEC)
     }
 
-    fn enter(&mut self, depth: usize, mode: Mode, line: &str) {
+    pub(super) fn enter(&mut self, depth: usize, mode: Mode, line: &str) {
         self.modes.truncate(depth);
         self.modes.push((mode, line.trim().to_owned()));
     }
@@ -179,6 +179,12 @@ impl<C> Table<C> {
                 self.read_exec(line, before + first.text.len())
             }
             ("show", _) if configuring => self.read_exec(line, 0),
+            // Texts that were made for a terminal begin so; it leads to where one is already.
+            (word, _) if configuring && word.len() >= "conf".len() && begins("configure", word) => {
+                let reading = self.read_exec(line, 0)?;
+                let around = cursor.modes.iter().position(|(mode, _)| *mode == CONFIG);
+                Ok(around.map_or(reading, |place| Reading::Leave(place + 1)))
+            }
             _ if !configuring => self.read_exec(line, 0),
             _ => {
                 let (depth, command, args) = self.find(cursor, line, &tokens)?;

@@ -9,7 +9,7 @@ use crate::config::running::{ProfileName, RunningConfig};
 use crate::config::text;
 use crate::switch::Switch;
 use niv_node::api::{Daemon, Identity};
-use niv_node::command::{Args, Command, CommandError, CommandInfo, EXEC, Refusal, Reply, Table};
+use niv_node::command::{Args, Command, CommandError, EXEC, Language, Refusal, Reply, Table};
 use niv_node::metrics::Metrics;
 use niv_node::output::{Output, Record};
 use std::sync::Arc;
@@ -151,8 +151,8 @@ impl Daemon for Admin {
         })
     }
 
-    fn commands(&self) -> Vec<CommandInfo> {
-        self.table.commands()
+    fn language(&self) -> &dyn Language {
+        &self.table
     }
 
     fn metrics(&self, metrics: &mut Metrics) {

@@ -73,6 +73,7 @@ fn default_is_no_unless_the_command_says_otherwise() {
 fn do_runs_show_and_nothing_else_in_a_text() {
     let run = |text: &str| table().configure(&mut Context::default(), text);
     assert_eq!(run("vlan 5\n do show vlan\n show vlan\n").unwrap().to_string(), "vlans\nvlans\n");
+    assert!(run("configure terminal\nvlan 5\nconf t\nhold 5\nend").is_ok());
     // The mode stays.
     assert!(run("vlan 5\n do show vlan\n name x").is_ok());
     let cases = [

@@ -1,4 +1,5 @@
 mod forms;
+mod language;
 mod pipes;
 
 use super::*;

@@ -8,13 +8,19 @@
 //! # let _ = counters; Ok(()) }
 //! ```
 
+mod find;
+
+pub use find::{NotFound, find};
+
+use crate::api::Step;
 use crate::api::http::Problem;
-use crate::command::{CommandError, CommandInfo};
+use crate::command::{CommandError, CommandInfo, Hint, Place};
 use core::fmt::Display;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -102,13 +108,28 @@ impl Client {
         self.output("/v1/configure", &json!({ "text": text }))
     }
 
+    /// Runs a line where a conversation stands.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn line(&self, place: &Place, line: &str) -> Result<Step, ClientError> {
+        self.parsed(Method::POST, "/v1/line", Some(&json!({ "place": place, "line": line })))
+    }
+
+    /// What may be typed after a line where a conversation stands.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn hints(&self, place: &Place, line: &str) -> Result<Vec<Hint>, ClientError> {
+        self.parsed(Method::POST, "/v1/hints", Some(&json!({ "place": place, "line": line })))
+    }
+
     /// The daemon's command table.
     ///
     /// # Errors
     /// As [`ClientError`] says.
     pub fn commands(&self) -> Result<Vec<CommandInfo>, ClientError> {
-        let value = self.json(Method::GET, "/v1/commands", None)?;
-        serde_json::from_value(value).map_err(|error| self.failed(&error))
+        self.parsed(Method::GET, "/v1/commands", None)
     }
 
     /// Who serves there, and how it is.
@@ -137,6 +158,15 @@ impl Client {
     }
 
     fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ClientError> {
+        self.parsed(method, path, body)
+    }
+
+    fn parsed<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<T, ClientError> {
         let text = self.request(method, path, "application/json", body)?;
         serde_json::from_str(&text).map_err(|error| self.failed(&error))
     }

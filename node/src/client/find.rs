@@ -1,0 +1,50 @@
+//! Which daemons a tool talks to.
+
+use super::Client;
+use std::path::{Path, PathBuf};
+
+/// Where a daemon is looked for: the usual names of nodes, and those of daemons without a configuration file.
+const SOCKETS: [&str; 2] = ["vis0.sock", "adapter0.sock"];
+const FOLDERS: [&str; 2] = ["niv-run", "/run/niv"];
+
+/// No daemon is there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no daemon found; looked for {}. Name its socket with --api or NIV_API.", places.join(", "))]
+pub struct NotFound {
+    places: Vec<String>,
+}
+
+impl NotFound {
+    fn at(places: &[PathBuf]) -> Self {
+        Self { places: places.iter().map(|place| place.display().to_string()).collect() }
+    }
+}
+
+/// The daemons that a request may go to, in the order in which they are asked: the one at the socket or of the node
+/// that is named here or else in `NIV_API`, or all of the usual ones that are there. At least one.
+///
+/// # Errors
+/// None is there, where a name or nothing was given. A socket that is named outright is not looked at.
+pub fn find(asked: Option<&Path>) -> Result<Vec<Client>, NotFound> {
+    let from_environment = std::env::var_os("NIV_API").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let folders = FOLDERS.map(Path::new);
+    if let Some(path) = asked.map(Path::to_owned).or(from_environment) {
+        let is_name = path.components().count() == 1 && path.extension().is_none() && !path.exists();
+        let places = folders.map(|folder| folder.join(&path).with_extension("sock"));
+        return match places.iter().find(|place| place.exists()) {
+            Some(place) if is_name => Ok(vec![Client::new(place)]),
+            None if is_name => Err(NotFound::at(&places)),
+            _ => Ok(vec![Client::new(path)]),
+        };
+    }
+    let mut looked = Vec::new();
+    for folder in folders {
+        let places = SOCKETS.map(|name| folder.join(name));
+        let there: Vec<Client> = places.iter().filter(|place| place.exists()).map(Client::new).collect();
+        if !there.is_empty() {
+            return Ok(there);
+        }
+        looked.extend(places);
+    }
+    Err(NotFound::at(&looked))
+}
