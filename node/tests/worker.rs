@@ -223,6 +223,89 @@ fn nothing_that_a_peer_passes_ends_the_loop() {
 }
 
 #[test]
+fn a_descriptor_that_has_left_is_not_heard_of_though_another_process_has_it() {
+    /// Lets go of its first descriptor when told to, under one of its tokens or under both.
+    struct Leaver {
+        mailbox: Mailbox<usize>,
+        first: Option<OwnedFd>,
+        tokens: u64,
+        gone: Option<OwnedFd>,
+        second: OwnedFd,
+        left: bool,
+        seen: Vec<u64>,
+    }
+    impl Worker for Leaver {
+        fn turn(&mut self, _now: u64) -> Turn {
+            self.gone = None;
+            let mut leave = 0;
+            self.mailbox.drain(|tokens| leave = tokens);
+            if leave > 0 {
+                self.tokens -= leave as u64;
+                self.left = true;
+                self.gone = match self.tokens {
+                    0 => self.first.take(),
+                    _ => self.first.as_ref().and_then(|first| first.try_clone().ok()),
+                };
+            }
+            Turn { moved: 0, idle: true, next: None }
+        }
+        fn ready(&mut self, token: u64) {
+            if token != MAILBOX {
+                self.seen.push(token);
+            }
+            if token == 9 {
+                let _ = rustix::io::read(&self.second, &mut [0u8; 8]);
+            }
+        }
+        fn events(&self) -> Vec<(BorrowedFd<'_>, u64)> {
+            let mut events = vec![(self.mailbox.event(), MAILBOX), (self.second.as_fd(), 9)];
+            events.extend(
+                self.first.iter().flat_map(|first| (0..self.tokens).map(|token| (first.as_fd(), token))),
+            );
+            events
+        }
+        fn events_changed(&mut self) -> bool {
+            std::mem::take(&mut self.left)
+        }
+        fn events_gone(&self) -> Vec<BorrowedFd<'_>> {
+            // Under one token only it has not left, and is said to have: the copy stands for it.
+            if self.tokens > 0 {
+                self.first.iter().filter(|_| self.gone.is_some()).map(|fd| fd.as_fd()).collect()
+            } else {
+                self.gone.iter().map(|fd| fd.as_fd()).collect()
+            }
+        }
+    }
+    let stop = Stop::new().expect("eventfd");
+    let (sender, mailbox) = mailbox(8).expect("eventfd");
+    let (first, second) = (event(), event());
+    let [elsewhere, bell] = [&first, &second].map(|fd| fd.try_clone().expect("dup"));
+    let leaver =
+        Leaver { mailbox, first: Some(first), tokens: 2, gone: None, second, left: false, seen: vec![] };
+    let thread = spawn("leaver", leaver, Options::default(), stop.clone()).expect("thread");
+    for tokens in [1, 1] {
+        let ticket = sender.post(tokens).expect("room");
+        assert!(sender.wait(ticket, PATIENCE));
+        // Twice: what was said in that turn is in effect in the next one.
+        let ticket = sender.post(0).expect("room");
+        assert!(sender.wait(ticket, PATIENCE));
+        rustix::io::write(&elsewhere, &1u64.to_ne_bytes()).expect("rings");
+        rustix::io::write(&bell, &1u64.to_ne_bytes()).expect("rings");
+        let ticket = sender.post(0).expect("room");
+        assert!(sender.wait(ticket, PATIENCE));
+        rustix::io::read(&elsewhere, &mut [0u8; 8]).expect("nobody else reads it");
+    }
+    rustix::io::write(&elsewhere, &1u64.to_ne_bytes()).expect("rings");
+    let ticket = sender.post(0).expect("room");
+    assert!(sender.wait(ticket, PATIENCE));
+    stop.request();
+    let leaver = thread.join().expect("no panic").expect("no error");
+    assert!(leaver.seen.contains(&0), "under its other token it was still watched: {:?}", leaver.seen);
+    let last = leaver.seen.iter().rposition(|token| *token == 9).expect("the bell was heard");
+    assert!(!leaver.seen[last..].contains(&0), "{:?}", leaver.seen);
+}
+
+#[test]
 fn a_cpu_that_does_not_exist_is_named() {
     let stop = Stop::new().expect("eventfd");
     stop.request();

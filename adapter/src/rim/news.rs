@@ -20,6 +20,15 @@ pub(super) struct Did {
     pub(super) port: bool,
 }
 
+impl Did {
+    /// What it did later counts.
+    pub(super) fn add(&mut self, later: Self) {
+        self.enabled = later.enabled.or(self.enabled);
+        self.announce = later.announce.or(self.announce);
+        self.port |= later.port;
+    }
+}
+
 /// Filled by the front door's thread and by ports, which must not wait; emptied by control. However much a guest does, there is one
 /// entry for it.
 pub(super) struct News {
@@ -35,20 +44,23 @@ impl News {
 
     /// Something happened at the front door.
     pub(super) fn tell(&self, slot: VnicSlot, event: FrontendEvent) {
-        let mut did = self.did.lock();
+        let mut did = Did::default();
         match event {
-            FrontendEvent::Enabled(enabled) => did.entry(slot).or_default().enabled = Some(enabled),
-            FrontendEvent::Announce(mac) => did.entry(slot).or_default().announce = Some(Mac(mac)),
+            FrontendEvent::Enabled(enabled) => did.enabled = Some(enabled),
+            FrontendEvent::Announce(mac) => did.announce = Some(Mac(mac)),
             _ => return,
         }
-        drop(did);
+        self.note(slot, did);
+    }
+
+    fn note(&self, slot: VnicSlot, did: Did) {
+        self.did.lock().entry(slot).or_default().add(did);
         self.wake();
     }
 
     /// A port without front end went up or down.
     pub(super) fn tell_port(&self, slot: VnicSlot) {
-        self.did.lock().entry(slot).or_default().port = true;
-        self.wake();
+        self.note(slot, Did { port: true, ..Did::default() });
     }
 
     /// Has control look at everything, links included.

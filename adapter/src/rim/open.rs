@@ -80,7 +80,8 @@ impl Opened {
 /// What is open of a vNIC: where that is different it has to be opened again.
 pub(super) fn shape(vnic: &VnicConfig) -> impl PartialEq + use<> {
     let options = format!("{:?}", vnic.options);
-    (options, vnic.queues, vnic.socket_mode, vnic.socket_group, mtu(vnic), signal(vnic))
+    let is_static = vnic.fixed().is_some();
+    (options, vnic.queues, vnic.socket_mode, vnic.socket_group, mtu(vnic), signal(vnic), is_static)
 }
 
 fn mtu(vnic: &VnicConfig) -> u16 {

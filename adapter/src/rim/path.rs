@@ -97,18 +97,25 @@ impl Path {
     }
 }
 
-/// Orders up to a certain one.
+/// Orders up to a certain one. Those that wait for room in the mailbox are not among them.
 pub(super) struct Milestone {
     orders: Sender<Order>,
     last: Option<Ticket>,
 }
 
 impl Milestone {
-    /// Waits until they are in effect, at most so long. Those that still wait for room in the mailbox are not among
-    /// them.
-    pub(super) fn wait(self, patience: Duration) {
+    /// Waits until they are in effect, at most so long.
+    pub(super) fn wait(&self, patience: Duration) {
         if let Some(last) = self.last {
             let _ = self.orders.wait(last, patience);
+        }
+    }
+
+    /// Waits until what they took away from the worker is closed, too.
+    pub(super) fn wait_until_closed(&self, patience: Duration) {
+        self.wait(patience);
+        if let Ok(next) = self.orders.post(Order::Quiesce) {
+            let _ = self.orders.wait(next, patience);
         }
     }
 }

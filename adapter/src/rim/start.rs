@@ -166,19 +166,22 @@ impl Adapter {
         let channel = |vnic: &VnicConfig| {
             vnic.fixed().map_or_else(|| channels.of(&vnic.name).unwrap_or_default(), |(vif, _)| vif.get())
         };
+        let mut entries = Vec::new();
         for vnic in &config.vnics {
             let opened = self.open(vnic).with_context(|| format!("vNIC {}", vnic.name))?;
-            self.install(vnic.clone(), channel(vnic), opened, Origin::File)?;
+            entries.push(self.place(vnic.clone(), channel(vnic), opened, Origin::File));
         }
         for vnic in others {
             let channel = channel(&vnic);
             // A port that is missing now is no reason to leave the others without theirs.
             let opened = self.open(&vnic).unwrap_or_else(|error| {
                 self.complain(&format!("vNIC {}: {error}", vnic.name));
-                (self.state.lock().hands.vnics.free(), Opened::failed(error.to_string()))
+                (self.state.lock().free_slot(), Opened::failed(error.to_string()))
             });
-            self.install(vnic, channel, opened, Origin::Command)?;
+            entries.push(self.place(vnic, channel, opened, Origin::Command));
         }
+        // Now, and not while ports are being opened, begins the time in which guests wait for their switch.
+        entries.into_iter().try_for_each(|entry| self.admit(entry))?;
         Ok(())
     }
 

@@ -111,13 +111,15 @@ impl Host for Hands {
 pub(super) struct State {
     pub(super) firmware: Firmware,
     pub(super) hands: Hands,
+    /// What guests did before their vNICs were admitted: a new port is open a moment earlier.
+    early: BTreeMap<VnicSlot, Did>,
     /// The end has begun: links are not brought up any more.
     closing: bool,
 }
 
 impl State {
     pub(super) fn new(firmware: Firmware, hands: Hands) -> Self {
-        Self { firmware, hands, closing: false }
+        Self { firmware, hands, early: BTreeMap::new(), closing: false }
     }
 
     /// Has everything done that is to be done, and returns when to look again although nothing happened.
@@ -152,8 +154,22 @@ impl State {
         self.firmware.handle_frame(now, link, &punted.frame);
     }
 
+    /// A slot for a vNIC that is about to be opened.
+    pub(super) fn free_slot(&mut self) -> VnicSlot {
+        let slot = self.hands.vnics.free();
+        self.early.remove(&slot);
+        slot
+    }
+
     /// A guest did something.
     pub(super) fn guest_did(&mut self, now: u64, slot: VnicSlot, did: Did) {
+        if !self.firmware.has_vnic(VnicId(slot)) {
+            let is_static = self.hands.vnics.get(slot).is_some_and(|entry| entry.config.fixed().is_some());
+            if !is_static {
+                self.early.entry(slot).or_default().add(did);
+            }
+            return;
+        }
         if let Some(enabled) = did.enabled {
             self.firmware.set_rings(now, VnicId(slot), enabled);
         }
@@ -188,6 +204,9 @@ impl State {
         let slot = entry.slot;
         self.hands.vnics.insert(entry);
         self.look_at_port(now, slot);
+        if let Some(did) = self.early.remove(&slot) {
+            self.guest_did(now, slot, did);
+        }
         Ok(())
     }
 

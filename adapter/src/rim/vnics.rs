@@ -101,7 +101,8 @@ impl Adapter {
         let config = self.judge(name, &settings)?;
         let channel = assign(&mut book.channels, &config)?;
         let made = self.open(&config).and_then(|opened| {
-            self.install(config, channel, opened, Origin::Command)?;
+            let entry = self.place(config, channel, opened, Origin::Command);
+            self.admit(entry).inspect_err(|_| self.destroy(name))?;
             let ops = vec![records::put_vnic(name, &settings), keep_channel(&book.channels, name)];
             commit(book, ops).inspect_err(|_| self.destroy(name))
         });
@@ -114,28 +115,30 @@ impl Adapter {
 
     /// Opens the port of a new vNIC.
     pub(super) fn open(&self, config: &VnicConfig) -> Result<(VnicSlot, Opened), VnicError> {
-        let slot = self.state.lock().hands.vnics.free();
+        let slot = self.state.lock().free_slot();
         open::vnic(config, slot, &self.door, &self.news).map(|opened| (slot, opened)).map_err(line)
     }
 
-    /// Gives a new vNIC to the worker and to the firmware.
-    pub(super) fn install(
+    /// Gives a new vNIC to the worker; nobody else knows of it yet but for its name.
+    pub(super) fn place(
         &self,
         config: VnicConfig,
         channel: u16,
         (slot, Opened { port, guest }): (VnicSlot, Opened),
         origin: Origin,
-    ) -> Result<(), VnicError> {
-        let (stats, name) = (self.stats.add_vnic(), config.name.clone());
+    ) -> VnicEntry {
+        let stats = self.stats.add_vnic();
         let setup = VnicSetup { rx: port.rx, tx: port.tx, stats: Arc::clone(&stats) };
         let identity = Identity::of(&config, self.uuid, channel);
         let entry = VnicEntry { slot, config, origin, identity, monitor: port.monitor, guest, stats };
-        self.state.lock().hands.path.give(Order::AddVnic(slot, setup), Then::Nothing);
-        self.admit(entry).inspect_err(|_| self.destroy(&name))
+        let mut state = self.state.lock();
+        state.hands.path.give(Order::AddVnic(slot, setup), Then::Nothing);
+        state.hands.vnics.insert(Arc::new(entry.clone()));
+        entry
     }
 
     /// Has control work with a vNIC as it is now.
-    fn admit(&self, entry: VnicEntry) -> Result<(), VnicError> {
+    pub(super) fn admit(&self, entry: VnicEntry) -> Result<(), VnicError> {
         let mut state = self.state.lock();
         let now = clock::monotonic();
         let admitted = state.admit(now, Arc::new(entry));
@@ -155,7 +158,7 @@ impl Adapter {
         if entry.is_some_and(|entry| entry.guest.is_some()) {
             self.door.remove(name);
         }
-        milestone.wait(PATIENCE);
+        milestone.wait_until_closed(PATIENCE);
     }
 
     fn change(&self, book: &mut Book, old: &VnicEntry, settings: Settings) -> Result<(), VnicError> {
@@ -200,7 +203,7 @@ impl Adapter {
         }
         self.set_queues(old, Opened::failed("being opened again".to_owned()));
         let milestone = self.state.lock().hands.path.milestone();
-        milestone.wait(PATIENCE);
+        milestone.wait_until_closed(PATIENCE);
         let open = |config| open::vnic(config, old.slot, &self.door, &self.news);
         let error = match open(config) {
             Ok(opened) => return Ok(opened),

@@ -184,7 +184,7 @@ impl Firmware {
     pub fn set_vnic(&mut self, now: u64, id: VnicId, config: VnicConfig) -> Result<(), VnicError> {
         self.check_vnic(id, &config)?;
         let provisioning = config.provisioning(self.host(config.link))?;
-        self.channels.retain(|_, vnic| *vnic != id);
+        self.free_channels(id);
         for link in config.links() {
             self.channels.insert((link, config.channel), id);
         }
@@ -210,8 +210,8 @@ impl Firmware {
 
     /// A vNIC went. Its VIFs are given back.
     pub fn remove_vnic(&mut self, now: u64, id: VnicId) {
+        self.free_channels(id);
         if self.vnics.remove(&id).is_some() {
-            self.channels.retain(|_, vnic| *vnic != id);
             self.timers.stop(Timer::Carrier(id));
             self.refresh(now, id);
         }
@@ -407,6 +407,14 @@ impl Firmware {
             return Err(VnicError::Full);
         }
         Ok(())
+    }
+
+    fn free_channels(&mut self, id: VnicId) {
+        if let Some(config) = self.vnics.get(&id).map(|vnic| &vnic.config) {
+            for link in config.links() {
+                self.channels.remove(&(link, config.channel));
+            }
+        }
     }
 
     fn order(&mut self, order: Order) -> OrderId {

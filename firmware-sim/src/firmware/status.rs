@@ -99,6 +99,12 @@ impl Firmware {
         })
     }
 
+    /// Whether there is this vNIC.
+    #[must_use]
+    pub fn has_vnic(&self, id: VnicId) -> bool {
+        self.vnics.contains_key(&id)
+    }
+
     /// All vNICs, rising.
     pub fn vnics(&self) -> impl Iterator<Item = VnicId> {
         self.vnics.keys().copied()

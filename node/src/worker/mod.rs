@@ -51,4 +51,11 @@ pub trait Worker {
 
     /// The set of descriptors changed since this was last called.
     fn events_changed(&mut self) -> bool;
+
+    /// Descriptors that left the set in the last turn. They stay open until the next one: one that was closed while it
+    /// is watched may live on in another process (a link peer holds the other copy of an eventfd), and would be reported
+    /// for ever. The default is a worker whose descriptors never leave.
+    fn events_gone(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
+    }
 }

@@ -93,7 +93,7 @@ pub fn run<W: Worker + ?Sized>(worker: &mut W, options: &Options, stop: &Stop) -
         let turn = worker.turn(now);
         moved |= turn.moved > 0;
         if worker.events_changed() {
-            watch = Watch::new(worker, stop, options.pulse.as_ref())?;
+            watch.update(worker);
         }
         now = clock::monotonic();
         let look = if turn.idle {

@@ -8,27 +8,23 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// Events taken from the kernel at once. More stay readable and come with the next look.
 const AT_ONCE: usize = 64;
 
-/// The epoll data of the request to stop; the others but [`PULSE`] index [`Watch::tokens`].
+/// The epoll data of the request to stop; that of all others but [`PULSE`] is the descriptor's number.
 const STOP: u64 = u64::MAX;
 
 /// The epoll data of the thread's pulse.
 const PULSE: u64 = u64::MAX - 1;
 
-/// One generation of watched descriptors.
-///
-/// It is never changed, only replaced. A descriptor that the worker closed may live on in another process (a
-/// link peer holds the other copy of an eventfd), and the kernel then keeps reporting it for ever, with no
-/// number left by which to take it out; its number may also have been given to another file already. A fresh
-/// epoll has neither trap, and the set changes only when a guest, peer or port comes or goes.
+/// What is watched. A change costs what has changed: a worker with thousands of sources must not stand still for
+/// milliseconds because one comes or goes.
 pub(super) struct Watch {
     epoll: OwnedFd,
-    /// Sorted by descriptor; an event's data says which part of it is meant.
-    tokens: Vec<u64>,
+    /// Descriptors and tokens, in rising order.
+    tokens: Vec<(RawFd, u64)>,
     pulse: Option<Pulse>,
 }
 
@@ -55,24 +51,42 @@ impl Watch {
         if let Some(pulse) = pulse {
             epoll::add(&epoll, pulse, EventData::new_u64(PULSE), EventFlags::IN)?;
         }
+        let mut watch = Self { epoll, tokens: Vec::new(), pulse: pulse.cloned() };
+        watch.update(worker);
+        Ok(watch)
+    }
+
+    /// Watches what the worker asks for now.
+    pub(super) fn update<W: Worker + ?Sized>(&mut self, worker: &W) {
+        let gone = worker.events_gone();
+        for descriptor in &gone {
+            let _ = epoll::delete(&self.epoll, descriptor);
+        }
         let mut events = worker.events();
-        events.sort_by_key(|(descriptor, _)| descriptor.as_raw_fd());
-        let mut first = 0u32;
+        events.sort_by_key(|(descriptor, token)| (descriptor.as_raw_fd(), *token));
         for same in events.chunk_by(|(a, _), (b, _)| a.as_raw_fd() == b.as_raw_fd()) {
-            let count = same.len() as u32;
-            let data = EventData::new_u64(u64::from(first) << 32 | u64::from(count));
+            let (descriptor, token) = &same[0];
+            let number = descriptor.as_raw_fd();
+            // One that has left under one token may have stayed under another.
+            let is_watched = self.tokens_of(number).next().is_some()
+                && !gone.iter().any(|gone| gone.as_raw_fd() == number);
+            if is_watched {
+                continue;
+            }
             // Some descriptors come from peers. One that cannot be watched (a plain file) costs its own source
             // the wake-ups and nobody else anything.
-            if let Err(error) = epoll::add(&epoll, same[0].0.as_fd(), data, EventFlags::IN) {
-                tracing::warn!(token = same[0].1, %error, "a descriptor cannot be watched; its source will not wake");
+            let data = EventData::new_u64(number as u64);
+            if let Err(error) = epoll::add(&self.epoll, descriptor, data, EventFlags::IN) {
+                tracing::warn!(token, %error, "a descriptor cannot be watched; its source will not wake");
             }
-            first += count;
         }
-        Ok(Self {
-            epoll,
-            tokens: events.into_iter().map(|(_, token)| token).collect(),
-            pulse: pulse.cloned(),
-        })
+        self.tokens = events.iter().map(|(descriptor, token)| (descriptor.as_raw_fd(), *token)).collect();
+    }
+
+    /// The tokens of a descriptor.
+    fn tokens_of(&self, number: RawFd) -> impl Iterator<Item = u64> {
+        let first = self.tokens.partition_point(|(other, _)| *other < number);
+        self.tokens.iter().skip(first).take_while(move |(other, _)| *other == number).map(|(_, token)| *token)
     }
 
     /// Hands what is ready to the worker; waits for it up to `timeout` nanoseconds, or for ever.
@@ -99,10 +113,7 @@ impl Watch {
                 self.pulse.iter().for_each(Pulse::answer);
                 continue;
             }
-            let (first, count) = ((data >> 32) as usize, (data & u64::from(u32::MAX)) as usize);
-            for token in self.tokens.iter().skip(first).take(count) {
-                worker.ready(*token);
-            }
+            self.tokens_of(data as RawFd).for_each(|token| worker.ready(token));
             look = Look::Events;
         }
         Ok(look)

@@ -19,3 +19,4 @@ mod scripted;
 mod strangers;
 mod systemd;
 mod testpmd;
+mod thousands;

@@ -33,6 +33,7 @@ pub(crate) struct Scripted {
     pub(crate) vifs: BTreeMap<Identity, VifId>,
     /// What the adapter asked for, answered.
     pub(crate) requests: Vec<Request>,
+    channels: BTreeMap<u16, VifId>,
     answers: Vec<(Token, Result<Response, Failure>)>,
     /// Frames with a VNTag.
     pub(crate) tagged: Vec<Vec<u8>>,
@@ -61,6 +62,7 @@ impl Scripted {
             session,
             vifs: BTreeMap::new(),
             requests: Vec::new(),
+            channels: BTreeMap::new(),
             answers: Vec::new(),
             tagged: Vec::new(),
             ups: 0,
@@ -90,6 +92,10 @@ impl Scripted {
             frames.extend(burst.iter().map(|frame| frame.data.to_vec()));
             drop(burst);
             queue.release(taken);
+            if taken == 0 {
+                // An interface tells here that it has gone up or down.
+                queue.disarm();
+            }
         }
         let mut quiet = frames.is_empty();
         for frame in frames {
@@ -125,10 +131,11 @@ impl Scripted {
 
     fn answer(&mut self, request: &Request) -> Response {
         match request {
-            Request::VifCreate { provisioning, .. } => {
+            Request::VifCreate { provisioning, channel, .. } => {
                 let identity = (provisioning.client_uuid(), provisioning.mac());
                 let next = self.vifs.len() as u16 + 5;
                 let vif = *self.vifs.entry(identity).or_insert(VifId::new(next).unwrap());
+                self.channels.insert(*channel, vif);
                 Response::VifCreate { vif, veth: u32::from(vif.get()), params: PARAMS }
             }
             Request::VifEnable { .. } => Response::VifEnable { params: PARAMS },
@@ -156,7 +163,8 @@ impl Scripted {
             if let Some(found) = found(self) {
                 return found;
             }
-            assert!(Instant::now() < end, "waited in vain: {what}; asked: {:?}", self.requests);
+            let some = &self.requests[..self.requests.len().min(8)];
+            assert!(Instant::now() < end, "waited in vain: {what}; asked {}: {some:?}", self.requests.len());
             if !busy {
                 // Somebody else has to have the processor.
                 std::thread::sleep(Duration::from_micros(500));
@@ -195,12 +203,16 @@ impl Scripted {
         self.until("a frame", |this| (!this.tagged.is_empty()).then(|| this.tagged.remove(0)))
     }
 
-    pub(crate) fn vif_of(&self, name: &str) -> VifId {
-        let named = |(uuid, mac): &&Identity| {
-            uuid.is_some_and(|uuid| uuid.to_string() == name)
-                || mac.is_some_and(|mac| mac.to_string() == name)
-        };
-        *self.vifs.iter().find(|(identity, _)| named(identity)).expect("a VIF of this identity").1
+    /// The VIF of the vNIC that was created last with this address.
+    pub(crate) fn vif_of(&self, mac: &str) -> VifId {
+        let found =
+            self.vifs.iter().find(|((_, known), _)| known.is_some_and(|known| known.to_string() == mac));
+        *found.expect("a VIF of this address").1
+    }
+
+    /// The VIF of the vNIC with this channel.
+    pub(crate) fn vif_of_channel(&self, channel: u16) -> VifId {
+        self.channels[&channel]
     }
 }
 

@@ -55,9 +55,9 @@ pub struct VnicSetup {
 pub enum Order {
     /// A new vNIC; what was in the slot before is gone.
     AddVnic(VnicSlot, VnicSetup),
-    /// A vNIC gets other queues; its VIFs stay.
+    /// A vNIC gets other queues; its VIFs stay. The former queues are closed when the next order is applied.
     SetQueues(VnicSlot, VnicSetup),
-    /// A vNIC, and every VIF that leads to it, is gone.
+    /// A vNIC, and every VIF that leads to it, is gone. Its port is closed when the next order is applied.
     RemoveVnic(VnicSlot),
     /// A VIF leads to a vNIC. While it is active, the frames of that vNIC carry it; a vNIC has one active VIF, and
     /// the one that was active before stands by.
@@ -89,6 +89,8 @@ pub enum Order {
         /// Its members.
         members: Option<Box<[VifId]>>,
     },
+    /// Nothing. That it was applied tells that everything before it is in effect and over.
+    Quiesce,
     /// Sends frames of control as they are, in order, before anything else. What does not fit is dropped by name.
     Send {
         /// Index of the link.
@@ -151,6 +153,8 @@ pub struct Datapath<T: NivTag> {
     order: Vec<SourceId>,
     mailbox: Option<Mailbox<Order>>,
     changed: bool,
+    /// Queues that were taken away in the last turn; the loop stops watching them before the next one.
+    retired: Vec<Box<dyn RxQueue>>,
     tag: PhantomData<fn() -> T>,
 }
 
@@ -180,6 +184,7 @@ impl<T: NivTag> Datapath<T> {
             order: Vec::new(),
             mailbox,
             changed: true,
+            retired: Vec::new(),
             tag: PhantomData,
         }
     }
@@ -238,6 +243,7 @@ impl<T: NivTag> Datapath<T> {
                     link.lists.set(list, members);
                 }
             }
+            Order::Quiesce => {}
             Order::Send { link, frames } => {
                 if let Some(link) = self.links.get_mut(link) {
                     link.control.queue(frames);
@@ -267,9 +273,7 @@ impl<T: NivTag> Datapath<T> {
         let Some(vnic) = self.vnics.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         (vnic.tx, vnic.stats) = (setup.tx, setup.stats);
         let former = core::mem::take(&mut vnic.sources);
-        for id in former {
-            self.sources.remove(id);
-        }
+        self.retired.extend(former.into_iter().filter_map(|id| self.sources.remove(id)));
         let sources = self.add_sources(slot, setup.rx);
         if let Some(Some(vnic)) = self.vnics.get_mut(slot as usize) {
             vnic.sources = sources;
@@ -292,9 +296,7 @@ impl<T: NivTag> Datapath<T> {
 
     fn remove_vnic(&mut self, slot: VnicSlot) {
         let Some(vnic) = self.vnics.get_mut(slot as usize).and_then(Option::take) else { return };
-        for id in vnic.sources {
-            self.sources.remove(id);
-        }
+        self.retired.extend(vnic.sources.into_iter().filter_map(|id| self.sources.remove(id)));
         self.links.iter_mut().for_each(|link| link.vifs.forget(slot));
         self.bench.capture.captures().end(Place::Vnic(slot));
         self.changed = true;
@@ -349,6 +351,7 @@ impl Vnic {
 
 impl<T: NivTag> Worker for Datapath<T> {
     fn turn(&mut self, now: u64) -> Turn {
+        self.retired.clear();
         if let Some(mut mailbox) = self.mailbox.take() {
             mailbox.drain(|order| self.apply(order));
             self.mailbox = Some(mailbox);
@@ -398,6 +401,10 @@ impl<T: NivTag> Worker for Datapath<T> {
 
     fn events_changed(&mut self) -> bool {
         core::mem::take(&mut self.changed)
+    }
+
+    fn events_gone(&self) -> Vec<BorrowedFd<'_>> {
+        self.retired.iter().filter_map(|queue| queue.event()).collect()
     }
 }
 

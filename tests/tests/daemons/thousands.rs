@@ -1,0 +1,170 @@
+//! As many vNICs as a link has VIFs for.
+
+use super::files::node;
+use super::net::{Net, missing_rights};
+use super::place::{PATIENCE, Place, left_out, missing_program};
+use super::scripted::Scripted;
+use niv_lab::driver::{BASE, Features, Guest, GuestMemory, Request as Vhost, Wire};
+use niv_lab::world::frames::{down, frame, mac};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fmt::Write;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use vntag::ctl::{InitialState, Request};
+
+const VNICS: usize = 4000;
+/// What the adapter needs beside its vNICs.
+const SPARE: usize = 200;
+
+/// Descriptors that a process may have; this one too, from now on.
+fn descriptors() -> usize {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    maximum.map_or(usize::MAX, |maximum| maximum as usize)
+}
+
+/// Guests whose rings are enabled and that never say a word: all in one memory, with empty rings, without
+/// interrupts, as a process has only so many descriptors.
+struct Silent {
+    memory: GuestMemory,
+    guests: Vec<(Wire, OwnedFd)>,
+}
+
+impl Silent {
+    fn new() -> Self {
+        Self { memory: GuestMemory::new(1 << 21).unwrap(), guests: Vec::new() }
+    }
+
+    fn connect(&mut self, path: &Path) {
+        let kick = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
+        let wire = Wire::connect(path).unwrap();
+        wire.get(Vhost::GET_FEATURES).unwrap();
+        wire.set(Vhost::SET_OWNER, &[], &[]).unwrap();
+        // VIRTIO_F_VERSION_1.
+        wire.set_number(Vhost::SET_FEATURES, 1 << 32).unwrap();
+        let region = self.memory.regions()[0];
+        let mut table = 1u64.to_ne_bytes().to_vec();
+        for word in [region.guest, region.size, region.user, region.offset] {
+            table.extend(word.to_ne_bytes());
+        }
+        wire.set(Vhost::SET_MEM_TABLE, &table, &[self.memory.fd()]).unwrap();
+        for ring in 0..2 {
+            wire.set_ring(Vhost::SET_VRING_NUM, ring, 64).unwrap();
+            wire.set_ring(Vhost::SET_VRING_BASE, ring, 0).unwrap();
+            let mut addr = Vec::from(u64::from(ring).to_ne_bytes());
+            // Descriptors, used, available: pages that stay empty.
+            for page in [0, 2, 1] {
+                addr.extend(self.memory.user(BASE + page * 4096).to_ne_bytes());
+            }
+            addr.extend(0u64.to_ne_bytes());
+            wire.set(Vhost::SET_VRING_ADDR, &addr, &[]).unwrap();
+            const NO_DESCRIPTOR: u64 = 1 << 8;
+            wire.set_number(Vhost::SET_VRING_CALL, u64::from(ring) | NO_DESCRIPTOR).unwrap();
+            wire.set_fd(Vhost::SET_VRING_KICK, ring, &kick).unwrap();
+        }
+        self.guests.push((wire, kick));
+    }
+}
+
+/// An adapter with so many vNICs `v0`, `v1` ..., as many of them as the system allows with a guest.
+struct Crowd {
+    place: Place,
+    guests: usize,
+    /// They leave with this.
+    _silent: Silent,
+}
+
+/// `first` vNICs get no silent guest.
+fn crowd(link: &str, first: usize) -> Crowd {
+    // A listener and two for the event of a ring for each vNIC; connection, process and two kicks for each guest.
+    let descriptors = descriptors();
+    let guests = descriptors.saturating_sub(3 * VNICS + SPARE).min(4 * (VNICS - first)) / 4;
+    assert!(guests > 1000, "{descriptors} descriptors are too few");
+    let mut text = node("adapter0")
+        + "\n[firmware]\ncarrier_delay = 60\n"
+        + &format!("\n[[link]]\nname = \"link0\"\ndevice = \"{link}\"\n");
+    for n in 0..VNICS {
+        write!(text, "\n[[vnic]]\nname = \"v{n}\"\ndevice = \"vhost-user:v{n}.sock\"\nlink = \"link0\"\n")
+            .unwrap();
+    }
+    let mut place = Place::new(&[("adapter0.toml", text)]);
+    let begun = Instant::now();
+    place.start("adapter0");
+    println!("{VNICS} vNICs are there {:?} after the start of the adapter", begun.elapsed());
+    let mut silent = Silent::new();
+    let begun = Instant::now();
+    (first..first + guests).for_each(|n| silent.connect(&place.path(&format!("v{n}.sock"))));
+    println!("{guests} guests have connected within {:?}", begun.elapsed());
+    Crowd { place, guests, _silent: silent }
+}
+
+/// Answers until all VIFs are there and those with a guest active; says how long that took from the session on.
+fn come_up(switch: &mut Scripted, guests: usize) -> Duration {
+    switch.until("the session", |switch| (switch.ups == 1).then_some(()));
+    let begun = Instant::now();
+    let is_active = |request: &&Request| match request {
+        Request::VifEnable { .. } => true,
+        Request::VifCreate { initial, .. } => *initial == InitialState::Active,
+        _ => false,
+    };
+    switch.until("all VIFs", |switch| {
+        let active = switch.requests.iter().filter(is_active).count();
+        (switch.vifs.len() == VNICS && active == guests).then_some(())
+    });
+    begun.elapsed()
+}
+
+#[test]
+fn four_thousand_vnics_come_up_and_one_more_stops_nobody() {
+    let Crowd { place, guests, _silent } = crowd("memif:link0.sock", 1);
+    let mut talker = Guest::connect(&place.path("v0.sock"), Features::default()).unwrap();
+    let mut switch = Scripted::at(&place, 1);
+    let took = come_up(&mut switch, guests + 1);
+    println!("{VNICS} VIFs, {} of them active, {took:?} after the session", guests + 1);
+
+    // One guest talks while vNICs come and go.
+    let vif = u32::from(switch.vif_of_channel(1).get());
+    let adder = std::thread::spawn({
+        let client = place.client("adapter0");
+        let socket = place.path("more.sock");
+        move || {
+            let begun = Instant::now();
+            for _ in 0..20 {
+                client
+                    .exec(&format!("vnic add more device vhost-user:{} link link0", socket.display()))
+                    .unwrap();
+                client.exec("vnic del more").unwrap();
+            }
+            begun.elapsed() / 40
+        }
+    });
+    let data = frame(mac(1), mac(2)).vntag(down(vif)).vlan(10, 0).ipv4(46);
+    let (mut frames, mut longest) = (0, Duration::ZERO);
+    while !adder.is_finished() {
+        let sent = Instant::now();
+        assert!(switch.send(&data));
+        switch.turn();
+        assert!(talker.recv(PATIENCE).is_some());
+        longest = longest.max(sent.elapsed());
+        frames += 1;
+    }
+    println!("{frames} frames, each within {longest:?}; a command took {:?}", adder.join().unwrap());
+    place.at_rest();
+    assert_eq!(place.drops("adapter0"), [].into());
+}
+
+#[test]
+fn four_thousand_vnics_come_up_over_a_veth() {
+    if left_out(missing_program(&["ip"])) || left_out(missing_rights()) {
+        return;
+    }
+    let mut net = Net::default();
+    let [a, b] = net.veth(1510);
+    let Crowd { place, guests, _silent } = crowd(&format!("packet:{a}"), 0);
+    let mut switch = Scripted::on(&format!("packet:{b}"), 1);
+    let took = come_up(&mut switch, guests);
+    println!("{VNICS} VIFs, {guests} of them active, {took:?} after the session");
+    place.at_rest();
+}
