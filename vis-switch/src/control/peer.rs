@@ -119,10 +119,14 @@ impl Control {
         }
         // The adapter is there, and does not ask for them.
         for number in self.veths.detached(port) {
-            let identity = self.veths.get(number).and_then(|veth| veth.identity());
+            let Some(veth) = self.veths.get(number) else { continue };
+            let (identity, dynamic) = (veth.identity(), veth.is_dynamic());
             let refused = self.pending.of_port(port).any(|(_, row)| row.identity == identity);
-            if !refused {
+            if dynamic && !refused {
                 self.remove_veth(number);
+            } else if !refused {
+                self.veths.set_unused(number, now, Unused::NoVnic);
+                self.dirty.insert(number);
             }
         }
     }

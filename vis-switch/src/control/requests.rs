@@ -174,6 +174,11 @@ impl Control {
         }
     }
 
+    /// Whether the adapter can speak of this VIF: it is there, and not kept for an adapter that has restarted.
+    fn is_known(&self, key: VifKey) -> bool {
+        self.vif_of(key).is_some_and(|vif| !matches!(vif.standing, Standing::Away | Standing::Deleting))
+    }
+
     /// The adapter wants a VIF in this state. What it asked for before, it has given up.
     fn ask_anew(&mut self, key: VifKey, wish: InitialState) {
         let epoch = self.link(key.0).map_or(0, |link| link.epoch);
@@ -188,6 +193,9 @@ impl Control {
     }
 
     fn vif_enable(&mut self, now: u64, key: VifKey, id: RequestId) {
+        if !self.is_known(key) {
+            return self.refuse(key.0, id, unknown(key.1));
+        }
         self.ask_anew(key, InitialState::Active);
         match self.input(now, key, Input::Enable) {
             Verdict::Wait => self.await_claim(now, key, id, Opcode::VIF_ENABLE),
@@ -207,6 +215,9 @@ impl Control {
     }
 
     fn vif_disable(&mut self, now: u64, key: VifKey, id: RequestId) {
+        if !self.is_known(key) {
+            return self.refuse(key.0, id, unknown(key.1));
+        }
         self.ask_anew(key, InitialState::Standby);
         match self.input(now, key, Input::Disable) {
             Verdict::Accept => {

@@ -132,6 +132,9 @@ impl Veth {
     }
 }
 
+/// vEths by when they began to be unused.
+type ByAge = BTreeSet<(u64, u32)>;
+
 /// All vEths.
 #[derive(Debug, Default)]
 pub(super) struct Veths {
@@ -139,8 +142,9 @@ pub(super) struct Veths {
     by_identity: HashMap<Identity, u32>,
     /// Those with VIFs, by configured address, in the order of their arrival.
     by_mac: HashMap<Mac, BTreeMap<u64, u32>>,
-    /// Dynamic ones without VIFs, by the port where they were last seen, the longest unused first.
-    detached: BTreeMap<Option<usize>, BTreeSet<(u64, u32)>>,
+    /// Those that wait for a lost adapter, by the port where they were last seen and whether they are configured, the
+    /// longest unused first.
+    detached: BTreeMap<(Option<usize>, bool), ByAge>,
     /// How many vEths that an adapter has asked for have each profile.
     users: HashMap<ProfileName, u32>,
     arrivals: u64,
@@ -289,43 +293,45 @@ impl Veths {
         group.filter(move |other| **other != number).filter_map(|other| self.get(*other))
     }
 
-    /// What became of its last VIF; keeps the books of those that are kept for lost adapters. One over the limit is
-    /// returned: it has to go.
+    /// What became of its last VIF. One over the limit of those that are kept is returned: it has to go.
     pub(super) fn set_unused(&mut self, number: u32, now: u64, unused: Unused) -> Option<u32> {
+        self.book(number, false);
         let veth = self.by_number.get_mut(&number)?;
-        if let Unused::Lost(port) = veth.unused {
-            let key = (veth.unused_since, number);
-            if let Some(there) = self.detached.get_mut(&port) {
-                there.remove(&key);
-                if there.is_empty() {
-                    self.detached.remove(&port);
-                }
-            }
-        }
         (veth.unused, veth.unused_since) = (unused, now);
+        self.book(number, true);
         let Unused::Lost(port) = unused else { return None };
-        if veth.configured {
-            return None;
-        }
-        let there = self.detached.entry(port).or_default();
-        there.insert((now, number));
+        let there = self.detached.get(&(port, false))?;
         (there.len() > MOST_DETACHED).then(|| there.first().map(|(_, first)| *first)).flatten()
-    }
-
-    /// Dynamic ones that are kept for the adapters of a port.
-    pub(super) fn detached(&self, port: usize) -> Vec<u32> {
-        let there = self.detached.get(&Some(port)).into_iter().flatten();
-        there.map(|(_, number)| *number).collect()
     }
 
     /// Whether it is configured from now on.
     pub(super) fn set_configured(&mut self, number: u32, configured: bool) {
-        let Some(veth) = self.by_number.get_mut(&number) else { return };
-        if veth.configured != configured {
+        self.book(number, false);
+        if let Some(veth) = self.by_number.get_mut(&number) {
             veth.configured = configured;
-            let (since, unused) = (veth.unused_since, veth.unused);
-            self.set_unused(number, since, unused);
         }
+        self.book(number, true);
+    }
+
+    /// Enters it in the books of those that wait for a lost adapter, or takes it out.
+    fn book(&mut self, number: u32, enter: bool) {
+        let Some(veth) = self.by_number.get(&number) else { return };
+        let Unused::Lost(port) = veth.unused else { return };
+        let (key, entry) = ((port, veth.configured), (veth.unused_since, number));
+        if enter {
+            self.detached.entry(key).or_default().insert(entry);
+        } else if let Some(there) = self.detached.get_mut(&key) {
+            there.remove(&entry);
+            if there.is_empty() {
+                self.detached.remove(&key);
+            }
+        }
+    }
+
+    /// Those that wait for the adapters of a port.
+    pub(super) fn detached(&self, port: usize) -> Vec<u32> {
+        let there = self.detached.range((Some(port), false)..=(Some(port), true));
+        there.flat_map(|(_, there)| there).map(|(_, number)| *number).collect()
     }
 }
 

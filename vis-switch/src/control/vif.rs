@@ -136,7 +136,7 @@ impl Vif {
         }
     }
 
-    /// A request about it was answered, or its fate is not known: then it is told again.
+    /// A request about it was answered. Where that does not say what the adapter knows now, it is told again.
     pub(super) fn told(&mut self, telling: Telling, done: bool) {
         let known = done && !telling.crossed;
         if telling.state.is_some() {

@@ -21,6 +21,21 @@ pub(crate) struct Known {
     pub(crate) params: VifParams,
     pub(crate) uplink: bool,
     pub(crate) cause: Option<String>,
+    channel: u16,
+    provisioning: Provisioning,
+}
+
+impl Known {
+    /// Whether this create asks for it.
+    fn is_of(&self, create: &Request) -> bool {
+        let who = |blob: &Provisioning| (blob.client_uuid(), blob.mac());
+        match create {
+            Request::VifCreate { channel, provisioning, .. } => {
+                self.channel == *channel && who(&self.provisioning) == who(provisioning)
+            }
+            _ => false,
+        }
+    }
 }
 
 pub(crate) struct Adapter {
@@ -34,8 +49,11 @@ pub(crate) struct Adapter {
     pub(crate) refuse: VecDeque<Status>,
     /// Requests of the switch are not answered; they wait here.
     pub(crate) silent: bool,
+    /// It notices each loss, and asks for its VIFs again.
+    pub(crate) asks_again: bool,
     unanswered: Vec<(session::RequestId, Request)>,
     asked: BTreeMap<Token, Request>,
+    switch: Option<u64>,
     answers: BTreeMap<Token, Result<Response, Failure>>,
 }
 
@@ -50,7 +68,12 @@ pub(crate) fn vnic(number: u8) -> Builder {
 
 impl Adapter {
     pub(crate) fn new(port: usize, life: u64) -> Self {
-        let node = (Uuid([0x10 + port as u8; 16]), Name::new(&format!("adapter{port}")).expect("a name"));
+        Self::of_node(port, life, port)
+    }
+
+    /// The end on one port of an adapter that has several links.
+    pub(crate) fn of_node(port: usize, life: u64, node: usize) -> Self {
+        let node = (Uuid([0x10 + node as u8; 16]), Name::new(&format!("adapter{port}")).expect("a name"));
         let mac = Mac([2, 0, 0, 0, port as u8, 1]);
         let config = session::Config::new(Role::Iv, 0x1122_0000_0000_0000 + life, mac, node, "link0");
         Self {
@@ -61,17 +84,29 @@ impl Adapter {
             heard: Vec::new(),
             refuse: VecDeque::new(),
             silent: false,
+            asks_again: false,
             unanswered: Vec::new(),
             asked: BTreeMap::new(),
+            switch: None,
             answers: BTreeMap::new(),
         }
     }
 
     /// Asks for something.
     pub(crate) fn ask(&mut self, now: u64, request: Request) -> Token {
-        let token = self.session.request(now, request.clone()).expect("a session");
+        self.try_ask(now, request).expect("a session")
+    }
+
+    /// Likewise, if there is a switch.
+    pub(crate) fn try_ask(&mut self, now: u64, request: Request) -> Option<Token> {
+        let token = self.session.request(now, request.clone()).ok()?;
         self.asked.insert(token, request);
-        token
+        Some(token)
+    }
+
+    /// The switch's requests that were not answered never arrived.
+    pub(crate) fn forget_requests(&mut self) {
+        self.unanswered.clear();
     }
 
     /// What became of it, if that is known.
@@ -80,33 +115,92 @@ impl Adapter {
     }
 
     pub(crate) fn poll(&mut self, now: u64) {
-        if !self.silent {
-            for (id, request) in core::mem::take(&mut self.unanswered) {
-                self.serve(now, id, request);
-            }
-        }
         while let Some(event) = self.session.poll_event() {
             match event {
-                SessionEvent::Request { id, request } if self.silent => self.unanswered.push((id, request)),
-                SessionEvent::Request { id, request } => self.serve(now, id, request),
+                SessionEvent::Request { id, request } => self.unanswered.push((id, request)),
                 SessionEvent::Response { token, result } => self.answered(token, result),
+                // What it was asked for and did not do is asked for again.
+                SessionEvent::PeerLost(_) => self.unanswered.clear(),
+                SessionEvent::PeerUp(peer) => {
+                    // Another switch, or another life of it: what the former one gave means nothing.
+                    if self.switch.replace(peer.hello.boot_id) != Some(peer.hello.boot_id) {
+                        (self.vifs, self.lists) = (BTreeMap::new(), BTreeMap::new());
+                    }
+                    // What became of requests that the loss hid is found out by asking for everything again.
+                    if !self.asks_again {
+                        continue;
+                    }
+                    let known: Vec<Known> = core::mem::take(&mut self.vifs).into_values().collect();
+                    for Known { state, channel, provisioning, .. } in known {
+                        let initial = if state == VifState::Active { ACTIVE } else { STANDBY };
+                        self.try_ask(now, Request::VifCreate { channel, provisioning, initial });
+                    }
+                }
                 _ => {}
+            }
+        }
+        for (id, request) in core::mem::take(&mut self.unanswered) {
+            if self.silent || self.must_wait(&request) {
+                self.unanswered.push((id, request));
+            } else {
+                self.serve(now, id, request);
             }
         }
     }
 
+    /// A request about a VIF may overtake the answer to the create that brings it.
+    pub(crate) fn must_wait(&self, request: &Request) -> bool {
+        let creates = || self.asked.values().filter(|asked| matches!(asked, Request::VifCreate { .. }));
+        let unsettled = |vif: VifId| match self.vifs.get(&vif.get()) {
+            None => creates().next().is_some(),
+            Some(known) => creates().any(|asked| known.is_of(asked)),
+        };
+        match request {
+            Request::VifSet { vifs, .. } | Request::LinkState { vifs, .. } => vifs.iter().any(unsettled),
+            Request::VifDelete { vif } | Request::StatsGet { vif } => unsettled(*vif),
+            _ => false,
+        }
+    }
+
     fn answered(&mut self, token: Token, result: Result<Response, Failure>) {
-        match (self.asked.remove(&token), &result) {
-            (Some(Request::VifCreate { initial, .. }), Ok(Response::VifCreate { vif, params, .. })) => {
+        let request = self.asked.remove(&token);
+        if let (Some(create @ Request::VifCreate { .. }), Ok(_) | Err(Failure::Refused(_))) =
+            (&request, &result)
+        {
+            // Whatever it had, it has what it is told now.
+            let had = self.vifs.iter().filter(|(_, known)| known.is_of(create)).map(|(id, _)| *id);
+            let had: Vec<u16> = had.collect();
+            let keeps = match &result {
+                Ok(Response::VifCreate { vif, .. }) => Some(vif.get()),
+                _ => None,
+            };
+            had.into_iter().filter(|id| Some(*id) != keeps).for_each(|id| self.clear(vif(id)));
+        }
+        match (request, &result) {
+            (
+                Some(Request::VifCreate { initial, channel, provisioning }),
+                Ok(Response::VifCreate { vif, params, .. }),
+            ) => {
                 let state = if initial == ACTIVE { VifState::Active } else { VifState::Standby };
-                let known = Known { state, params: *params, uplink: true, cause: None };
+                let known =
+                    Known { state, params: *params, uplink: true, cause: None, channel, provisioning };
                 self.vifs.insert(vif.get(), known);
             }
             (Some(Request::VifEnable { vif }), Ok(Response::VifEnable { params })) => {
-                self.change(vif, |known| (known.state, known.params) = (VifState::Active, *params));
+                self.change(vif, |known| {
+                    // What the switch has set meanwhile counts.
+                    if known.state == VifState::Standby {
+                        known.state = VifState::Active;
+                    }
+                    known.params = *params;
+                });
             }
             (Some(Request::VifDisable { vif }), Ok(_)) => {
-                self.change(vif, |known| known.state = VifState::Standby);
+                self.change(vif, |known| {
+                    if known.state == VifState::Active {
+                        known.state = VifState::Standby;
+                    }
+                });
             }
             (Some(Request::VifDelete { vif }), Ok(_)) => self.clear(vif),
             _ => {}
@@ -143,13 +237,17 @@ impl Adapter {
         let numbers = |vifs: &vntag::ctl::Vifs| vifs.iter().map(VifId::get).collect::<Vec<u16>>();
         match request {
             Request::VifSet { vifs, state, params, cause } => {
+                let mut all = true;
                 for number in numbers(vifs) {
-                    let known = self.vifs.get_mut(&number).ok_or(Refusal::of(Status::UNKNOWN_VIF))?;
+                    let Some(known) = self.vifs.get_mut(&number) else {
+                        all = false;
+                        continue;
+                    };
                     known.state = state.unwrap_or(known.state);
                     known.params = params.unwrap_or(known.params);
                     known.cause = cause.as_ref().map(ToString::to_string);
                 }
-                Ok(Response::VifSet)
+                if all { Ok(Response::VifSet) } else { Err(Refusal::of(Status::UNKNOWN_VIF)) }
             }
             Request::LinkState { vifs, up } => {
                 for number in numbers(vifs) {

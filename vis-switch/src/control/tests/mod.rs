@@ -1,10 +1,15 @@
 //! The machine against scripted adapters: links without delay, a data path and a disk that can be made to wait.
 
-pub(crate) mod adapter;
+mod adapter;
 mod basics;
+mod claimed;
 mod crossing;
 mod finding;
+mod life_table;
 mod listed;
+mod peers;
+mod policy;
+mod random;
 
 use super::lists::{FloodList, FloodLists};
 use super::*;
