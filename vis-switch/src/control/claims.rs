@@ -144,8 +144,13 @@ impl Control {
         if let Some(link) = self.link_mut(key.0) {
             link.tell.insert(key.1);
         }
-        if !matches!(after, Some(Standing::Standby | Standing::Disabled)) {
-            self.yielded(now, key);
+        match (after, number.and_then(|number| self.veths.get_mut(number))) {
+            (Some(Standing::Standby | Standing::Disabled), _) => {}
+            // It waits for nobody but others. Who has it claim grants it, when the claim is complete.
+            (Some(Standing::Claiming), Some(veth)) => {
+                veth.awaited = veth.awaited.filter(|awaited| *awaited != key);
+            }
+            _ => self.yielded(now, key),
         }
         if before == Standing::Active {
             self.let_go(number, key);

@@ -65,6 +65,7 @@ impl Control {
         };
         let identity = claimant.identity;
         let known = self.known_vif(port, &claimant);
+        self.heed_a_second_create(now, known);
         let placed = self.place(port, known, &claimant, blob.profile(), initial);
         let key = placed.and_then(|place| self.make_vif(now, port, known, place, claimant));
         match key {
@@ -79,6 +80,20 @@ impl Control {
                 }
                 self.create_refused(now, (port, channel), (Some(identity), blob.profile()), id, refused);
             }
+        }
+    }
+
+    /// An adapter that asks in one session a second time for a VIF that it has was away and back, and we have not
+    /// noticed: it had lost us and we not it. Whatever lists it had may be gone.
+    fn heed_a_second_create(&mut self, now: u64, known: Option<VifKey>) {
+        let Some((port, vif)) = known else { return };
+        let Some(link) = self.link_mut(port) else { return };
+        let heard = link.vifs.get(&vif).is_some_and(|vif| vif.heard == link.epoch);
+        if let (true, Some(peer)) = (heard, &link.peer) {
+            let limits = peer.limits;
+            link.epoch += 1;
+            link.lists.reset(Some(limits));
+            self.timers.set(Timer::Hold(port), now.saturating_add(self.hold()));
         }
     }
 

@@ -49,3 +49,50 @@ fn who_has_to_yield_and_asks_for_standby_itself_has_yielded() {
     assert!(matches!(world.adapters[1].answer(claim), Some(Ok(Response::VifCreate { veth: 1, .. }))));
     assert_eq!(world.at(1), Some((1, 1)));
 }
+
+#[test]
+fn two_claims_that_follow_each_other_are_both_answered() {
+    let mut world = World::new();
+    let claim = |incarnation| Request::VifCreate {
+        channel: 9,
+        provisioning: vnic(1).incarnation(incarnation).build().expect("a blob"),
+        initial: ACTIVE,
+    };
+    assert_eq!(world.create(0, 9, vnic(1), ACTIVE), Ok((1, 1)));
+    world.adapters[0].silent = true;
+    let first = world.adapters[1].ask(world.now, claim(7));
+    world.run(MS);
+    // The one that has to yield claims back before it has answered.
+    let second = world.adapters[0].ask(world.now, claim(8));
+    world.run(100 * MS);
+    world.adapters[0].silent = false;
+    world.run(100 * MS);
+    assert!(matches!(world.adapters[1].answer(first), Some(Err(_))));
+    assert!(matches!(world.adapters[0].answer(second), Some(Ok(Response::VifCreate { veth: 1, .. }))));
+    assert_eq!((world.at(1), world.known(0, 1).map(|known| known.0)), (Some((0, 1)), Some(VifState::Active)));
+}
+
+#[test]
+fn an_adapter_that_lost_the_switch_unnoticed_gets_its_lists_anew() {
+    let mut world = World::new();
+    for number in 1..=2 {
+        assert_eq!(world.create(0, number, vnic(number as u8), ACTIVE), Ok((number, u32::from(number))));
+    }
+    world.run(100 * MS);
+    let lists = core::mem::take(&mut world.adapters[0].lists);
+    assert!(lists.values().any(|members| members.len() == 2), "{lists:?}");
+    for number in 1..=2 {
+        assert_eq!(world.create(0, number, vnic(number as u8), ACTIVE), Ok((number, u32::from(number))));
+    }
+    world.run(100 * MS);
+    let floods = world.floods(0).0.clone();
+    assert!(!floods.is_empty());
+    for flood in floods.iter() {
+        let members = &world.adapters[0].lists[&flood.list.get()];
+        assert!(members.iter().copied().eq(flood.members.iter().map(|vif| vif.get())), "{members:?}");
+    }
+    // Once is enough: the next one of the same kind changes nothing but this.
+    let heard = world.control.session(0).expect("a session").counters().ctl_request_tx;
+    world.run(SECOND);
+    assert_eq!(world.control.session(0).expect("a session").counters().ctl_request_tx, heard);
+}
