@@ -146,6 +146,11 @@ impl<T> Sender<T> {
         self.0.progress.as_fd()
     }
 
+    /// Makes the [`event`](Self::event) unreadable until more is applied, for one who waits for no ticket now.
+    pub fn rest(&self) {
+        empty(&self.0.progress);
+    }
+
     /// The command with this ticket was applied.
     #[must_use]
     pub fn applied(&self, ticket: Ticket) -> bool {

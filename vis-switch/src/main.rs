@@ -1,21 +1,27 @@
-//! `vis-switch`: opens the ports, starts the worker and the admin API, waits for the end.
+//! `vis-switch`: opens the ports, starts the worker, the control thread and the admin API, waits for the end.
 
 use anyhow::{Context, bail};
 use clap::Parser;
 use core::hash::{BuildHasher, Hasher};
 use link::device::Role;
 use link::open::{Defaults, open_with};
-use niv_node::config::{ConfigError, File};
+use niv_node::config::{File, Node};
 use niv_node::stop::Stop;
+use niv_node::store::{RedbStore, Store};
 use niv_node::supervise::Supervisor;
-use niv_node::{api, clock, daemon, worker};
+use niv_node::{api, clock, daemon, identity, worker};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use vis_switch::admin::{Admin, configure};
+use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
+use vis_switch::admin::Admin;
 use vis_switch::config::chassis::{Chassis, ChassisPort};
 use vis_switch::config::running::{PortMode, RunningConfig};
-use vis_switch::switch::assemble;
+use vis_switch::switch::start::Beginning;
+use vis_switch::switch::{IN_EFFECT, Kept, Parts, assemble};
+use vntag::uuid::Uuid;
 
 /// The virtual interface switch: switches between the virtual interfaces of its adapters and physical ports
 #[derive(Parser)]
@@ -41,44 +47,87 @@ fn serve(file: Option<&Path>, stop: &Stop) -> anyhow::Result<()> {
             Chassis::without_file()?
         }
     };
-    let config = startup(&chassis)?;
+    let (store, kept) = state(&chassis.node)?;
+    let beginning = Beginning::of(&chassis, kept.running.as_deref())?;
     let mut ports = Vec::new();
     for port in &chassis.ports {
-        let opened = open_with(&port.options, &defaults(port, &config));
+        let opened = open_with(&port.options, &defaults(port, &beginning.config));
         ports.push(opened.with_context(|| format!("[[port]] ethernet{}", port.id))?);
     }
-    let seed = std::hash::RandomState::new().build_hasher().finish();
-    let (switch, engine) = assemble(&chassis, config, ports, seed, clock::monotonic)?;
-    let switch = Arc::new(switch);
-    let api = api::serve(&chassis.node.api, Arc::new(Admin::new(Arc::clone(&switch))))?;
+    let uuid = Uuid(identity::node_uuid(&chassis.node.state_dir, &chassis.node.name).context("state_dir")?);
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let parts = Parts {
+        ports,
+        store: (store, kept),
+        uuid,
+        boot_id: identity::boot_id()?,
+        seed: std::hash::RandomState::new().build_hasher().finish(),
+        now: clock::monotonic,
+        epoch: u64::try_from(since_1970).unwrap_or(u64::MAX).saturating_sub(clock::monotonic()),
+        in_effect: IN_EFFECT,
+    };
+    let node = chassis.node.clone();
+    let (switch, mut controller, engine) = assemble(chassis, beginning, parts)?;
+    // How the ports are is known before anybody asks.
+    controller.turn();
+    let api = api::serve(&node.api, Arc::new(Admin::new(Arc::clone(&switch))))?;
 
     let mut supervisor = Supervisor::from_environment();
-    let pulse = supervisor.pulse("worker0").context("worker0")?;
-    let options =
-        worker::Options { cpu: chassis.node.cpu(0), pulse: Some(pulse), ..worker::Options::default() };
-    let thread = worker::spawn("worker0", engine, options, stop.clone())?;
+    let pulse = Some(supervisor.pulse("worker0").context("worker0")?);
+    let options = worker::Options { cpu: node.cpu(0), pulse, ..worker::Options::default() };
+    // The worker goes last: it sends the good-byes of control.
+    let worker_stop = Stop::new()?;
+    let worker = part("worker0", stop, {
+        let (mut engine, stop) = (engine, worker_stop.clone());
+        move || worker::run(&mut engine, &options, &stop)
+    })?;
+    let pulse = supervisor.pulse("control").context("control")?;
+    let control = part("control", stop, {
+        let stop = stop.clone();
+        move || controller.run(&stop, Some(&pulse))
+    })?;
     tracing::info!(
-        name = chassis.node.name,
-        ports = chassis.ports.len(),
-        api = %chassis.node.api.display(),
+        name = switch.name,
+        uuid = %switch.uuid,
+        ports = switch.ports.len(),
+        api = %node.api.display(),
         "switching"
     );
     supervisor.watch(stop, || switch.status());
     drop(api);
-    match thread.join() {
-        Ok(ended) => ended.map(drop).context("worker0"),
-        Err(_) => bail!("worker0 ended by a mistake in the program"),
+    let controlled = control.join();
+    worker_stop.request();
+    let moved = worker.join();
+    switch.keep_counters().context("counters")?;
+    match (controlled, moved) {
+        (Ok(controlled), Ok(moved)) => {
+            controlled.context("control")?;
+            moved.context("worker0")
+        }
+        _ => bail!("a thread ended by a mistake in the program"),
     }
 }
 
-/// The running configuration to begin with: the chassis, then what it has built in, then the startup file.
-fn startup(chassis: &Chassis) -> anyhow::Result<RunningConfig> {
-    let config = configure(chassis.initial(), chassis.built_in)?;
-    let Some(path) = &chassis.node.startup else { return Ok(config) };
-    let file = path.display().to_string();
-    let refused = |message| ConfigError { file: file.clone(), line: None, place: String::new(), message };
-    let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
-    Ok(configure(config, &text).map_err(|error| refused(error.to_string()))?)
+/// A thread without which there is no switch: when it ends, all end.
+fn part(
+    name: &str,
+    stop: &Stop,
+    work: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    let stop = stop.clone();
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let ended = work();
+        stop.request();
+        ended
+    })
+}
+
+/// Where state is kept, and what is there.
+fn state(node: &Node) -> anyhow::Result<(Arc<dyn Store>, Kept)> {
+    let store = RedbStore::open(&node.state_dir, &node.name)?;
+    let file = node.state_dir.join(format!("{}.redb", node.name));
+    let kept = Kept::load(&store).with_context(|| file.display().to_string())?;
+    Ok((Arc::new(store), kept))
 }
 
 fn defaults(port: &ChassisPort, config: &RunningConfig) -> Defaults {

@@ -11,6 +11,7 @@ const SWITCH: &str = env!("CARGO_BIN_EXE_vis-switch");
 const CHASSIS: &str = r#"
 [node]
 name = "vis0"
+state_dir = "state"
 api = "vis0.sock"
 startup = "startup.cfg"
 cpus = [0]
@@ -114,7 +115,7 @@ fn a_life() {
     assert_eq!(client.exec("show interface virtual").unwrap().as_array().unwrap().len(), 1);
     client.configure("interface vethernet 2\n switchport mode trunk\n").unwrap();
     let two = client.exec("show interface vethernet 2").unwrap();
-    assert_eq!((&two["state"], &two["cause"]), (&"down".into(), &"not bound".into()));
+    assert_eq!((&two["state"], &two["cause"]), (&"down".into(), &"nonParticipating".into()));
     assert!(client.exec_text("show running-config").unwrap().contains("interface vethernet 2"));
 
     for line in ["show interface ethernet", "show interface ethernet 1/2", "show mac address-table"] {
@@ -154,9 +155,9 @@ fn what_is_wrong_is_said_once_and_is_code_2() {
         (
             chassis("negotiation = \"off\"\n", ""),
             STARTUP,
-            "vis.toml:8: [[port]] ethernet1/1: key \"negotiation\"",
+            "vis.toml:9: [[port]] ethernet1/1: key \"negotiation\"",
         ),
-        (chassis("cpus", "workers = 2\ncpus"), STARTUP, "vis.toml:6: [node]: key \"workers\""),
+        (chassis("cpus", "workers = 2\ncpus"), STARTUP, "vis.toml:7: [node]: key \"workers\""),
         (chassis("drop = 0.5", "drop = 2.0"), STARTUP, "key \"fault"),
         (chassis("drop = 0.5", "lose = 0.5"), STARTUP, "lose"),
         (chassis("startup.cfg", "nowhere.cfg"), STARTUP, "nowhere.cfg: No such file"),

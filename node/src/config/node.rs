@@ -4,6 +4,9 @@ use super::{ConfigError, File, Spanned};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
+/// A node's name goes into discovery and control PDUs, where it has 63 octets.
+const LONGEST_NAME: usize = 63;
+
 /// Workers that a daemon may have.
 const MOST_WORKERS: usize = 64;
 
@@ -65,9 +68,13 @@ impl Node {
             Some(name) => {
                 let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
                 let text = name.get_ref();
-                if text.is_empty() || text.len() > 64 || text.starts_with('.') || !text.chars().all(fits) {
+                if text.is_empty()
+                    || text.len() > LONGEST_NAME
+                    || text.starts_with('.')
+                    || !text.chars().all(fits)
+                {
                     return Err(file
-                        .error(name, "up to 64 letters, digits, `_`, `-` and (not first) `.` are allowed"));
+                        .error(name, "up to 63 letters, digits, `_`, `-` and (not first) `.` are allowed"));
                 }
                 text.as_str()
             }

@@ -198,7 +198,10 @@ impl Keeper {
             Ok(database) => apply(database, &batches).map_err(|error| describe(&self.path, error)),
             Err(error) => Err(error),
         };
-        *self.shared.health.lock() = applied.as_ref().err().cloned();
+        // A group that changes nothing says nothing of the disk, as long as it can be read.
+        if applied.is_err() || batches.iter().any(|batch| !batch.is_empty()) {
+            *self.shared.health.lock() = applied.as_ref().err().cloned();
+        }
         match applied {
             Ok(results) => dones.into_iter().zip(results).for_each(|(done, result)| done(result)),
             Err(error) => {

@@ -20,6 +20,7 @@ pub use file::RedbStore;
 pub use memory::MemoryStore;
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 /// Octets of a key.
 pub const LONGEST_KEY: usize = 256;
@@ -102,7 +103,7 @@ pub trait Store: Send + Sync {
     /// Applies a batch. Does not block.
     fn submit(&self, batch: Vec<Op>, done: Done);
 
-    /// Whether the last attempt to write succeeded.
+    /// Whether the last attempt to write something succeeded.
     ///
     /// # Errors
     /// Why not, in one line.
@@ -113,15 +114,47 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// As [`Done`].
     fn commit(&self, batch: Vec<Op>) -> Result<Revision, StoreError> {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        self.submit(
-            batch,
-            Box::new(move |result| {
-                // Whoever waits for it is below.
-                let _ = sender.send(result);
-            }),
-        );
-        receiver.recv().unwrap_or(Err(StoreError::Closed))
+        let (done, outcome) = outcome();
+        self.submit(batch, done);
+        outcome.wait()
+    }
+}
+
+/// A [`Done`] for whoever wants to wait for a batch after it was submitted.
+#[must_use]
+pub fn outcome() -> (Done, Outcome) {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let done = move |result| {
+        // Nobody waits for it any more, perhaps.
+        let _ = sender.send(result);
+    };
+    (Box::new(done), Outcome(receiver))
+}
+
+/// What becomes of a batch.
+#[derive(Debug)]
+pub struct Outcome(mpsc::Receiver<Result<Revision, StoreError>>);
+
+impl Outcome {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// As [`Done`].
+    pub fn wait(self) -> Result<Revision, StoreError> {
+        self.0.recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Waits for it so long.
+    ///
+    /// # Errors
+    /// As [`Done`], and [`StoreError::Slow`].
+    pub fn wait_for(self, patience: Duration) -> Result<Revision, StoreError> {
+        self.0.recv_timeout(patience).unwrap_or_else(|error| {
+            Err(match error {
+                mpsc::RecvTimeoutError::Timeout => StoreError::Slow,
+                mpsc::RecvTimeoutError::Disconnected => StoreError::Closed,
+            })
+        })
     }
 }
 
@@ -181,6 +214,9 @@ pub enum StoreError {
     /// So many batches wait that it takes no more.
     #[error("the store cannot keep up: {MOST_BATCHES} changes wait")]
     Busy,
+    /// It did not answer in time; what was submitted may be kept or not.
+    #[error("the store does not answer")]
+    Slow,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

@@ -255,6 +255,8 @@ fn a_full_disk_is_an_illness_that_passes() {
     assert!(store.health().is_err());
 
     full.store(false, Ordering::Relaxed);
+    store.commit(Vec::new()).unwrap();
+    assert!(store.health().is_err(), "nobody has tried to write again");
     store.commit(vec![Op::put("veth/2", "again")]).unwrap();
     assert_eq!(store.health(), Ok(()));
     assert_eq!(store.load("veth/1").unwrap(), [entry("veth/1", 1, "kept")]);

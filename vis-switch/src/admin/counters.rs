@@ -1,6 +1,6 @@
 //! `show counters`, `show drops`, `show mac address-table`.
 
-use super::interface::name;
+use super::names::name;
 use super::{Answer, Session};
 use crate::config::slots::Owner;
 use niv_node::command::Args;

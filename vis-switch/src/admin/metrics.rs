@@ -1,10 +1,13 @@
 //! The same numbers as OpenMetrics.
 
-use super::interface::full_name;
+use super::ethernet::by_state;
+use super::names::full_name;
 use crate::config::slots::Owner;
+use crate::control::{NamespaceView, VethState};
 use crate::engine::counters::{PortCounters, WorkerCounters};
-use crate::switch::{Switch, Traffic};
+use crate::switch::{State, Switch, Traffic};
 use niv_node::metrics::{Kind, Metrics};
+use vntag::ctl::session::State as SessionState;
 
 /// Name, help and value of a number of the whole switch.
 type Whole = (&'static str, &'static str, fn(&WorkerCounters) -> u64);
@@ -12,6 +15,8 @@ type Whole = (&'static str, &'static str, fn(&WorkerCounters) -> u64);
 type OfPort = (&'static str, &'static str, fn(&PortCounters) -> u64);
 /// The same of one vEth.
 type OfVeth = (&'static str, &'static str, fn(&Traffic) -> u64);
+/// The same of the VIF ids of a link.
+type OfIds = (&'static str, &'static str, fn(&NamespaceView) -> u16);
 
 const WHOLE: [Whole; 7] = [
     ("vis_received_frames", "Frames taken from ports", |c| c.received.get()),
@@ -69,7 +74,7 @@ pub(super) fn write(switch: &Switch, metrics: &mut Metrics) {
         }
     }
 
-    let mut state = switch.state();
+    let state = switch.state();
     let mut up = metrics.family("vis_port_up", Kind::Gauge, "1 where the port passes frames");
     for (port, name) in switch.ports.iter().zip(&ports) {
         up.sample(&[("port", name)], switch.down(&state, Owner::Ethernet(port.id)).is_none());
@@ -77,18 +82,77 @@ pub(super) fn write(switch: &Switch, metrics: &mut Metrics) {
     let addresses = switch.addresses(&state).len();
     metrics.family("vis_mac_addresses", Kind::Gauge, "Learned addresses").sample(&[], addresses);
 
-    let owners: Vec<Owner> =
-        state.config.vethernets().keys().map(|number| Owner::Vethernet(*number)).collect();
+    control(switch, &state, &ports, metrics);
+    let veths: Vec<(u32, String, bool)> = state
+        .control
+        .veths()
+        .map(|veth| (veth.number, full_name(Owner::Vethernet(veth.number)), *veth.state == VethState::Up))
+        .collect();
+    drop(state);
     let mut up = metrics.family("vis_vethernet_up", Kind::Gauge, "1 where the interface passes frames");
-    for owner in &owners {
-        up.sample(&[("interface", &full_name(*owner))], switch.down(&state, *owner).is_none());
+    for (_, name, is_up) in &veths {
+        up.sample(&[("interface", name)], *is_up);
     }
-    let traffic: Vec<(String, Traffic)> =
-        owners.iter().map(|owner| (full_name(*owner), switch.traffic(&mut state, *owner))).collect();
+    let traffic = switch.traffic(veths.iter().map(|(number, ..)| Owner::Vethernet(*number)));
     for (name, help, read) in OF_VETH {
         let mut family = metrics.family(name, Kind::Counter, help);
-        for (interface, counted) in &traffic {
-            family.sample(&[("interface", interface)], read(counted));
+        for (number, interface, _) in &veths {
+            if let Some(counted) = traffic.get(&Owner::Vethernet(*number)) {
+                family.sample(&[("interface", interface)], read(counted));
+            }
         }
     }
+}
+
+/// Sessions, VIFs, vNICs that are refused, and what the control plane counts.
+fn control(switch: &Switch, state: &State, ports: &[String], metrics: &mut Metrics) {
+    let links: Vec<_> = ports
+        .iter()
+        .enumerate()
+        .filter_map(|(index, name)| Some((index, name, state.control.session(index)?)))
+        .collect();
+    let mut up = metrics.family("vis_session_up", Kind::Gauge, "1 where a link has its adapter");
+    for (_, name, link) in &links {
+        up.sample(&[("port", name)], link.state() == SessionState::Up);
+    }
+    let mut neighbors = metrics.family("vis_neighbors", Kind::Gauge, "Who speaks LLDP on the link");
+    for (_, name, link) in &links {
+        neighbors.sample(&[("port", name)], link.neighbors().len());
+    }
+    let mut vifs = metrics.family("vis_vifs", Kind::Gauge, "VIFs of the link, by state");
+    for (index, name, _) in &links {
+        for (standing, count) in by_state(state, *index) {
+            vifs.sample(&[("port", name), ("state", standing)], count);
+        }
+    }
+    let ids = |id: fn(&NamespaceView) -> u16| {
+        links.iter().filter_map(move |(index, name, _)| Some((name, id(&state.control.namespace(*index)?))))
+    };
+    let namespace: [OfIds; 3] = [
+        ("vis_vif_ids", "VIF ids of the link", |ids| ids.size),
+        ("vis_vif_ids_used", "VIF ids that cannot be given out", |ids| ids.used),
+        ("vis_vif_ids_quarantine", "VIF ids in quarantine", |ids| ids.quarantine),
+    ];
+    for (family, help, id) in namespace {
+        let mut family = metrics.family(family, Kind::Gauge, help);
+        for (name, value) in ids(id) {
+            family.sample(&[("port", name)], u64::from(value));
+        }
+    }
+    let mut pending = metrics.family("vis_pending_vnics", Kind::Gauge, "vNICs of the link that are refused");
+    for (index, name, _) in &links {
+        let refused = state.control.pending().filter(|row| row.port == *index).count();
+        pending.sample(&[("port", name)], refused);
+    }
+    let mut counted = metrics.family("vis_control", Kind::Counter, "What the session of a link counts");
+    for (_, name, link) in &links {
+        for (counter, value) in link.counters().iter() {
+            counted.sample(&[("port", name), ("counter", counter)], value);
+        }
+    }
+    let unsent = "Control frames that the worker had no room for";
+    metrics.family("vis_control_unsent_frames", Kind::Counter, unsent).sample(&[], switch.unsent());
+    let healthy = "1 where state is kept";
+    metrics.family("vis_store_healthy", Kind::Gauge, healthy).sample(&[], switch.health().is_ok());
+    metrics.family("vis_events", Kind::Counter, "Events recorded").sample(&[], switch.events.recorded());
 }

@@ -1,8 +1,14 @@
 //! The admin face of a switch: its command table and what the API needs.
 
 mod counters;
-mod interface;
+mod ethernet;
 mod metrics;
+mod names;
+mod neighbors;
+mod page;
+mod profile;
+mod vethernet;
+mod virt;
 
 use crate::config::commands::{Candidate, Selected, commands};
 use crate::config::running::{ProfileName, RunningConfig};
@@ -10,34 +16,10 @@ use crate::config::text;
 use crate::switch::Switch;
 use niv_node::api::{Daemon, Identity};
 use niv_node::command::{Args, Command, CommandError, EXEC, Language, Refusal, Reply, Table};
+use niv_node::event;
 use niv_node::metrics::Metrics;
 use niv_node::output::{Output, Record};
 use std::sync::Arc;
-
-/// Runs configuration lines on a configuration that no switch runs yet: all of them, or none.
-///
-/// # Errors
-/// The first line that is wrong, with its line and column.
-pub fn configure(config: RunningConfig, lines: &str) -> Result<RunningConfig, CommandError> {
-    struct Draft(RunningConfig, Option<Selected>);
-    impl Candidate for Draft {
-        fn config(&mut self) -> &mut RunningConfig {
-            &mut self.0
-        }
-        fn selected(&mut self) -> &mut Option<Selected> {
-            &mut self.1
-        }
-        fn asked(&self, _: u32) -> Option<ProfileName> {
-            None
-        }
-        fn asking(&self, _: &ProfileName) -> Vec<u32> {
-            Vec::new()
-        }
-    }
-    let mut draft = Draft(config, None);
-    Table::new(commands(), WORDS).configure(&mut draft, lines)?;
-    Ok(draft.0)
-}
 
 /// What commands run against: the switch, and a candidate where they configure.
 pub struct Session {
@@ -55,12 +37,14 @@ impl Candidate for Session {
         &mut self.selected
     }
 
-    fn asked(&self, _: u32) -> Option<ProfileName> {
-        None
+    fn asked(&self, number: u32) -> Option<ProfileName> {
+        let state = self.switch.state();
+        let veth = state.control.veth(number)?;
+        veth.record?.profile.as_deref().and_then(ProfileName::new)
     }
 
-    fn asking(&self, _: &ProfileName) -> Vec<u32> {
-        Vec::new()
+    fn asking(&self, profile: &ProfileName) -> Vec<u32> {
+        self.switch.state().control.asking(profile.as_str()).collect()
     }
 }
 
@@ -68,11 +52,13 @@ type Answer = Result<Reply, Refusal>;
 
 const WORDS: &[(&str, &str)] = &[
     ("bind", "What belongs to the interface"),
+    ("control", "The control plane"),
     ("interface", "Interfaces"),
     ("show", "Show running system information"),
     ("switchport", "VLANs of the interface"),
     ("trunk", "Many VLANs, told apart by tags"),
     ("vethernet", "Virtual Ethernet interfaces"),
+    ("virtual", "Virtual interfaces"),
     ("vlan", "VLANs"),
 ];
 
@@ -80,20 +66,54 @@ const WORDS: &[(&str, &str)] = &[
 #[must_use]
 pub fn table() -> Table<Session> {
     let show = [
-        Command::new(EXEC, "show interface virtual", "Virtual interfaces", interface::virt),
+        Command::new(EXEC, "show interface virtual", "Virtual interfaces", virt::all),
+        Command::new(EXEC, "show interface virtual status", "Where each VIF stands", virt::status),
+        Command::new(
+            EXEC,
+            "show interface virtual summary",
+            "Whose virtual interfaces they are",
+            virt::summary,
+        ),
+        Command::new(
+            EXEC,
+            "show interface virtual pending",
+            "vNICs that are refused, and why",
+            virt::pending,
+        ),
         Command::new(
             EXEC,
             "show interface vethernet <number:1-1048575>",
             "One virtual interface in detail",
-            interface::vethernet,
+            vethernet::detail,
         ),
-        Command::new(EXEC, "show interface ethernet [<port:port>]", "Physical ports", interface::ethernet),
+        Command::new(
+            EXEC,
+            "show vethernet <number:1-1048575> export",
+            "All that is known of a virtual interface, as JSON",
+            vethernet::export,
+        ),
+        Command::new(EXEC, "show interface ethernet [<port:port>]", "Physical ports", ethernet::detail),
+        Command::new(EXEC, "show neighbors", "Who speaks LLDP on NIV links", neighbors::neighbors),
+        Command::new(
+            EXEC,
+            "show control statistics [all]",
+            "Counters of control sessions",
+            neighbors::statistics,
+        ),
+        Command::new(EXEC, "show vif-list", "VIF lists of the NIV links", neighbors::lists),
+        Command::new(
+            EXEC,
+            "show port-profile [name <name:word>]",
+            "Port profiles and their users",
+            profile::profiles,
+        ),
         Command::new(EXEC, "show mac address-table", "Learned addresses", counters::addresses),
         Command::new(EXEC, "show counters", "What went in, what came out", counters::counters),
         Command::new(EXEC, "show drops [all]", "Dropped frames by reason", counters::drops),
-        Command::new(EXEC, "show vif-list", "VIF lists of the NIV links", interface::lists),
+        Command::new(EXEC, event::SYNTAX, event::HELP, logging),
         Command::new(EXEC, "show running-config", "The configuration in force", running_config),
         Command::new(EXEC, "show version", "Which software this is", version),
+        Command::new(EXEC, "reload", "Go back to the startup configuration", reload),
     ];
     Table::new(show.into_iter().chain(commands()).collect(), WORDS)
 }
@@ -104,11 +124,21 @@ fn running_config(session: &mut Session, _: &Args) -> Answer {
     Ok(Output::prose(text, value).into())
 }
 
+fn logging(session: &mut Session, args: &Args) -> Answer {
+    Ok(event::show(&session.switch.events, args).into())
+}
+
+fn reload(session: &mut Session, _: &Args) -> Answer {
+    session.switch.reload().map_err(|error| Refusal::new(error.message))?;
+    Ok(Reply::Done)
+}
+
 fn version(session: &mut Session, _: &Args) -> Answer {
     let record = Record::new()
         .field("name", "Name", session.switch.name.as_str())
         .field("product", "Product", env!("CARGO_PKG_NAME"))
-        .field("version", "Version", env!("CARGO_PKG_VERSION"));
+        .field("version", "Version", env!("CARGO_PKG_VERSION"))
+        .field("uuid", "Node", session.switch.uuid.to_string());
     Ok(Output::from(record).into())
 }
 
@@ -157,5 +187,9 @@ impl Daemon for Admin {
 
     fn metrics(&self, metrics: &mut Metrics) {
         metrics::write(&self.switch, metrics);
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.switch.health()
     }
 }

@@ -22,12 +22,29 @@ pub fn running_config(config: &RunningConfig) -> String {
         text.ethernet(ethernet);
         text.line("!");
     }
-    for (number, vethernet) in config.vethernets() {
-        text.line(&format!("interface vethernet {number}"));
-        text.vethernet(vethernet);
+    for (number, configured) in config.vethernets() {
+        text.0.push_str(&vethernet(*number, configured));
         text.line("!");
     }
     text.0
+}
+
+/// The lines of one vEth, with `interface vethernet` above them.
+#[must_use]
+pub fn vethernet(number: u32, vethernet: &Vethernet) -> String {
+    let mut text = Lines::default();
+    text.line(&format!("interface vethernet {number}"));
+    text.vethernet(vethernet);
+    text.0
+}
+
+/// The settings that a profile passes on, each as a line.
+#[must_use]
+pub fn inherited(profile: &PortProfile) -> Vec<String> {
+    let mut text = Lines::default();
+    text.switchport(&profile.switchport);
+    text.uplink_fail(profile.uplink_fail);
+    text.0.lines().map(|line| line.trim().to_owned()).collect()
 }
 
 /// Spans of VLANs in one line; more follow with `add`.

@@ -33,7 +33,7 @@ mod setup;
 mod show;
 mod tell;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timer;
 mod uplinks;
 mod veth;

@@ -118,7 +118,7 @@ impl StoreOp {
 
 /// A group of [`StoreOp`]s; later groups have greater tickets.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct StoreTicket(pub(super) u64);
+pub struct StoreTicket(pub u64);
 
 /// Values that have a text form of their own.
 mod text {

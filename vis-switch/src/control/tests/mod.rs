@@ -1,6 +1,6 @@
 //! The machine against scripted adapters: links without delay, a data path and a disk that can be made to wait.
 
-mod adapter;
+pub(crate) mod adapter;
 mod basics;
 mod claimed;
 mod crossing;

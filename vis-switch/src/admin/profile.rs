@@ -1,0 +1,58 @@
+//! `show port-profile`
+
+use super::names::{full_name, short_name};
+use super::{Answer, Session};
+use crate::config::running::{PortProfile, ProfileName};
+use crate::config::slots::Owner;
+use crate::config::text::inherited;
+use niv_node::command::Args;
+use niv_node::output::Output;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// `show port-profile`, all or one
+pub(super) fn profiles(session: &mut Session, args: &Args) -> Answer {
+    let state = session.switch.state();
+    let wanted = args.get_text("name");
+    let mut used: BTreeMap<&ProfileName, Vec<u32>> = BTreeMap::new();
+    for veth in state.control.veths() {
+        if let Some(profile) = veth.profile {
+            used.entry(profile).or_default().push(veth.number);
+        }
+    }
+    let profiles = state.config.port_profiles().iter();
+    let (texts, values): (Vec<String>, Vec<Value>) = profiles
+        .filter(|(name, _)| wanted.is_none_or(|wanted| name.as_str() == wanted))
+        .map(|(name, profile)| page(name, profile, used.get(name).map_or(&[], Vec::as_slice)))
+        .unzip();
+    match wanted {
+        Some(wanted) if texts.is_empty() => {
+            Err(args.refuse("name", format!("There is no port-profile {wanted}.")))
+        }
+        _ => Ok(Output::prose(texts.join("\n"), values.into()).into()),
+    }
+}
+
+fn page(name: &ProfileName, profile: &PortProfile, used: &[u32]) -> (String, Value) {
+    let status = if profile.enabled { "enabled" } else { "disabled" };
+    let description = profile.description.as_ref().map(|text| text.as_str());
+    let lines = inherited(profile);
+    let mut text = format!("port-profile {name}\n  type: vethernet\n");
+    text.push_str(&format!("  description: {}\n  status: {status}\n", description.unwrap_or("")));
+    let most = profile.max_ports.map_or_else(|| "--".to_owned(), |most| most.to_string());
+    text.push_str(&format!("  max-ports: {most}\n  config attributes:\n"));
+    lines.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    text.push_str(&format!("  assigned interfaces: {}\n", used.len()));
+    let veths = used.iter().map(|number| Owner::Vethernet(*number));
+    veths.clone().for_each(|owner| text.push_str(&format!("    {}\n", short_name(owner))));
+    let value = json!({
+        "name": name.as_str(),
+        "type": "vethernet",
+        "description": description,
+        "status": status,
+        "max_ports": profile.max_ports,
+        "config": lines,
+        "interfaces": veths.map(full_name).collect::<Vec<_>>(),
+    });
+    (text, value)
+}

@@ -1,0 +1,149 @@
+//! Putting a switch together.
+
+use super::start::Beginning;
+use super::state::State;
+use super::wake::Wake;
+use super::{Controller, Kept, Switch, SwitchPort, log};
+use crate::config::chassis::Chassis;
+use crate::config::running::EthernetId;
+use crate::control::{self, Control, PortConfig};
+use crate::engine::control::Punted;
+use crate::engine::mac::MacTable;
+use crate::engine::tables::{Published, Tables};
+use crate::engine::worker::{Engine, EnginePort, Options};
+use link::Port;
+use niv_node::counter::Counter;
+use niv_node::event::EventLog;
+use niv_node::mailbox;
+use niv_node::store::Store;
+use parking_lot::Mutex;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use vntag::Vntag;
+use vntag::ctl::Name;
+use vntag::ethernet::Mac;
+use vntag::uuid::Uuid;
+
+/// Addresses that are learned at least before the table is full.
+pub const ADDRESSES: usize = 32_768;
+
+/// Control frames of one port that may wait for control: two windows of requests and their responses.
+const PUNTED: usize = 512;
+/// Orders that may wait for the worker.
+const ORDERS: usize = 4096;
+/// Octets that this end takes in one frame: the longest payload, an Ethernet header, a VNTag, and two 802.1Q tags.
+const MAX_FRAME: u32 = 9216 + 14 + 6 + 8;
+
+/// A worker answers within microseconds; one that does not answer at all must not keep the administrator out.
+pub const IN_EFFECT: Duration = Duration::from_secs(5);
+
+/// What a switch is put together from, beside its chassis and configuration.
+pub struct Parts {
+    /// The ports of the chassis, in its order.
+    pub ports: Vec<Port>,
+    /// Where state is kept, and what was found there.
+    pub store: (Arc<dyn Store>, Kept),
+    /// Which node this is.
+    pub uuid: Uuid,
+    /// Random at each start.
+    pub boot_id: u64,
+    /// Makes the hash of the address table unpredictable.
+    pub seed: u64,
+    /// The clock that the worker's turns are given, in nanoseconds.
+    pub now: fn() -> u64,
+    /// Nanoseconds from 1970 to the zero of that clock.
+    pub epoch: u64,
+    /// How long a command waits until its change is in effect in the worker: [`IN_EFFECT`], or not at all where the
+    /// worker takes its turns on the same thread.
+    pub in_effect: Duration,
+}
+
+/// Why a switch cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// A port without any queue for its worker.
+    #[error("ethernet{0} has no transmit queue")]
+    NoQueue(EthernetId),
+    /// The node's name is too long.
+    #[error("the name of a node has at most {} octets", Name::MAX)]
+    Name,
+    /// The system has no descriptor left.
+    #[error("no descriptor left: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Puts a switch together.
+///
+/// # Errors
+/// A port has no transmit queue, or the system has no descriptor left.
+pub fn assemble(
+    chassis: Chassis,
+    beginning: Beginning,
+    parts: Parts,
+) -> Result<(Arc<Switch>, Controller, Engine<Vntag>), AssembleError> {
+    let Parts { ports, store: (store, kept), uuid, boot_id, seed, now, epoch, in_effect } = parts;
+    let (punt, punted) = mailbox::lanes::<Punted>(ports.len(), PUNTED)?;
+    let (orders, ordered) = mailbox::mailbox(ORDERS)?;
+    let wake = Arc::new(Wake::new()?);
+    let (mut near, mut known, mut configs) = (Vec::new(), Vec::new(), Vec::new());
+    for (described, (index, port)) in chassis.ports.iter().zip((0u16..).zip(ports)) {
+        let tx = port.tx.into_iter().next().ok_or(AssembleError::NoQueue(described.id))?;
+        near.push(EnginePort { rx: port.rx, tx, punt: described.negotiation.then(|| punt.clone()) });
+        let told = Arc::clone(&wake);
+        port.monitor.on_change(Box::new(move || told.links()));
+        let device = described.options.device.to_string();
+        known.push(SwitchPort { id: described.id, device, monitor: port.monitor });
+        let (negotiation, mac) = (described.negotiation, port_mac(uuid, index));
+        configs.push(PortConfig { id: described.id, mac, negotiation, max_frame: MAX_FRAME });
+    }
+    let config = control::Config {
+        node_uuid: uuid,
+        node_name: Name::new(&chassis.node.name).ok_or(AssembleError::Name)?,
+        boot_id,
+        window: control::Config::WINDOW,
+        epoch,
+        ports: configs,
+    };
+    let events = EventLog::new(&chassis.node.name);
+    log::began(&events, &chassis, &beginning);
+    let running = Arc::new(beginning.config);
+    let mut control = Control::new(config, kept.records, Arc::clone(&running));
+    control.turn(now());
+    let mut state = State::new(running, control, kept.counters, known.len());
+    let names = chassis.names();
+    let plan = state.slots.plan(&state.config, state.control.forwarding(), &names);
+    let published = Arc::new(Published::new(Tables::compile(&plan, None)));
+    let mac = Arc::new(MacTable::new(ADDRESSES, seed));
+    let engine = Engine::new(near, published.clone(), mac.clone(), Options::default()).ordered_by(ordered);
+    let switch = Arc::new(Switch {
+        name: chassis.node.name.clone(),
+        uuid,
+        ports: known,
+        counters: engine.counters(),
+        events,
+        started: now(),
+        epoch,
+        unsent: Counter::default(),
+        chassis,
+        names,
+        published,
+        mac,
+        orders: vec![orders],
+        store,
+        wake,
+        now,
+        in_effect,
+        state: Mutex::new(state),
+        changing: Mutex::new(()),
+    });
+    let controller = Controller::new(Arc::clone(&switch), punted);
+    Ok((switch, controller, engine))
+}
+
+/// The source address of control frames at a port: locally administered, the node's own by its UUID.
+fn port_mac(uuid: Uuid, index: u16) -> Mac {
+    let [a, b, c, ..] = uuid.0;
+    let [high, low] = index.to_be_bytes();
+    Mac([0x02, a, b, c, high, low])
+}

@@ -1,0 +1,291 @@
+//! A whole switch: an [`Engine`](crate::engine::worker::Engine) for the worker, a [`Controller`] for the control thread, and a [`Switch`] for
+//! everybody else, who configures it and asks it.
+//!
+//! ```text
+//! API threads ───► Mutex<State> ◄─── control thread ── tables, orders ──► worker
+//! (lines, show)    configuration,      ▲        │                          │
+//!                  Control, Slots      │        └─ records ─► store thread │
+//!                                      └── done, applied, punted frames ───┘
+//! ```
+//!
+//! Nothing here is on the path of a frame. What the worker shares with the others are the published tables, the learned
+//! addresses, the counters, and two bounded mailboxes. What happens is that somebody takes the [`State`]'s lock, gives
+//! the control plane what came, and carries out what it then wants: `State::turn`. It is the same for the control thread
+//! and for an API thread that changes the configuration; the control thread sleeps until there is something.
+//!
+//! **What is kept** goes to a [store](niv_node::store) (the keys are in `keep.rs`): the running configuration before its
+//! change takes effect and is acknowledged, records of vEths before their adapters get their answer, counters before
+//! they are told. A store that fails stops no frame: changes are refused, adapters wait for their answers, and
+//! [`Switch::health`] says so.
+
+mod addresses;
+mod assemble;
+mod controller;
+mod counting;
+mod keep;
+mod log;
+mod publish;
+pub mod start;
+mod state;
+#[cfg(test)]
+mod tests;
+mod wake;
+
+pub use assemble::{ADDRESSES, AssembleError, IN_EFFECT, Parts, assemble};
+pub use controller::Controller;
+pub use counting::Traffic;
+pub use keep::{Kept, KeptError};
+pub use state::State;
+
+use crate::config::chassis::Chassis;
+use crate::config::running::{EthernetId, PortMode, RunningConfig};
+use crate::config::slots::Owner;
+use crate::config::text;
+use crate::control;
+use crate::engine::control::Order;
+use crate::engine::counters::WorkerCounters;
+use crate::engine::mac::MacTable;
+use crate::engine::tables::{Published, Tables};
+use link::{Monitor, PortState};
+use niv_node::command::CommandError;
+use niv_node::counter::Counter;
+use niv_node::event::{EventLog, rfc3339};
+use niv_node::mailbox::{self, Sender};
+use niv_node::store::{Op, Store, outcome};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use vntag::uuid::Uuid;
+use wake::Wake;
+
+/// How long a command waits for the store.
+const KEPT: Duration = Duration::from_secs(10);
+/// How long `show` waits until what it is about to tell is kept.
+const TOLD: Duration = Duration::from_secs(5);
+
+/// A port as the administrator sees it.
+pub struct SwitchPort {
+    /// Its name.
+    pub id: EthernetId,
+    /// Its device, as it is written in the file.
+    pub device: String,
+    /// State and counters of the device.
+    pub monitor: Arc<dyn Monitor>,
+}
+
+/// The side of a switch that does not move frames. All of it may be called from any thread but a worker's.
+pub struct Switch {
+    /// The node's name.
+    pub name: String,
+    /// The node's UUID.
+    pub uuid: Uuid,
+    /// In the engine's order.
+    pub ports: Vec<SwitchPort>,
+    /// What the worker counts.
+    pub counters: Arc<WorkerCounters>,
+    /// What happened.
+    pub events: EventLog,
+    /// When it was put together, on its clock.
+    pub started: u64,
+    /// Nanoseconds from 1970 to the zero of that clock.
+    epoch: u64,
+    /// Frames of the control plane that the worker had no room for; written under the lock of `state`.
+    unsent: Counter,
+    chassis: Chassis,
+    names: Vec<EthernetId>,
+    published: Arc<Published>,
+    mac: Arc<MacTable>,
+    orders: Vec<Sender<Order>>,
+    store: Arc<dyn Store>,
+    wake: Arc<Wake>,
+    now: fn() -> u64,
+    in_effect: Duration,
+    state: Mutex<State>,
+    /// Held by whoever changes the configuration; taken before `state`.
+    changing: Mutex<()>,
+}
+
+impl Switch {
+    /// What is configured and what has become of it, for reading.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// The time now, as the control plane has it.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        (self.now)()
+    }
+
+    /// A moment of that time as a date: `2026-11-22T16:20:01.123Z`. Before the switch was put together: that moment.
+    #[must_use]
+    pub fn date(&self, at: u64) -> String {
+        rfc3339(UNIX_EPOCH + Duration::from_nanos(self.epoch.saturating_add(at.max(self.started))))
+    }
+
+    /// The tables that count now.
+    #[must_use]
+    pub fn tables(&self) -> Arc<Tables> {
+        self.published.current()
+    }
+
+    /// Frames of the control plane that the worker had no room for.
+    #[must_use]
+    pub fn unsent(&self) -> u64 {
+        self.unsent.get()
+    }
+
+    /// Changes the configuration: `edit` gets a copy, and what it returns is kept, takes effect, all at once, and is in
+    /// effect in every worker when this returns. One change at a time.
+    ///
+    /// # Errors
+    /// What `edit` refuses, or that the store does not keep it; then nothing has changed.
+    pub fn change<T>(
+        &self,
+        edit: impl FnOnce(RunningConfig) -> Result<(RunningConfig, T), CommandError>,
+    ) -> Result<T, CommandError> {
+        let _one = self.changing.lock();
+        let before = Arc::clone(&self.state.lock().config);
+        let (config, answer) = edit((*before).clone())?;
+        if config != *before {
+            self.commit(config, &before, keep::running)?;
+        }
+        Ok(answer)
+    }
+
+    /// Goes back to the startup configuration, and forgets the changes since.
+    ///
+    /// # Errors
+    /// The startup file cannot be read or is wrong, the store does not keep that, or a change is under way (which may
+    /// be the one that this is a line of); then nothing has changed.
+    pub fn reload(&self) -> Result<(), CommandError> {
+        let busy = || CommandError::refused("Another change of the configuration is under way.");
+        let _one = self.changing.try_lock().ok_or_else(busy)?;
+        let before = Arc::clone(&self.state.lock().config);
+        let config =
+            start::startup(&self.chassis).map_err(|error| CommandError::refused(error.to_string()))?;
+        self.commit(config, &before, |_| keep::running(None))
+    }
+
+    fn commit(
+        &self,
+        config: RunningConfig,
+        before: &RunningConfig,
+        keep: impl FnOnce(Option<String>) -> Op,
+    ) -> Result<(), CommandError> {
+        let (done, kept) = outcome();
+        self.store.submit(vec![keep(Some(text::running_config(&config)))], done);
+        if let Err(error) = kept.wait_for(KEPT) {
+            // Whatever is kept in the end is to be what is in force.
+            self.store.submit(vec![keep::running(Some(text::running_config(before)))], Box::new(drop));
+            self.state.lock().store_fails(self, &error);
+            return Err(CommandError::refused(format!(
+                "Nothing was changed, because it cannot be kept: {error}."
+            )));
+        }
+        let last = {
+            let mut state = self.state.lock();
+            state.store_works(self);
+            let now = self.now();
+            state.config = Arc::new(config);
+            let running = Arc::clone(&state.config);
+            state.control.configure(now, running);
+            state.publishing.want(None);
+            state.turn(self, now);
+            state.publishing.last()
+        };
+        self.wake.wake();
+        self.events.record(&log::configured());
+        let waiting = last.filter(|_| self.in_effect > Duration::ZERO);
+        if waiting.is_some_and(|last| !last.wait(&self.orders, self.in_effect)) {
+            tracing::warn!("a worker does not take the new configuration");
+        }
+        Ok(())
+    }
+
+    /// What interfaces sent to the switch and got from it. What a vEth's counters show is kept before this returns, so
+    /// that they never go back. Interfaces that do not exist are left out.
+    #[must_use]
+    pub fn traffic(&self, owners: impl IntoIterator<Item = Owner>) -> BTreeMap<Owner, Traffic> {
+        let (read, kept) = {
+            let mut state = self.state.lock();
+            let read = state.read(self, owners);
+            let batch = state.books.tell(&read);
+            let (done, kept) = outcome();
+            // An empty one, too: it is done when those before it are.
+            self.store.submit(batch, done);
+            (read, kept)
+        };
+        if let Err(error) = kept.wait_for(TOLD) {
+            let mut state = self.state.lock();
+            state.books.not_written();
+            state.store_fails(self, &error);
+        }
+        read
+    }
+
+    /// Has all counters kept.
+    ///
+    /// # Errors
+    /// Why they are not.
+    pub fn keep_counters(&self) -> Result<(), niv_node::store::StoreError> {
+        self.state.lock().keep_counters(self);
+        let (done, kept) = outcome();
+        self.store.submit(Vec::new(), done);
+        kept.wait_for(KEPT).and(self.store.health())
+    }
+
+    /// One line for the service manager.
+    #[must_use]
+    pub fn status(&self) -> String {
+        let up = self.ports.iter().filter(|port| port.monitor.state() == PortState::Up).count();
+        match self.health() {
+            Ok(()) => format!("{up} of {} ports up", self.ports.len()),
+            Err(error) => format!("{up} of {} ports up; {error}", self.ports.len()),
+        }
+    }
+
+    /// Whether everything works.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn health(&self) -> Result<(), String> {
+        self.store.health().map_err(|error| format!("state cannot be kept: {error}"))
+    }
+
+    /// The port with this name and its index.
+    #[must_use]
+    pub fn port(&self, id: EthernetId) -> Option<(usize, &SwitchPort)> {
+        self.ports.iter().enumerate().find(|(_, port)| port.id == id)
+    }
+
+    /// Why an interface passes no frames; `None` where it does.
+    #[must_use]
+    pub fn down(&self, state: &State, owner: Owner) -> Option<String> {
+        match owner {
+            Owner::Ethernet(id) => match self.port(id)?.1.monitor.state() {
+                PortState::Up => None,
+                PortState::Down { cause } => Some(cause),
+            },
+            Owner::Vethernet(number) => match state.control.veth(number)?.state {
+                control::VethState::Up => None,
+                control::VethState::Down(cause) => Some(cause.to_string()),
+            },
+        }
+    }
+
+    /// Whether a port is an NIV link now.
+    #[must_use]
+    pub fn is_niv(&self, state: &State, id: EthernetId) -> bool {
+        state.config.ethernets().get(&id).is_some_and(|ethernet| ethernet.mode == PortMode::Vntag)
+    }
+
+    /// Has the worker do something. What it has no room for is counted; whoever wanted it tries again.
+    fn send(&self, order: Order) {
+        let Some(worker) = self.orders.first() else { return };
+        if let Err(mailbox::PostError::Full(Order::Send { frames, .. })) = worker.post(order) {
+            self.unsent.add(frames.len() as u64);
+        }
+    }
+}
