@@ -42,26 +42,30 @@ pub trait Host {
 
 /// Has everything done that the firmware wants, on all its `links`. To be called after each input to it, and at its
 /// [next deadline](Firmware::next_deadline).
+///
+/// Frames follow the orders that were given before them: a switch that is asked for a new VIF must not meet a data path
+/// that still has the former one.
 pub fn carry_out(firmware: &mut Firmware, links: u16, now: u64, host: &mut impl Host) {
     loop {
-        for link in (0..links).map(LinkId) {
-            send(firmware, link, now, host);
-        }
-        let mut answered = false;
+        let mut ordered = false;
         while !host.is_full()
             && let Some(output) = firmware.poll_output()
         {
+            ordered = true;
             match output {
                 Output::Order(id, order) => host.apply(engine_order(order), Some(id)),
                 Output::Carrier { vnic, down } => host.carrier(vnic, down),
                 Output::Stats { id, vnic, .. } => {
                     firmware.stats(now, id, host.counters(vnic).unwrap_or_default());
-                    answered = true;
                 }
                 Output::Notice(notice) => host.notice(notice),
             }
         }
-        if !answered {
+        for link in (0..links).map(LinkId) {
+            send(firmware, link, now, host);
+        }
+        // Whoever is asked for frames may want something else done.
+        if !ordered {
             return;
         }
     }

@@ -223,3 +223,38 @@ fn counters_stand_where_afex_has_them() {
     ];
     assert_eq!(named.iter().map(|(name, value)| (**name, *value)).collect::<Vec<_>>(), expected);
 }
+
+#[test]
+fn what_was_is_taken_away_before_the_switch_is_asked_for_what_is_to_be() {
+    let mut pair = Pair::new(64);
+    pair.run(create);
+    assert_eq!(pair.firmware.vnic(VnicId(3)).expect("it is there").vifs[0].vif, Some((vif(), 1)));
+    // The switch restarts.
+    pair.now += 1_000_000_000;
+    pair.switch = Session::new(session::Config { boot_id: 8, ..end(Role::Vis) });
+    pair.switch.handle_link(pair.now, true);
+    let mut given = Vec::new();
+    for _ in 0..10 {
+        while let Some(frame) = pair.switch.poll_transmit(pair.now) {
+            pair.firmware.handle_frame(pair.now, LinkId(0), &frame);
+        }
+        carry_out(&mut pair.firmware, 1, pair.now, &mut pair.hands);
+        for (order, _) in core::mem::take(&mut pair.hands.orders) {
+            if let Order::Send { frames, .. } = &order {
+                frames.iter().for_each(|frame| assert!(pair.switch.handle_frame(pair.now, frame)));
+            }
+            given.push(order);
+        }
+    }
+    let cleared = given.iter().position(|order| matches!(order, Order::ClearVif { .. }));
+    let asks = |frame: &Vec<u8>| {
+        let message = ctl::Message::parse(&frame[14..]);
+        message
+            .is_ok_and(|parsed| matches!(parsed.message.body, ctl::Body::Request(Request::VifCreate { .. })))
+    };
+    let asked = given.iter().position(|order| match order {
+        Order::Send { frames, .. } => frames.iter().any(asks),
+        _ => false,
+    });
+    assert!(cleared.is_some() && asked.is_some() && cleared < asked, "{cleared:?} {asked:?}");
+}
