@@ -9,7 +9,7 @@ use std::process::ExitCode;
 /// The interface virtualizer: gives guests vNICs (vhost-user) and tags every frame they send with a VNTag, toward a
 /// switch that does all switching.
 ///
-/// Without --config: one vNIC at ./niv-run/vnic0.sock (VIF 1), the link to the switch at ./niv-run/link0.sock, the
+/// Without --config: one vNIC at ./niv-run/vnic0.sock, the link to the switch at ./niv-run/link0.sock, the
 /// admin API at ./niv-run/adapter0.sock.
 #[derive(Parser)]
 #[command(name = "niv-adapter", version)]

@@ -164,7 +164,8 @@ impl AdapterConfig {
         check::check(file, &written)
     }
 
-    /// Without a file: one memif link and one vNIC with VIF 1 under `./niv-run/`, the counterpart of the switch without a file.
+    /// Without a file: one memif link that negotiates and one vNIC under `./niv-run/`, the counterpart of the switch without
+    /// a file.
     #[must_use]
     pub fn without_file() -> Self {
         let folder = Path::new("niv-run");
@@ -183,26 +184,26 @@ impl AdapterConfig {
             links: vec![LinkConfig {
                 name: "link0".to_owned(),
                 options: options(link::Device::Memif(memif)),
-                negotiation: Negotiation::Off,
+                negotiation: Negotiation::Niv,
                 lists: Vec::new(),
             }],
-            // VIF 1 can be assigned.
-            vnics: VifId::new(1)
-                .into_iter()
-                .map(|vif| VnicConfig {
-                    name: "vnic0".to_owned(),
-                    options: options(link::Device::VhostUser { socket: socket("vnic0.sock"), client: false }),
-                    link: 0,
-                    attachment: Attachment::Static { vif, params: VifParams::default() },
-                    mac: None,
-                    uuid: None,
-                    profile: None,
-                    vm: None,
-                    queues: 1,
-                    socket_mode: None,
-                    socket_group: None,
-                })
-                .collect(),
+            vnics: vec![VnicConfig {
+                name: "vnic0".to_owned(),
+                options: options(link::Device::VhostUser { socket: socket("vnic0.sock"), client: false }),
+                link: 0,
+                attachment: Attachment::Negotiated {
+                    channel: None,
+                    backup: None,
+                    link_signal: LinkSignal::default(),
+                },
+                mac: None,
+                uuid: None,
+                profile: None,
+                vm: None,
+                queues: 1,
+                socket_mode: None,
+                socket_group: None,
+            }],
             warnings: Vec::new(),
         }
     }

@@ -204,7 +204,7 @@ fn a_link_name_that_does_not_exist_is_refused_with_those_that_do() {
 #[test]
 fn without_a_file_there_is_one_link_and_one_vnic() {
     let config = AdapterConfig::without_file();
-    assert_eq!(config.vnics[0].fixed().unwrap().0.get(), 1);
+    assert_eq!((config.vnics[0].fixed(), config.links[0].negotiation), (None, Negotiation::Niv));
     assert_eq!(config.links[0].options.device.to_string(), "memif:niv-run/link0.sock");
     assert_eq!(config.vnics[0].options.device.to_string(), "vhost-user:niv-run/vnic0.sock");
 }

@@ -11,10 +11,6 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Whether the switch can run a link that negotiates. As long as it cannot, `negotiation = "off"` is demanded of every
-/// port in vntag mode.
-pub(super) const NEGOTIATION_WORKS: bool = false;
-
 /// Ports that a chassis may have.
 const MOST_PORTS: usize = 1024;
 
@@ -74,22 +70,18 @@ pub struct Chassis {
     pub node: Node,
     /// The ports in the order of the file, which is the engine's order.
     pub ports: Vec<ChassisPort>,
-    /// Configuration lines that a chassis without a file begins with.
-    pub built_in: &'static str,
 }
 
 impl Chassis {
-    /// What `vis-switch` is without a file: one memif link under `./niv-run/`, and one vEth on its channel 1.
+    /// What `vis-switch` is without a file: one memif link under `./niv-run/`, which negotiates.
     ///
     /// # Errors
     /// Never: the built-in description is right.
     pub fn without_file() -> Result<Self, ConfigError> {
-        let text = "[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\nnegotiation = \"off\"\n\
-                    device = \"memif:niv-run/link0.sock\"\n";
+        let text =
+            "[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\ndevice = \"memif:niv-run/link0.sock\"\n";
         let ports = read(&File::new("built-in defaults", text))?.1;
-        let built_in = "interface ethernet 1/1\n vif-list 1 members 1\n\
-                        interface vethernet 1\n bind interface ethernet 1/1 channel 1\n";
-        Ok(Self { node: Node::without_file("vis0"), ports, built_in })
+        Ok(Self { node: Node::without_file("vis0"), ports })
     }
 
     /// Reads a chassis.
@@ -101,7 +93,7 @@ impl Chassis {
         if let Some(workers) = node.workers.as_ref().filter(|workers| *workers.get_ref() > 1) {
             return Err(file.error(workers, "several workers come with a later release; only 1 is allowed"));
         }
-        Ok(Self { node: Node::from_file(file, &node, "vis")?, ports, built_in: "" })
+        Ok(Self { node: Node::from_file(file, &node, "vis")?, ports })
     }
 
     /// The configuration before any line.
@@ -134,7 +126,6 @@ fn read(file: &File) -> Result<(NodeSection, Vec<ChassisPort>), ConfigError> {
 }
 
 fn port(file: &File, section: &Spanned<PortSection>) -> Result<ChassisPort, ConfigError> {
-    const OFF: &str = "the control protocol comes with a later release; write negotiation = \"off\"";
     let written = section.get_ref();
     let Some(id) = EthernetId::from_name(written.name.get_ref()) else {
         return Err(file.error(&written.name, "a port is called ethernet1/1: slot and number from 1 to 9999"));
@@ -146,14 +137,6 @@ fn port(file: &File, section: &Spanned<PortSection>) -> Result<ChassisPort, Conf
     }
     let vntag = written.mode == Some(Mode::Vntag);
     let off = written.negotiation.as_ref().is_some_and(|key| *key.get_ref() == Negotiation::Off);
-    match &written.negotiation {
-        _ if NEGOTIATION_WORKS => {}
-        Some(key) if !off => return Err(file.error(key, OFF)),
-        None if vntag => {
-            return Err(file.error(section, format!("key \"negotiation\" is \"niv\" where left out: {OFF}")));
-        }
-        _ => {}
-    }
     let trunk = written.mode == Some(Mode::Trunk);
     Ok(ChassisPort {
         id,

@@ -34,21 +34,15 @@ impl Beginning {
     }
 }
 
-/// The startup configuration: the chassis, then what it has built in, then the startup file.
+/// The startup configuration: the chassis, then the startup file.
 ///
 /// # Errors
 /// The file cannot be read, or has a line that is wrong.
 pub fn startup(chassis: &Chassis) -> Result<RunningConfig, ConfigError> {
-    let refused = |file: &str, message: String| ConfigError {
-        file: file.to_owned(),
-        line: None,
-        place: String::new(),
-        message,
-    };
-    let config = configure(chassis.initial(), chassis.built_in)
-        .map_err(|error| refused("built-in defaults", error.to_string()))?;
+    let config = chassis.initial();
     let Some(path) = &chassis.node.startup else { return Ok(config) };
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| refused(&file, error.to_string()))?;
-    configure(config, &text).map_err(|error| refused(&file, error.to_string()))
+    let refused = |message| ConfigError { file: file.clone(), line: None, place: String::new(), message };
+    let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+    configure(config, &text).map_err(|error| refused(error.to_string()))
 }

@@ -1,7 +1,6 @@
 //! The rules of physical ports.
 
 use super::{Binding, Description, Ethernet, EthernetId, PortMode, Rule, RunningConfig, Switchport, rule};
-use crate::config::chassis::NEGOTIATION_WORKS;
 use crate::config::text::spans;
 use vntag::{ListId, VifId};
 
@@ -51,16 +50,11 @@ impl RunningConfig {
     /// Makes a port an NIV link or an ordinary port.
     ///
     /// # Errors
-    /// There is no such port, vEths or lists hang on the mode, or the link would have to negotiate.
+    /// There is no such port, or vEths or lists hang on the mode.
     pub fn set_port_mode(&mut self, id: EthernetId, mode: PortMode) -> Result<(), Rule> {
         let ethernet = self.ethernet(id)?;
         if ethernet.mode == mode {
             return Ok(());
-        }
-        if mode == PortMode::Vntag && ethernet.negotiation && !NEGOTIATION_WORKS {
-            return rule(format!(
-                "The control protocol comes with a later release: the [[port]] ethernet{id} needs negotiation = \"off\" to be in vntag mode."
-            ));
         }
         if let Some(list) = ethernet.lists.keys().next() {
             return rule(format!("Ethernet {id} has vif-list {}; remove its lists first.", list.get()));

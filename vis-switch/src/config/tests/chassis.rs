@@ -1,20 +1,13 @@
 use super::*;
-use crate::config::running::{Binding, Vethernet};
 
 #[test]
 fn mistakes_in_the_file_are_named() {
     let cases = [
         (
-            "negotiation = \"off\"\n\n[[port]]\nname = \"ethernet1/2\"",
-            "\n\n[[port]]\nname = \"ethernet1/2\"",
-            "vis.toml:5: [[port]] ethernet1/1: key \"negotiation\" is \"niv\" where left out",
-            "\"off\"",
-        ),
-        (
             "\"off\"\n\n[[port]]\nname = \"ethernet1/2\"",
-            "\"niv\"\n\n[[port]]\nname = \"ethernet1/2\"",
+            "\"on\"\n\n[[port]]\nname = \"ethernet1/2\"",
             "vis.toml:9: [[port]] ethernet1/1: key \"negotiation\"",
-            "\"off\"",
+            "niv",
         ),
         (
             "name = \"ethernet1/2\"",
@@ -62,12 +55,22 @@ fn ports_begin_as_the_file_says() {
 }
 
 #[test]
-fn the_built_in_chassis_is_whole() {
+fn the_built_in_chassis_is_one_link_that_negotiates() {
     let chassis = Chassis::without_file().unwrap();
-    let config = configure(&chassis.initial(), chassis.built_in).unwrap();
-    let bound: Vec<_> = config.vethernets().values().map(Vethernet::binding).collect();
-    let binding = Binding::Channel { port: chassis.names()[0], channel: 1 };
-    assert_eq!(bound, [Some(binding)]);
-    let ethernets: Vec<_> = config.ethernets().values().collect();
-    assert!(matches!(ethernets[..], [port] if port.mode == PortMode::Vntag && port.lists.len() == 1));
+    let ports: Vec<_> = chassis.ports.iter().map(|port| (port.id.to_string(), port.negotiation)).collect();
+    assert_eq!(ports, [("1/1".to_owned(), true)]);
+    assert_eq!(chassis.ports[0].initial.mode, PortMode::Vntag);
+    assert!(chassis.initial().auto_create());
+}
+
+#[test]
+fn a_link_negotiates_unless_the_file_says_otherwise() {
+    for (written, negotiation) in
+        [("negotiation = \"off\"\n", false), ("negotiation = \"niv\"\n", true), ("", true)]
+    {
+        let text = CHASSIS.replacen("negotiation = \"off\"\n", written, 1);
+        let chassis = Chassis::from_file(&File::new("vis.toml", text)).unwrap();
+        assert_eq!(chassis.ports[0].negotiation, negotiation, "{written}");
+        assert_eq!(chassis.initial().ethernets()[&chassis.ports[0].id].negotiation, negotiation, "{written}");
+    }
 }
