@@ -21,6 +21,8 @@ use vntag::ctl::Limits;
 
 const VETHS: u16 = 4000;
 const ROUNDS: usize = 200;
+/// As many as an adapter asks for at once.
+const BATCH: u16 = 64;
 
 /// The link with all the vEths, and its lists.
 struct Link {
@@ -30,7 +32,9 @@ struct Link {
 }
 
 impl Link {
-    fn new(program: impl Fn(u16) -> Arc<Program>) -> Self {
+    /// With so many of the vEths located.
+    fn new(program: impl Fn(u16) -> Arc<Program>, located: u16) -> Self {
+        let at = |vif| at(vif).filter(|_| vif <= located);
         let veth = |vif| VethForwarding { at: at(vif), program: program(vif), flush: 0 };
         let veths: BTreeMap<u32, _> = (1..=VETHS).map(|vif| (u32::from(vif), veth(vif))).collect();
         let ports = vec![PortForwarding::Niv { floods: FloodLists::default() }];
@@ -41,10 +45,10 @@ impl Link {
         link
     }
 
-    /// The last vEth comes or goes.
-    fn toggle(&mut self) {
-        if let Some(veth) = self.forwarding.veths.get_mut(&u32::from(VETHS)) {
-            veth.at = if veth.at.is_none() { at(VETHS) } else { None };
+    /// A vEth comes or goes.
+    fn toggle(&mut self, vif: u16) {
+        if let Some(veth) = self.forwarding.veths.get_mut(&u32::from(vif)) {
+            veth.at = if veth.at.is_none() { at(vif) } else { None };
         }
     }
 
@@ -91,16 +95,34 @@ fn show(what: &str, times: &mut [Duration]) {
     println!("  {what:<34} {:8.3} ms {:8.3} ms", at(0), at(times.len() / 2));
 }
 
-fn measure(name: &str, program: impl Fn(u16) -> Arc<Program>) {
+/// All of them come up, a batch at a time; each batch is published twice: when the vEths are located, and when a list has
+/// them. Says how many requests and how much time that takes altogether.
+fn bring_up(program: impl Fn(u16) -> Arc<Program>, batch: u16) -> (usize, Duration) {
     let ports = [EthernetId { slot: 1, port: 1 }];
-    let (config, mut slots, mut link) = (RunningConfig::default(), Slots::default(), Link::new(program));
+    let (config, mut slots, mut link) = (RunningConfig::default(), Slots::default(), Link::new(program, 0));
+    let begin = Instant::now();
+    let mut requests = 0;
+    let mut tables = Tables::compile(&slots.plan(&config, &link.forwarding, &ports), None);
+    for first in (1..=VETHS).step_by(batch.into()) {
+        (first..first + batch).filter(|vif| *vif <= VETHS).for_each(|vif| link.toggle(vif));
+        tables = Tables::compile(&slots.plan(&config, &link.forwarding, &ports), Some(&tables));
+        requests += link.settle();
+        tables = Tables::compile(&slots.plan(&config, &link.forwarding, &ports), Some(&tables));
+    }
+    (requests, begin.elapsed())
+}
+
+fn measure(name: &str, program: impl Fn(u16) -> Arc<Program> + Clone) {
+    let ports = [EthernetId { slot: 1, port: 1 }];
+    let (config, mut slots, mut link) =
+        (RunningConfig::default(), Slots::default(), Link::new(program.clone(), VETHS));
     let plan = slots.plan(&config, &link.forwarding, &ports);
     let mut tables = Tables::compile(&plan, None);
     let [mut planned, mut compiled, mut dropped, mut wanted, mut settled] = [const { Vec::new() }; 5];
     let mut requests = 0;
     for round in 0..ROUNDS {
         if round % 2 == 0 {
-            link.toggle();
+            link.toggle(VETHS);
         } else {
             // Then the list follows, which is a change of the tables by itself.
             wanted.push(link.want());
@@ -128,6 +150,8 @@ fn measure(name: &str, program: impl Fn(u16) -> Arc<Program>) {
     show("classes and Lists::want", &mut wanted);
     show("lists to rest", &mut settled);
     println!("  {requests} requests at the most");
+    let (requests, spent) = bring_up(program, BATCH);
+    println!("  all come up, {BATCH} at a time: {requests} requests, {:.0} ms", spent.as_secs_f64() * 1e3);
 }
 
 fn main() {

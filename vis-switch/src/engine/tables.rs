@@ -198,18 +198,21 @@ impl Tables {
 }
 
 /// The tables that count now. A worker looks at one number at the beginning of each turn and takes the new
-/// tables when it changed.
+/// tables when it changed. It never frees the former ones, which takes as long as a turn where there are thousands of
+/// interfaces: whoever replaces them does.
 #[derive(Debug)]
 pub struct Published {
     version: AtomicU64,
     tables: Mutex<Arc<Tables>>,
+    /// Former tables that workers may still use.
+    former: Mutex<Vec<Arc<Tables>>>,
 }
 
 impl Published {
     /// The first tables.
     #[must_use]
     pub fn new(tables: Tables) -> Self {
-        Self { version: AtomicU64::new(1), tables: Mutex::new(Arc::new(tables)) }
+        Self { version: AtomicU64::new(1), tables: Mutex::new(Arc::new(tables)), former: Mutex::default() }
     }
 
     /// From now on these count. The former ones are returned; workers may use them until their next turn.
@@ -217,7 +220,18 @@ impl Published {
         let mut current = self.tables.lock();
         let former = core::mem::replace(&mut *current, Arc::new(tables));
         self.version.fetch_add(1, Ordering::Release);
+        drop(current);
+        self.reclaim();
+        self.former.lock().push(former.clone());
         former
+    }
+
+    /// Frees former tables that nobody uses any more. For the thread that replaces them, when the workers have had a turn.
+    pub fn reclaim(&self) {
+        let unused = |tables: &mut Arc<Tables>| Arc::strong_count(tables) == 1;
+        let gone: Vec<Arc<Tables>> = self.former.lock().extract_if(.., unused).collect();
+        // Not under the lock.
+        drop(gone);
     }
 
     /// The tables that count now.

@@ -68,6 +68,8 @@ impl State {
             self.look_at_links(switch, now);
         }
         if let Some(change) = self.publishing.in_effect(&switch.orders) {
+            switch.published.reclaim();
+            self.books.settle();
             self.control.published(now, change);
         }
         if let Some(result) = switch.wake.take_written()

@@ -141,3 +141,23 @@ fn counters_of_interfaces_say_who_sent_and_who_got() {
     assert_eq!((received(3), lists(3)), (0, 1), "the trunk vEth got the broadcast");
     assert_eq!((received(4), lists(4)), (0, 0), "another VLAN got nothing");
 }
+
+#[test]
+fn a_worker_never_frees_tables() {
+    let mut rig = Rig::new(campus());
+    let first = Arc::downgrade(&rig.published.current());
+    rig.republish();
+    rig.published.reclaim();
+    assert_eq!(first.strong_count(), 2, "the worker has had no turn yet");
+    rig.run();
+    assert_eq!(first.strong_count(), 1, "left to whoever replaces them");
+    rig.published.reclaim();
+    assert_eq!(first.strong_count(), 0);
+    // Tables that no worker ever saw do not pile up.
+    let second = Arc::downgrade(&rig.published.current());
+    (0..3).for_each(|_| rig.republish());
+    assert_eq!(second.strong_count(), 2, "the worker's");
+    let third = Arc::downgrade(&rig.published.current());
+    (0..2).for_each(|_| rig.republish());
+    assert_eq!(third.strong_count(), 0);
+}
