@@ -27,6 +27,7 @@ use crate::command::CommandError;
 use crate::config::ConfigError;
 use crate::log;
 use crate::stop::Stop;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,7 @@ pub fn run(name: &str, args: &Args, work: impl FnOnce(&Stop) -> anyhow::Result<(
         return WRONG.into();
     }
     panics_end_the_process();
+    allow_descriptors();
     let done = Stop::new().and_then(|stop| watch_signals(stop.clone()).map(|()| stop));
     let Err(error) = done.map_err(Into::into).and_then(|stop| work(&stop)) else { return ExitCode::SUCCESS };
     // Said plainly and once, whatever is logged.
@@ -81,6 +83,15 @@ fn panics_end_the_process() {
         tracing::error!(thread = name, %panic, "this is a mistake in the program; it ends here");
         std::process::abort();
     }));
+}
+
+/// As many descriptors as this user may have. What a shell allows a process from the start, 1,024, is for programs that
+/// use `select`; a thousand guests need ten times that.
+fn allow_descriptors() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!("cannot have more file descriptors than a shell allows: {error}");
+    }
 }
 
 /// Turns the first SIGTERM or SIGINT into a request to stop, and obeys the second.

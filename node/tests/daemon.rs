@@ -31,11 +31,16 @@ impl Toy {
 
     /// Starts it in a folder of its own and waits until it is ready.
     fn start_with(extra: &str, socket: &str) -> Self {
+        Self::start_by(Command::new(toy_binary()), extra, socket)
+    }
+
+    /// The same by this command, which is the toy or runs it.
+    fn start_by(mut command: Command, extra: &str, socket: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join(socket);
         let config = format!("[node]\nname = \"vis0\"\napi = \"{}\"\n{extra}", socket.display());
         std::fs::write(folder.path().join("toy.toml"), config).expect("written");
-        let mut process = Command::new(toy_binary())
+        let mut process = command
             .args(["--config", "toy.toml"])
             .current_dir(folder.path())
             .stdout(Stdio::piped())
@@ -326,4 +331,17 @@ fn http_answers_and_bounds() {
     let silent: Vec<UnixStream> = (0..20).map(|_| UnixStream::connect(socket).expect("it listens")).collect();
     assert!(toy.client().exec("show vlan").is_ok());
     drop(silent);
+}
+
+#[test]
+fn a_daemon_allows_itself_all_the_descriptors_it_may_have() {
+    // As from a shell, which allows few of many.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -S -n 256; exec \"$0\" \"$@\""]).arg(toy_binary());
+    let toy = Toy::start_by(shell, "", "niv-run/vis0.sock");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", toy.process.id())).expect("it runs");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a limit");
+    let (now, most) = line.trim().split_once(' ').expect("two numbers");
+    assert_ne!(now, "256");
+    assert_eq!(most.split_whitespace().next(), Some(now));
 }

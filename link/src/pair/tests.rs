@@ -153,9 +153,9 @@ fn who_asked_is_told_of_each_change_through_whatever_wraps_the_port() {
     }
     for times in 1..3 {
         if times % 2 == 1 {
-            cable.unplug()
+            cable.unplug();
         } else {
-            cable.plug()
+            cable.plug();
         }
         assert_eq!(told.load(Ordering::Relaxed), 2 * times);
     }
