@@ -19,6 +19,7 @@ impl Control {
         let Some(new) = self.new_running.take() else { return };
         let old = core::mem::replace(&mut self.running, new);
         let new = self.running.clone();
+        self.by_profile.clear();
         self.reconfigure_ports(now);
         self.uplinks_again();
         self.reconfigure_veths(now, &old, &new);

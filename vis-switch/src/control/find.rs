@@ -15,7 +15,7 @@ use super::record::{StoreOp, StoreTicket, VethRecord};
 use super::veth::Settings;
 use super::view::DownCause;
 use super::vif::{Claimant, VifKey};
-use crate::config::running::{Binding, ProfileName};
+use crate::config::running::{Binding, MOST_PROFILES, ProfileFault, ProfileName, SwitchportLines};
 use vntag::ctl::{InitialState, Status};
 
 /// Nanoseconds of a second.
@@ -193,23 +193,34 @@ impl Control {
         used: bool,
         fixed: bool,
     ) -> Settings {
-        use crate::config::running::ProfileFault as Fault;
-        let running = self.running.clone();
-        let effective = running.effective(number, asked);
+        let typed = self.running.vethernets().get(&number);
+        let plain = typed.is_none_or(|typed| {
+            typed.switchport == SwitchportLines::default() && typed.uplink_fail.is_none()
+        });
+        let profile = self.running.profile_of(number, asked).cloned();
+        let key = (profile, used && !fixed);
+        // Thousands of vEths have nothing but their profile.
+        if let Some(known) = self.by_profile.get(&key).filter(|_| plain) {
+            return known.clone();
+        }
+        let effective = self.running.effective(number, asked);
         let down = match effective.profile {
             Ok(_) => None,
-            Err(Fault::None) if fixed || !used => None,
-            Err(Fault::None) => Some(DownCause::NoProfile),
-            Err(Fault::Unknown(name)) => Some(DownCause::ProfileMissing(name)),
-            Err(Fault::Disabled(_)) => Some(DownCause::ProfileDisabled),
+            Err(ProfileFault::None) => key.1.then_some(DownCause::NoProfile),
+            Err(ProfileFault::Unknown(name)) => Some(DownCause::ProfileMissing(name)),
+            Err(ProfileFault::Disabled(_)) => Some(DownCause::ProfileDisabled),
         };
-        Settings {
-            profile: running.profile_of(number, asked).cloned(),
+        let settings = Settings {
+            profile: key.0.clone(),
             down,
             program: self.programs.intern(effective.switchport.program()),
             params: super::veth::params(&effective.switchport),
             switchport: effective.switchport.into(),
             uplink_fail: effective.uplink_fail,
+        };
+        if plain && self.by_profile.len() < MOST_PROFILES {
+            self.by_profile.insert(key, settings.clone());
         }
+        settings
     }
 }

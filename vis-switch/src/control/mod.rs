@@ -56,7 +56,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use timer::{Timer, Timers};
 use uplinks::Uplinks;
-use veth::{Programs, Unused, Veths};
+use veth::{Programs, Settings, Unused, Veths};
 use vntag::ctl::EventCode;
 
 /// Log lines that nobody fetched, at which others are dropped.
@@ -88,6 +88,8 @@ pub struct Control {
     /// vEths that may have changed since the last turn.
     dirty: BTreeSet<u32>,
     programs: Programs,
+    /// What is in force on vEths that have nothing but a profile, and whether they need one.
+    by_profile: HashMap<(Option<ProfileName>, bool), Settings>,
     /// Programs may have fallen out of use.
     prune: bool,
     uplinks: Uplinks,
@@ -125,6 +127,7 @@ impl Control {
             veths: Veths::default(),
             dirty: BTreeSet::new(),
             programs: Programs::default(),
+            by_profile: HashMap::new(),
             prune: false,
             uplinks: Uplinks::default(),
             pending: Pending::default(),

@@ -5,11 +5,13 @@ mod basics;
 mod claimed;
 mod crossing;
 mod finding;
+mod hostile;
 mod life_table;
 mod listed;
 mod peers;
 mod policy;
 mod random;
+mod scale;
 
 use super::lists::{FloodList, FloodLists};
 use super::*;
