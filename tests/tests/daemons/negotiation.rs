@@ -478,3 +478,55 @@ fn a_switch_that_floods_stops_nobody() {
         "{drops:?}"
     );
 }
+
+#[test]
+fn a_second_link_takes_over_when_the_first_one_or_its_switch_is_lost() {
+    let second = "\n[[link]]\nname = \"link1\"\ndevice = \"memif:link1.sock\"\n";
+    let vnic0 = vnic("vnic0", &format!("mac = \"{MAC}\"\nbackup = \"link1\"\n"));
+    let firmware = "[firmware]\ncarrier_delay = 1\n";
+    let mut place = Place::new(&[("adapter0.toml", node("adapter0") + firmware + link() + second + &vnic0)]);
+    let device = |n: u8| format!("memif:{}", place.path(&format!("link{n}.sock")).display());
+    let (mut first, mut other) = (Some(Scripted::on(&device(0), 1)), Scripted::on(&device(1), 2));
+    let other_device = device(0);
+    place.start("adapter0");
+    let mut guest = guest(&place, "vnic0");
+    let turn = |first: &mut Option<Scripted>, other: &mut Scripted| {
+        first.iter_mut().for_each(|first| drop(first.turn()));
+        other.turn();
+    };
+    let mut first_is_active = |first: &mut Option<Scripted>, other: &mut Scripted| {
+        until("the first link carries the traffic", || {
+            turn(first, other);
+            let row = row(&place, "vnic0");
+            (row["vif_state"] == "active" && row["link"] == "link0").then_some(())
+        });
+    };
+    first_is_active(&mut first, &mut other);
+    // The second VIF stands by.
+    let created = other.asked("the standby VIF", |request| matches!(request, Request::VifCreate { .. }));
+    assert!(matches!(created, Request::VifCreate { initial: InitialState::Standby, .. }), "{created:?}");
+    let data = frame(mac(2), mac(1)).ipv4(46);
+    assert!(guest.send(&data));
+    let stamped = frame(mac(2), mac(1)).vntag(up(5)).vlan(0, 3).ipv4(46);
+    assert_eq!(first.as_mut().unwrap().receive(), stamped);
+
+    // The first switch goes: the other VIF takes over, and the guest notices nothing.
+    drop(first.take());
+    other.asked("the standby VIF to be enabled", |request| matches!(request, Request::VifEnable { .. }));
+    until_row(&mut other, &place, "vnic0", |row| row["vif_state"] == "active" && row["link"] == "link1");
+    assert!(guest.send(&data));
+    assert_eq!(other.receive(), stamped);
+
+    // It comes back, and gets its traffic back.
+    first = Some(Scripted::on(&other_device, 3));
+    first_is_active(&mut first, &mut other);
+    other.asked("the VIF to stand by again", |request| matches!(request, Request::VifDisable { .. }));
+    assert!(guest.send(&data));
+    assert_eq!(first.as_mut().unwrap().receive(), stamped);
+    let shown = place.show("adapter0", "show vnic vnic0");
+    assert_eq!((&shown["vnic"]["carrier"], &shown["vnic"]["state"]), (&"up".into(), &"up".into()));
+    assert_eq!(shown["device"][0]["value"], 1, "one connection all the time: {shown:#}");
+    let states: Vec<_> = shown["vifs"].as_array().unwrap().iter().map(|vif| &vif["state"]).collect();
+    assert_eq!(states, ["active", "standby"]);
+    place.at_rest();
+}
