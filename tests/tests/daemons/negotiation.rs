@@ -485,26 +485,27 @@ fn a_second_link_takes_over_when_the_first_one_or_its_switch_is_lost() {
     let vnic0 = vnic("vnic0", &format!("mac = \"{MAC}\"\nbackup = \"link1\"\n"));
     let firmware = "[firmware]\ncarrier_delay = 1\n";
     let mut place = Place::new(&[("adapter0.toml", node("adapter0") + firmware + link() + second + &vnic0)]);
-    let device = |n: u8| format!("memif:{}", place.path(&format!("link{n}.sock")).display());
-    let (mut first, mut other) = (Some(Scripted::on(&device(0), 1)), Scripted::on(&device(1), 2));
-    let other_device = device(0);
+    let folder = place.path("");
+    let device = |n: u8| format!("memif:{}", folder.join(format!("link{n}.sock")).display());
+    let mut first = Some(Scripted::on(&device(0), 1));
     place.start("adapter0");
     let mut guest = guest(&place, "vnic0");
     let turn = |first: &mut Option<Scripted>, other: &mut Scripted| {
-        first.iter_mut().for_each(|first| drop(first.turn()));
+        if let Some(first) = first {
+            first.turn();
+        }
         other.turn();
     };
-    let mut first_is_active = |first: &mut Option<Scripted>, other: &mut Scripted| {
-        until("the first link carries the traffic", || {
-            turn(first, other);
-            let row = row(&place, "vnic0");
-            (row["vif_state"] == "active" && row["link"] == "link0").then_some(())
-        });
-    };
-    first_is_active(&mut first, &mut other);
+    let is_first = |row: &Value| row["vif_state"] == "active" && row["link"] == "link0";
+    until_row(first.as_mut().unwrap(), &place, "vnic0", is_first);
     // The second VIF stands by.
-    let created = other.asked("the standby VIF", |request| matches!(request, Request::VifCreate { .. }));
-    assert!(matches!(created, Request::VifCreate { initial: InitialState::Standby, .. }), "{created:?}");
+    let mut other = Scripted::on(&device(1), 2);
+    let standby =
+        |request: &Request| matches!(request, Request::VifCreate { initial: InitialState::Standby, .. });
+    until("the standby VIF", || {
+        turn(&mut first, &mut other);
+        other.requests.iter().any(standby).then_some(())
+    });
     let data = frame(mac(2), mac(1)).ipv4(46);
     assert!(guest.send(&data));
     let stamped = frame(mac(2), mac(1)).vntag(up(5)).vlan(0, 3).ipv4(46);
@@ -518,8 +519,11 @@ fn a_second_link_takes_over_when_the_first_one_or_its_switch_is_lost() {
     assert_eq!(other.receive(), stamped);
 
     // It comes back, and gets its traffic back.
-    first = Some(Scripted::on(&other_device, 3));
-    first_is_active(&mut first, &mut other);
+    first = Some(Scripted::on(&device(0), 3));
+    until("the first link carries the traffic again", || {
+        turn(&mut first, &mut other);
+        is_first(&row(&place, "vnic0")).then_some(())
+    });
     other.asked("the VIF to stand by again", |request| matches!(request, Request::VifDisable { .. }));
     assert!(guest.send(&data));
     assert_eq!(first.as_mut().unwrap().receive(), stamped);
