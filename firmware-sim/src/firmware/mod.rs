@@ -196,7 +196,7 @@ impl Firmware {
                     provisioning,
                     provisioned: true,
                     rings: false,
-                    carrier: Carrier::default(),
+                    carrier: Carrier { since: now, ..Carrier::default() },
                     announce: None,
                     device: Device::default(),
                 };

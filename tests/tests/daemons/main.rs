@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
+mod both_ends;
 mod command_line;
 mod dpdk;
 mod ends;

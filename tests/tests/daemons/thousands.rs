@@ -2,7 +2,7 @@
 
 use super::files::node;
 use super::net::{Net, missing_rights};
-use super::place::{PATIENCE, Place, left_out, missing_program};
+use super::place::{PATIENCE, Place, left_out, missing_program, until};
 use super::scripted::Scripted;
 use niv_lab::driver::{BASE, Features, Guest, GuestMemory, Request as Vhost, Wire};
 use niv_lab::world::frames::{down, frame, mac};
@@ -167,4 +167,49 @@ fn four_thousand_vnics_come_up_over_a_veth() {
     let took = come_up(&mut switch, guests);
     println!("{VNICS} VIFs, {guests} of them active, {took:?} after the session");
     place.at_rest();
+}
+
+/// The same before a real switch, which starts when all guests are there.
+fn come_up_before_a_switch(switch: &str, adapter: &str) {
+    let Crowd { mut place, guests, _silent } = crowd(adapter, 0);
+    let chassis = node("vis0")
+        + &format!("\n[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\ndevice = \"{switch}\"\n");
+    place.write("vis0.toml", &chassis);
+    place.write("vis0.cfg", "");
+    place.start("vis0");
+    let client = place.client("adapter0");
+    let counted = |key: &str| {
+        let answer = client.exec("show control statistics").unwrap();
+        let rows = answer["links"].as_array().unwrap().clone();
+        rows.iter().find(|row| row["counter"] == key).and_then(|row| row["value"].as_u64()).unwrap_or(0)
+    };
+    until("the session", || (counted("ctl_request_tx") > 0).then_some(()));
+    let begun = Instant::now();
+    until("all answers", || (counted("ctl_response_rx") >= VNICS as u64).then_some(()));
+    let took = begun.elapsed();
+    until("all VIFs as they should be", || {
+        let rows = place.show("adapter0", "show vif");
+        let count = |state: &str| rows.as_array().unwrap().iter().filter(|row| row["state"] == state).count();
+        ((count("active"), count("standby")) == (guests, VNICS - guests)).then_some(())
+    });
+    println!(
+        "{VNICS} VIFs, {guests} of them active, {took:?} after the session; seen in all rows after {:?}",
+        begun.elapsed()
+    );
+    place.at_rest();
+}
+
+#[test]
+fn four_thousand_vnics_come_up_before_a_switch() {
+    come_up_before_a_switch("memif:link0.sock", "memif:link0.sock");
+}
+
+#[test]
+fn four_thousand_vnics_come_up_before_a_switch_behind_a_veth() {
+    if left_out(missing_program(&["ip"])) || left_out(missing_rights()) {
+        return;
+    }
+    let mut net = Net::default();
+    let [a, b] = net.veth(1510);
+    come_up_before_a_switch(&format!("packet:{a}"), &format!("packet:{b}"));
 }

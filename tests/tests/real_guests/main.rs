@@ -5,5 +5,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
+mod daemons;
+#[path = "../daemons/files.rs"]
+#[allow(dead_code, reason = "what the tests of the daemons write, of which less is needed here")]
+mod files;
 mod front_door;
 mod machine;
+#[path = "../daemons/place.rs"]
+#[allow(dead_code, reason = "what the tests of the daemons do, of which less is needed here")]
+mod place;
