@@ -24,6 +24,8 @@ mod path;
 mod records;
 mod start;
 mod state;
+#[cfg(test)]
+mod tests;
 mod vnics;
 
 pub use adapter::{Adapter, VnicView};
