@@ -386,8 +386,8 @@ fn what_the_switch_refuses_is_shown_and_tried_again() {
     let _ = guest.start(niv_lab::driver::Wire::connect(&place.path("vnic0.sock")).unwrap(), false);
     until_row(&mut switch, &place, "vnic0", |row| row["vif_state"].as_str().unwrap().starts_with("claimed"));
     guest.disconnect();
-    switch.until("the listener again", |_| place.path("vnic0.sock").exists().then_some(()));
-    guest.reconnect(&place.path("vnic0.sock")).unwrap();
+    // As QEMU does it: again and again, until its link is up.
+    switch.until("the guest again", |_| guest.reconnect(&place.path("vnic0.sock")).ok());
     until_row(&mut switch, &place, "vnic0", |row| row["vif_state"] == "active");
     assert!(place.show("adapter0", "show logging").to_string().contains("by the fault plan"));
 
