@@ -11,6 +11,53 @@
 //!    [`poll_output`](Control::poll_output) until `None`.
 //!
 //! All inputs between two turns are one change of the [`Forwarding`]. Times are nanoseconds that never go back.
+//!
+//! # What there is
+//!
+//! - A *VIF* is what an adapter asks for, one for each vNIC and link; its life is [`life`]. The id is ours, and nobody
+//!   else's as long as the adapter, the data path or a [list](lists) may still mean the former owner.
+//! - A *vEth* is the bridge port. It has the identity of a vNIC ([`Identity`]), outlives its VIFs, and is active by one
+//!   of them at most. Which one a vNIC gets is in `find`; who is active of several is in `claims`.
+//! - What a vEth does follows from configuration, VIFs and links, in `settle`. What an adapter knows of a VIF is kept
+//!   beside what the VIF is; the difference is told in as few requests as possible, in `tell`.
+//!
+//! ```text
+//!                       vNIC asks to be active                    shutdown, profile missing or disabled,
+//!   ┌─────────────────┐ (VIF_CREATE, VIF_ENABLE)  ┌────┐          duplicate MAC, uplink lost (link-down)
+//!   │ down            ├──────────────────────────►│ up ├───────────────────────────┐
+//!   │ nonParticipating│◄──────────────────────────┤    │                           ▼
+//!   └──┬───────────▲──┘ VIF_DISABLE, VIF_DELETE,  └─┬─▲┘                ┌─────────────────────┐
+//!      │           │    another claimant wins       │ │ the same adapter│ down                │
+//!      │           │                   adapter lost │ │ is back         │ (cause)             │
+//!      │           │          for carrier-delay, or │ │                 └──────────┬──────────┘
+//!      │           │                     restarted  ▼ │                            │ the cause is gone
+//!      │           │                            ┌─────┴──────────┐                 ▼
+//!      │           │  asked for again           │ down           │        nonParticipating, until
+//!      │           └────────────────────────────┤ link lost      │        the vNIC asks again
+//!      │ vNIC deleted, nobody configured it     └─────┬──────────┘        (uplink lost: up at once)
+//!      ▼                                              │ dynamic, and its adapter is there for
+//!     gone ◄──────────────────────────────────────────┘ the hold time without asking for it
+//! ```
+//!
+//! # Timers
+//!
+//! | timer | begins | takes | then |
+//! |---|---|---|---|
+//! | carrier | an adapter is lost without having said so | `carrier-delay`, 3 s | its VIFs are away, its vEths down (link lost); others may claim them |
+//! | hold, adapter away | an adapter is lost | `hold`, 60 s | its VIFs are taken back, what was learned is void, the vEths stay |
+//! | hold, adapter there | an adapter comes | `hold`, 60 s | VIFs and dynamic vEths that it did not ask for are gone; if it may not have noticed its loss, it is asked (STATS_GET) whether it knows them |
+//! | quarantine | a VIF id is given back | 1 s, and until no worker and no list means the former owner | the id is free |
+//! | retry | an adapter refuses what is not its to refuse | 1 s | it is told again |
+//! | pending | a vNIC is refused | 30 s from its last try | its row goes |
+//!
+//! Those of the sessions, in [`vntag::ctl::session`]: LLDP at once, four times each second, then each 30 s; neighbours
+//! for their TTL; HELLO each second; the peer lost after three of its intervals, or after 100, 200, 400, 800, 800 ms
+//! without a response.
+//!
+//! # What a peer can fill
+//!
+//! Each adapter: 4,094 VIFs, as many rows of refused vNICs, as many vEths that wait for its return; a window of requests.
+//! All together: 65,536 vEths. What comes beyond is refused, or the longest unused goes.
 
 mod answers;
 mod claims;
