@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn an_event_without_a_command_does_not_stay() {
         use std::sync::atomic::AtomicU32;
-        const ROUNDS: u32 = 20_000;
+        const ROUNDS: u32 = 5_000;
         let (sender, mut mailbox) = mailbox(8).expect("eventfd");
         let (posted, drained) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let (done, go) = (Arc::clone(&posted), Arc::clone(&drained));
@@ -337,8 +337,11 @@ mod tests {
         });
         for round in 1..=ROUNDS {
             // Taken before the poster has said that something is there, as often as that can be hit.
+            let mut spins = 0;
             while mailbox.drain(|n| assert_eq!(n, round)) == 0 {
-                std::hint::spin_loop();
+                // On a crowded machine the poster may wait for this very processor.
+                spins += 1;
+                if spins % 1_000 == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
             }
             while posted.load(Ordering::Acquire) < round {
                 std::thread::yield_now();
