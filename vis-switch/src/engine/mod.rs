@@ -5,8 +5,8 @@
 //! port, send). [`pipeline`] strings them together for a burst; [`Engine`](worker::Engine) is the
 //! [`Worker`](niv_node::worker::Worker) around that.
 //!
-//! What the stages look up is compiled beforehand: [`tables`] from a [`Plan`](tables::Plan), [`flood`] sets by
-//! VLAN, [`vlan`] programs by interface. What they learn is in [`mac`]. What they count is in [`counters`]; why
+//! What the stages look up is compiled beforehand: [`tables`] from a [`Plan`](tables::Plan), [`flood`] sets by VLAN
+//! [`classes`], [`vlan`] programs by interface. What they learn is in [`mac`]. What they count is in [`counters`]; why
 //! they drop is in [`verdict`]. What passes between them and the control plane is in [`control`], what a capture of a
 //! port shows in [`capture`].
 //!

@@ -5,6 +5,7 @@ use crate::engine::lif::LifId;
 use crate::engine::tables::{LifPlan, Plan};
 use crate::engine::vlan::{Program, VlanSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use vntag::VifId;
 
 /// A link without negotiation, two ordinary ports, a link with a session; vEths 1 and 2 in VLAN 10 behind the first.
@@ -126,4 +127,25 @@ fn the_slot_of_one_that_is_gone_goes_to_the_next_with_a_generation_of_its_own() 
     assert_ne!(before.lif.generation, after.lif.generation);
     assert!(!Arc::ptr_eq(&before.lif.counters, &after.lif.counters));
     assert!(rig.slots.counters(Owner::Vethernet(2)).is_none());
+}
+
+/// A plan is made for every batch of vEths that come and go. The bound is generous, for slow and busy machines;
+/// `examples/table_compile.rs` says how long it really takes.
+#[test]
+fn plans_for_thousands_are_cheap() {
+    let mut rig = Rig::new();
+    let program = Arc::new(Program::trunk(1, VlanSet::all()));
+    let veth = |vif| VethForwarding { at: at(3, vif), program: program.clone(), flush: 0 };
+    rig.forwarding.veths = (1..=4000).map(|vif| (u32::from(vif), veth(vif))).collect();
+    assert_eq!(rig.plan().lifs.len(), 4002);
+    let round = |number: u16| {
+        rig.veth(4000).at = at(3, 4000).filter(|_| number % 2 == 1);
+        let begin = Instant::now();
+        let plan = rig.plan();
+        let spent = begin.elapsed();
+        assert_eq!(plan.lifs.len(), 4001 + usize::from(number % 2));
+        spent
+    };
+    let least = (0..10).map(round).min().expect("ten rounds");
+    assert!(least < Duration::from_millis(10), "{least:?}");
 }
