@@ -82,6 +82,8 @@ pub(super) struct Link {
     /// An EVENT to be sent, and whether one is on its way.
     pub(super) event: Option<EventCode>,
     pub(super) event_sent: bool,
+    /// It refused to do what it was told, and has done nothing since.
+    pub(super) disobeys: bool,
     /// VIFs to be asked about.
     pub(super) probe: BTreeSet<VifId>,
 }
@@ -110,6 +112,7 @@ impl Link {
             tell: BTreeSet::new(),
             event: None,
             event_sent: false,
+            disobeys: false,
             probe: BTreeSet::new(),
         }
     }

@@ -192,6 +192,9 @@ impl Control {
         token: Token,
         result: Result<Response, Failure>,
     ) {
+        if let (Ok(_), Some(link)) = (&result, self.link_mut(port)) {
+            link.disobeys = false;
+        }
         match self.take_asked(port, token) {
             None => {}
             Some(Asked::Event) => self.link_mut(port).map_or((), |link| link.event_sent = false),
@@ -260,10 +263,13 @@ impl Control {
         }
     }
 
-    /// An adapter refuses what is not its to refuse. It is tried again.
+    /// An adapter refuses what is not its to refuse. It is tried again, and told once in the log until it obeys.
     fn disobeyed(&mut self, now: u64, port: usize, what: &str) {
-        let id = self.port_id(port);
-        self.event(Event::Disobeyed { port: id, what: what.to_owned() });
+        let before = self.link_mut(port).is_some_and(|link| core::mem::replace(&mut link.disobeys, true));
+        if !before {
+            let id = self.port_id(port);
+            self.event(Event::Disobeyed { port: id, what: what.to_owned() });
+        }
         self.timers.begin(Timer::Retry(port), now.saturating_add(RETRY));
     }
 

@@ -94,15 +94,15 @@ fn parameters_that_change_are_told_to_all_in_one_request() {
 #[test]
 fn c1_what_an_adapter_refuses_is_told_again() {
     let mut world = profiled();
-    world.adapters[0].refuse = [Status::ERROR].into();
+    world.adapters[0].refuse = [Status::ERROR; 3].into();
     world.configure(|running| {
         running.port_profile_mut(&web()).expect("a profile").switchport.access = Some(20);
     });
     assert_eq!(world.adapters[0].vifs[&1].params.vlan, 10);
     assert_eq!(world.told(), ["Ethernet1/1: setting 2 VIFs is refused: ERROR"]);
-    world.run(2 * SECOND);
+    world.run(4 * SECOND);
     assert_eq!(world.adapters[0].vifs[&1].params.vlan, 20);
-    assert_eq!(world.told(), Vec::<String>::new());
+    assert_eq!(world.told(), Vec::<String>::new(), "once");
 }
 
 #[test]
