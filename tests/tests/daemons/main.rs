@@ -14,6 +14,7 @@ mod guests;
 mod idle;
 mod keys;
 mod killed;
+mod many_veths;
 mod negotiation;
 mod net;
 mod place;
