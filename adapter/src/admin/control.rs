@@ -125,8 +125,9 @@ pub(super) fn neighbors(adapter: &mut Context, _: &Args) -> Answer {
     Ok(Output::from(grid).into())
 }
 
-/// `show control statistics`: what counted anything, by link; then the firmware's own.
-pub(super) fn statistics(adapter: &mut Context, _: &Args) -> Answer {
+/// `show control statistics`: what counted anything, or `all`, by link; then the firmware's own.
+pub(super) fn statistics(adapter: &mut Context, args: &Args) -> Answer {
+    let wanted = |value: u64| value > 0 || args.has("all");
     let columns = || {
         [Column::left("link", "Link"), Column::left("counter", "Counter"), Column::right("value", "Value")]
     };
@@ -134,11 +135,11 @@ pub(super) fn statistics(adapter: &mut Context, _: &Args) -> Answer {
     adapter.look(|firmware, _| {
         for (id, link) in (0..).map(LinkId).zip(&adapter.links) {
             let Some(session) = firmware.session(id) else { continue };
-            for (counter, value) in session.counters().iter().filter(|(_, value)| *value > 0) {
+            for (counter, value) in session.counters().iter().filter(|(_, value)| wanted(*value)) {
                 sessions.row([link.name.as_str().into(), counter.into(), value.into()]);
             }
         }
-        for (counter, value) in firmware.counters().iter() {
+        for (counter, value) in firmware.counters().iter().filter(|(_, value)| wanted(*value)) {
             firmware_grid.row([counter.into(), value.into()]);
         }
     });

@@ -31,7 +31,7 @@ pub fn table() -> Table<Context> {
             Command::new(EXEC, "show neighbors", "Who speaks LLDP on the links", control::neighbors),
             Command::new(
                 EXEC,
-                "show control statistics",
+                "show control statistics [all]",
                 "What the control protocol has counted, by link",
                 control::statistics,
             ),

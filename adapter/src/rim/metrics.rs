@@ -5,6 +5,7 @@ use crate::inventory::LinkEntry;
 use firmware_sim::LinkId;
 use link::{Monitor, PortState};
 use niv_node::metrics::{Kind, Metrics};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 type Of<T> = fn(&T) -> u64;
@@ -65,30 +66,43 @@ impl Adapter {
     /// What the control protocol has counted and how the vNICs stand.
     fn control_metrics(&self, metrics: &mut Metrics, vnics: &[VnicView]) {
         let mut carrier = metrics.family("niv_vnic_carrier", Kind::Gauge, "1 where the vNIC's link is up");
+        let mut vifs: BTreeMap<(u16, &str), u64> = BTreeMap::new();
         for view in vnics {
-            if let Some(status) = &view.status {
-                let up = u64::from(status.down.is_none());
-                carrier.sample(&[("vnic", &view.entry.config.name)], up);
+            let Some(status) = &view.status else { continue };
+            carrier.sample(&[("vnic", &view.entry.config.name)], u64::from(status.down.is_none()));
+            for vif in &status.vifs {
+                *vifs.entry((vif.link.0, vif.phase.name())).or_default() += 1;
             }
         }
-        let (sessions, firmware, peers) = self.look(|firmware, _| {
-            let ids = || (0..).map(LinkId).zip(&self.links);
-            let sessions: Vec<_> = ids()
-                .filter_map(|(id, link)| Some((link.name.clone(), *firmware.session(id)?.counters())))
-                .collect();
-            let peer = |id| firmware.session(id).is_some_and(|session| session.peer().is_some());
-            let peers: Vec<_> = ids().map(|(id, link)| (link.name.clone(), peer(id))).collect();
-            (sessions, *firmware.counters(), peers)
+        let mut states = metrics.family("niv_vifs", Kind::Gauge, "VIFs by state");
+        for ((link, state), count) in vifs {
+            states.sample(&[("link", self.link_name(usize::from(link))), ("state", state)], count);
+        }
+        let (sessions, firmware) = self.look(|firmware, _| {
+            let session = |(id, link): (LinkId, &LinkEntry)| {
+                let session = firmware.session(id)?;
+                let (up, neighbors) = (session.peer().is_some(), session.neighbors().len());
+                Some((link.name.clone(), up, neighbors, *session.counters()))
+            };
+            let links = (0..).map(LinkId).zip(&self.links);
+            (links.filter_map(session).collect::<Vec<_>>(), *firmware.counters())
         });
-        let mut up = metrics.family("niv_link_peer", Kind::Gauge, "1 where there is an NIV peer");
-        peers.iter().for_each(|(link, peer)| up.sample(&[("link", link)], u64::from(*peer)));
-        let mut control = metrics.family("niv_control", Kind::Counter, "What the control protocol counts");
-        for (link, counters) in &sessions {
-            for (event, count) in counters.iter() {
-                control.sample(&[("link", link), ("event", event)], count);
+        let mut up = metrics.family("niv_session_up", Kind::Gauge, "1 where the link has its switch");
+        sessions.iter().for_each(|(link, is_up, ..)| up.sample(&[("link", link)], u64::from(*is_up)));
+        let mut heard = metrics.family("niv_neighbors", Kind::Gauge, "Who speaks LLDP on the link");
+        sessions.iter().for_each(|(link, _, count, _)| heard.sample(&[("link", link)], *count as u64));
+        let mut control = metrics.family("niv_control", Kind::Counter, "What the session of a link counts");
+        for (link, .., counters) in &sessions {
+            for (counter, value) in counters.iter() {
+                control.sample(&[("link", link), ("counter", counter)], value);
             }
         }
-        let mut counts = metrics.family("niv_firmware", Kind::Counter, "What the firmware counts");
-        firmware.iter().for_each(|(event, count)| counts.sample(&[("event", event)], count));
+        let mut own = metrics.family("niv_firmware", Kind::Counter, "What the firmware counts");
+        firmware.iter().for_each(|(counter, value)| own.sample(&[("counter", counter)], value));
+        let healthy = self.book.lock().store.health().is_ok();
+        let mut store = metrics.family("niv_store_healthy", Kind::Gauge, "1 where state is kept");
+        store.sample(&[], u64::from(healthy));
+        let mut events = metrics.family("niv_events", Kind::Counter, "Events recorded");
+        events.sample(&[], self.log.recorded());
     }
 }

@@ -21,7 +21,7 @@ use niv_node::identity::node_uuid;
 use niv_node::mailbox::{Mailbox, lanes, mailbox};
 use niv_node::store::{RedbStore, Store};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use vntag::Vntag;
 use vntag::ctl::{Name, Role, session};
@@ -76,6 +76,7 @@ pub(super) fn start(config: &AdapterConfig, boot_id: u64) -> anyhow::Result<Star
         vnics: Vnics::default(),
         links: config.links.iter().map(|link| link.name.clone()).collect(),
         log: Arc::clone(&log),
+        refused: HashMap::new(),
     };
     let adapter = Adapter {
         name: node.name.clone(),

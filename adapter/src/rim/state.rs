@@ -80,6 +80,8 @@ pub(super) struct Hands {
     pub(super) vnics: Vnics,
     pub(super) links: Vec<String>,
     pub(super) log: Arc<EventLog>,
+    /// Why VIFs were last refused: said once, and not at each try.
+    pub(super) refused: HashMap<(VnicId, LinkId), String>,
 }
 
 impl Host for Hands {
@@ -103,6 +105,18 @@ impl Host for Hands {
     }
 
     fn notice(&mut self, notice: Notice) {
+        match &notice {
+            Notice::Refused { vnic, link, why, .. } => {
+                let before = self.refused.insert((*vnic, *link), why.clone());
+                if before.as_ref() == Some(why) {
+                    return;
+                }
+            }
+            Notice::VifCreated { vnic, link, .. } | Notice::VifDeleted { vnic, link } => {
+                self.refused.remove(&(*vnic, *link));
+            }
+            _ => {}
+        }
         self.log.record(&notice::event(&notice, &self.links, &self.vnics));
     }
 }

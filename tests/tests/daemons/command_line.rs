@@ -212,7 +212,7 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
                 ("show vnic vnic0", &["vnic0 is up", "webservers", "static"]),
                 ("show vif", &["link0", "vnic0", "static"]),
                 ("show neighbors", &["negotiation = \"off\""]),
-                ("show control statistics", &["fw_refused"]),
+                ("show control statistics all", &["lldp_tx", "fw_refused"]),
                 ("show logging", &[]),
                 ("show firmware devcmd", &["OPEN", "0x4101c017"]),
                 ("show firmware fault", &["Seed", "Rule"]),

@@ -127,7 +127,7 @@ fn a_vnic_comes_up_passes_frames_and_is_told_what_to_do() {
     for part in ["PEER_UP", "vnic0 has VIF 5 of link0, Vethernet5"] {
         assert!(log.contains(part), "{part}: {log}");
     }
-    assert_eq!(place.metric("adapter0", "niv_link_peer{link=\"link0\"}"), 1);
+    assert_eq!(place.metric("adapter0", "niv_session_up{link=\"link0\"}"), 1);
 }
 
 #[test]
