@@ -166,8 +166,9 @@ fn carrier(interface: &str, time: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Prints `ticks N longest M`.
+/// Prints `ready`, and `ticks N longest M` when the time is over.
 fn clock(time: Duration) {
+    println!("ready");
     let begin = Instant::now();
     let (mut ticks, mut longest, mut last) = (0, Duration::ZERO, begin);
     while last - begin < time {

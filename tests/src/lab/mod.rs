@@ -14,12 +14,14 @@
 //! | [`topology`] | who is in the lab: adapters, switch, guests, addresses, their configuration files |
 //! | [`running`] | the lab running: start in order, stop in order |
 //! | [`facts`], [`wire`] | what is shown of it: reachability and throughput, and what the capture holds |
+//! | [`carrier`] | what a guest sees of its link, and whether its clock goes |
 //! | [`balance`] | that no frame is lost in silence |
 //! | [`demo`], [`up`], [`check`], [`mod@bench`] | the subcommands themselves |
 
 pub mod agent;
 pub(crate) mod balance;
 pub(crate) mod bench;
+pub mod carrier;
 pub(crate) mod check;
 pub(crate) mod cleanup;
 pub mod cli;

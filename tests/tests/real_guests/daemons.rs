@@ -1,9 +1,10 @@
 //! Real guests at the two daemons, which are killed, stopped and told things.
 
-use super::files::node;
-use super::machine::{Carrier, Clock, machine, nic};
+use super::files::{negotiated_port, negotiated_vnic, negotiating_link, node};
+use super::machine::{boot, machine, nic, took};
 use super::place::{Place, until};
 use niv_lab::lab::agent::Agent;
+use niv_lab::lab::carrier::{Carrier, Clock};
 use niv_lab::lab::guest::{BOOT, Guest, Machine};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -14,27 +15,27 @@ const STANDS_NOT: Duration = Duration::from_millis(500);
 /// How long a guest may take for a command.
 const COMMAND: Duration = Duration::from_secs(30);
 
+fn mac(n: u8) -> String {
+    format!("52:54:00:00:00:0{n}")
+}
+
+/// QEMU's arguments for a guest on the adapter's vNIC `n`.
+fn card(place: &Place, n: u8) -> Vec<String> {
+    nic(&place.path(&format!("vnic{n}.sock")), "reconnect=1", &mac(n))
+}
+
 /// A switch and an adapter that negotiate, with two guests in one network.
 fn scene(machine: &Machine) -> (Place, [(Guest, Agent); 2]) {
-    let chassis = node("vis0")
-        + "\n[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\ndevice = \"memif:link0.sock\"\n";
-    let vnic = |n: u8| {
-        format!(
-            "\n[[vnic]]\nname = \"vnic{n}\"\ndevice = \"vhost-user:vnic{n}.sock\"\nlink = \"link0\"\nmac = \"52:54:00:00:00:0{n}\"\n"
-        )
-    };
-    let link = "\n[[link]]\nname = \"link0\"\ndevice = \"memif:link0.sock\"\n";
-    let adapter = node("adapter0") + link + &vnic(1) + &vnic(2);
+    let vnic = |n: u8| negotiated_vnic(&format!("vnic{n}"), &format!("vhost-user:vnic{n}.sock"), &mac(n));
+    let adapter = node("adapter0") + &negotiating_link("link0", "memif:link0.sock") + &vnic(1) + &vnic(2);
+    let chassis = node("vis0") + &negotiated_port(1, "memif:link0.sock");
     let files = [("vis0.toml", chassis), ("vis0.cfg", String::new()), ("adapter0.toml", adapter)];
     let mut place = Place::new(&files);
     place.start("vis0");
     place.start("adapter0");
     let start = |n: u8| {
-        let socket = place.path(&format!("vnic{n}.sock"));
-        let nic = nic(&format!("socket,id=c,path={},reconnect=1", socket.display()));
-        let words = nic.iter().map(|word| word.replace("00:00:01", &format!("00:00:0{n}")));
         let settings = format!("niv.ip=10.10.0.{n}/24");
-        Guest::start(&format!("vm{n}"), machine, &settings, &words.collect::<Vec<_>>()).unwrap()
+        Guest::start(&format!("vm{n}"), machine, &settings, &card(&place, n)).unwrap()
     };
     // Both boot at the same time.
     let guests = [1, 2].map(start).map(|mut guest| {
@@ -45,9 +46,9 @@ fn scene(machine: &Machine) -> (Place, [(Guest, Agent); 2]) {
     (place, guests)
 }
 
-/// Waits until both vNICs carry traffic: their names, VIFs and vEths.
+/// Waits until all vNICs carry traffic: their names, VIFs and vEths.
 fn active(place: &Place) -> Vec<[Value; 3]> {
-    until("both vNICs are active", || {
+    until("all vNICs are active", || {
         let rows = place.client("adapter0").exec("show vnic").ok()?;
         let rows = rows.as_array()?;
         let is_active = |row: &Value| row["vif_state"] == "active" && row["state"] == "up";
@@ -68,13 +69,13 @@ fn a_killed_adapter_has_its_guests_and_their_vifs_back() {
     ping(&agent);
     let before = active(&place);
     for _ in 0..3 {
-        let clock = Clock::watch(&other, Duration::from_secs(4));
+        let clock = Clock::watch(&other, Duration::from_secs(4)).unwrap();
         let killed = Instant::now();
         place.kill("adapter0");
         place.start("adapter0");
         assert_eq!(active(&place), before, "the same VIFs and vEths");
         println!("both vNICs are active again {:?} after the adapter was killed", killed.elapsed());
-        assert!(clock.longest_stop() < STANDS_NOT);
+        assert!(took("longest stop of the clock", clock.longest_stop()) < STANDS_NOT);
         ping(&agent);
     }
     place.at_rest();
@@ -85,31 +86,56 @@ fn a_guests_link_tells_the_truth_about_the_switch() {
     let Some((machine, _turn)) = machine() else { return };
     let (mut place, [(_first, agent), (_second, other)]) = scene(machine);
     ping(&agent);
-    let mut carrier = Carrier::watch(&agent);
-    carrier.settle(true);
+    let mut carrier = Carrier::watch(&agent).unwrap();
+    carrier.settle(true).unwrap();
+
+    // `shutdown` and `no shutdown`: one change each, soon.
     let veth = active(&place)[0][2].to_string();
     let client = place.client("vis0");
     let configure = |line: &str| {
+        let began = Instant::now();
         client.configure(&format!("interface vethernet {veth}\n  {line}\n")).unwrap();
-        Instant::now()
+        began
     };
-    for _ in 0..2 {
-        carrier.follows(false, configure("shutdown"));
-        carrier.follows(true, configure("no shutdown"));
+    for _ in 0..3 {
+        took("carrier down", carrier.follows(false, configure("shutdown")));
+        took("carrier up", carrier.follows(true, configure("no shutdown")));
     }
     active(&place);
-    // A switch that is away for a second costs no carrier; one that stands still stops no guest.
-    place.kill("vis0");
-    std::thread::sleep(Duration::from_secs(1));
-    place.start("vis0");
-    active(&place);
-    carrier.stays(Duration::from_secs(4));
-    let clock = Clock::watch(&other, Duration::from_secs(6));
+    carrier.stays(Duration::from_secs(1)).unwrap();
+
+    // A switch that is away for a second, however it went, costs no change.
+    for ends in [Place::kill, Place::stop] {
+        ends(&mut place, "vis0");
+        carrier.stays(Duration::from_secs(1)).unwrap();
+        place.start("vis0");
+        active(&place);
+        carrier.stays(Duration::from_secs(4)).unwrap();
+    }
+
+    // One that hangs is lost after three hellos and carrier-delay, and stops no clock: neither while it is missed, nor
+    // while the link is down, nor that of a guest that is started meanwhile.
+    let clocks = [&agent, &other].map(|agent| Clock::watch(agent, Duration::from_secs(12)).unwrap());
+    let stopped = Instant::now();
     place.signal("vis0", Signal::STOP);
-    carrier.stays(Duration::from_secs(1));
-    assert!(clock.longest_stop() < STANDS_NOT);
+    let (_, changes) = carrier.last;
+    assert_eq!(carrier.next(Duration::from_secs(15)), Some((false, changes + 1)));
+    println!("carrier down {:?} after the switch was stopped", stopped.elapsed());
+    let device = format!("vhost-user:{}", place.path("vnic3.sock").display());
+    let words = ["--api", "adapter0.sock", "vnic", "add", "vnic3", "device", &device, "link", "link0", "mac"];
+    let (code, _, complained) = place.nivctl(&[&words[..], &[&mac(3)]].concat());
+    assert_eq!(code, 0, "{complained}");
+    let (_third, third) = boot("vm3", machine, &card(&place, 3));
+    let mut late = Carrier::watch(&third).unwrap();
+    late.settle(false).unwrap();
+    carrier.stays(Duration::from_millis(1)).unwrap();
     place.signal("vis0", Signal::CONT);
-    drop(carrier);
+    assert_eq!(carrier.next(Duration::from_secs(10)), Some((true, changes + 2)));
+    late.settle(true).unwrap();
+    for clock in clocks {
+        assert!(took("longest stop of the clock", clock.longest_stop()) < STANDS_NOT);
+    }
+    carrier.stays(Duration::from_secs(2)).unwrap();
     active(&place);
     ping(&agent);
     place.at_rest();

@@ -1,13 +1,16 @@
 //! The link of a guest, driven by [`FrontDoor::set_carrier`] alone.
 
-use super::machine::{Carrier, Clock, boot, machine, nic};
+use super::machine::{boot, machine, nic, took};
 use niv_adapter::vhost::{FrontDoor, LinkSeen, LinkSignal, Vnic, VnicConfig};
+use niv_lab::lab::carrier::{Carrier, Clock};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A guest's clock that stands still no longer than this has only waited for a processor.
 const STANDS_NOT: Duration = Duration::from_millis(500);
+
+const MAC: &str = "52:54:00:00:00:01";
 
 fn door(config: &VnicConfig) -> (FrontDoor, Vnic) {
     let door = FrontDoor::start().unwrap();
@@ -38,42 +41,42 @@ fn a_guest_follows_its_link_by_the_socket_and_its_clock_never_stops() {
     let Some((machine, _turn)) = machine() else { return };
     let socket = "run/socket.sock";
     let (door, vnic) = door(&config(socket));
-    let nic = nic(&format!("socket,id=c,path={socket},reconnect=1"));
+    let nic = nic(socket.as_ref(), "reconnect=1", MAC);
     let (guest, agent) = boot("socket", machine, &nic);
-    let mut carrier = Carrier::watch(&agent);
-    carrier.settle(true);
-    let clock = Clock::watch(&agent, Duration::from_secs(6));
+    let mut carrier = Carrier::watch(&agent).unwrap();
+    carrier.settle(true).unwrap();
+    let clock = Clock::watch(&agent, Duration::from_secs(6)).unwrap();
     for _ in 0..3 {
-        carrier.follows(false, set(&door, false));
+        took("carrier down", carrier.follows(false, set(&door, false)));
         assert_eq!(vnic.monitor.carrier().seen, LinkSeen::Down);
-        carrier.follows(true, set(&door, true));
+        took("carrier up", carrier.follows(true, set(&door, true)));
     }
-    carrier.stays(Duration::from_secs(1));
-    assert!(clock.longest_stop() < STANDS_NOT);
+    carrier.stays(Duration::from_secs(1)).unwrap();
+    assert!(took("longest stop of the clock", clock.longest_stop()) < STANDS_NOT);
 
     // What a listener that nobody serves does to a guest: the same measure shows it.
-    carrier.follows(false, set(&door, false));
-    let clock = Clock::watch(&agent, Duration::from_secs(5));
+    took("carrier down", carrier.follows(false, set(&door, false)));
+    let clock = Clock::watch(&agent, Duration::from_secs(5)).unwrap();
     let trap = UnixListener::bind(socket).unwrap();
     std::thread::sleep(Duration::from_secs(3));
     std::fs::remove_file(socket).unwrap();
     drop(trap);
-    let stopped = clock.longest_stop();
+    let stopped = took("longest stop of the clock", clock.longest_stop());
     assert!(
         stopped > Duration::from_secs(1),
         "a QEMU that is not answered stands still, but not here: {stopped:?}"
     );
-    carrier.follows(true, set(&door, true));
+    took("carrier up", carrier.follows(true, set(&door, true)));
 
     // A new guest starts although its link is down, and sees that.
-    carrier.follows(false, set(&door, false));
+    took("carrier down", carrier.follows(false, set(&door, false)));
     drop(carrier);
     drop((agent, guest));
     let (guest, agent) = boot("socket", machine, &nic);
-    let mut carrier = Carrier::watch(&agent);
-    carrier.settle(false);
+    let mut carrier = Carrier::watch(&agent).unwrap();
+    carrier.settle(false).unwrap();
     assert_eq!(vnic.monitor.carrier().seen, LinkSeen::Down);
-    carrier.follows(true, set(&door, true));
+    took("carrier up", carrier.follows(true, set(&door, true)));
     drop(carrier);
     drop((agent, guest));
 }
@@ -83,24 +86,24 @@ fn a_guest_whose_qemu_listens_follows_too() {
     let Some((machine, _turn)) = machine() else { return };
     let socket = "run/server.sock";
     let (door, _vnic) = door(&VnicConfig { client: true, ..config(socket) });
-    let nic = nic(&format!("socket,id=c,path={socket},server=on,wait=off"));
+    let nic = nic(socket.as_ref(), "server=on,wait=off", MAC);
     let (guest, agent) = boot("server", machine, &nic);
-    let mut carrier = Carrier::watch(&agent);
-    carrier.settle(true);
-    let clock = Clock::watch(&agent, Duration::from_secs(4));
+    let mut carrier = Carrier::watch(&agent).unwrap();
+    carrier.settle(true).unwrap();
+    let clock = Clock::watch(&agent, Duration::from_secs(4)).unwrap();
     for _ in 0..3 {
-        carrier.follows(false, set(&door, false));
-        carrier.stays(Duration::from_millis(600));
-        carrier.follows(true, set(&door, true));
+        took("carrier down", carrier.follows(false, set(&door, false)));
+        carrier.stays(Duration::from_millis(600)).unwrap();
+        took("carrier up", carrier.follows(true, set(&door, true)));
     }
-    assert!(clock.longest_stop() < STANDS_NOT);
-    carrier.follows(false, set(&door, false));
+    assert!(took("longest stop of the clock", clock.longest_stop()) < STANDS_NOT);
+    took("carrier down", carrier.follows(false, set(&door, false)));
     drop(carrier);
     drop((agent, guest));
     let (guest, agent) = boot("server", machine, &nic);
-    let mut carrier = Carrier::watch(&agent);
-    carrier.settle(false);
-    carrier.follows(true, set(&door, true));
+    let mut carrier = Carrier::watch(&agent).unwrap();
+    carrier.settle(false).unwrap();
+    took("carrier up", carrier.follows(true, set(&door, true)));
     drop(carrier);
     drop((agent, guest));
 }
@@ -110,26 +113,26 @@ fn a_guest_follows_its_link_by_the_monitor_of_qemu() {
     let Some((machine, _turn)) = machine() else { return };
     let (socket, monitor) = ("run/qmp.sock", "run/qmp.qmp");
     let (door, vnic) = door(&VnicConfig { link_signal: LinkSignal::Qmp(monitor.into()), ..config(socket) });
-    let mut nic = nic(&format!("socket,id=c,path={socket},reconnect=1"));
+    let mut nic = nic(socket.as_ref(), "reconnect=1", MAC);
     nic.extend(["-qmp".to_owned(), format!("unix:{monitor},server=on,wait=off")]);
     let (guest, agent) = boot("qmp", machine, &nic);
-    let mut carrier = Carrier::watch(&agent);
-    carrier.settle(true);
-    let clock = Clock::watch(&agent, Duration::from_secs(2));
+    let mut carrier = Carrier::watch(&agent).unwrap();
+    carrier.settle(true).unwrap();
+    let clock = Clock::watch(&agent, Duration::from_secs(2)).unwrap();
     for _ in 0..3 {
-        carrier.follows(false, set(&door, false));
-        carrier.follows(true, set(&door, true));
+        took("carrier down", carrier.follows(false, set(&door, false)));
+        took("carrier up", carrier.follows(true, set(&door, true)));
     }
-    assert!(clock.longest_stop() < STANDS_NOT);
+    assert!(took("longest stop of the clock", clock.longest_stop()) < STANDS_NOT);
     assert_eq!(vnic.monitor.carrier().obstacle, None);
-    carrier.follows(false, set(&door, false));
+    took("carrier down", carrier.follows(false, set(&door, false)));
     drop(carrier);
     drop((agent, guest));
     // This one never sees it up: QEMU is told before its guest runs.
     let (guest, agent) = boot("qmp", machine, &nic);
-    let mut carrier = Carrier::watch(&agent);
-    carrier.settle(false);
-    carrier.follows(true, set(&door, true));
+    let mut carrier = Carrier::watch(&agent).unwrap();
+    carrier.settle(false).unwrap();
+    took("carrier up", carrier.follows(true, set(&door, true)));
     drop(carrier);
     drop((agent, guest));
 }
