@@ -118,6 +118,32 @@ fn a_life() {
     assert_eq!((&two["state"], &two["cause"]), (&"down".into(), &"nonParticipating".into()));
     assert!(client.exec_text("show running-config").unwrap().contains("interface vethernet 2"));
 
+    let lines = "port-profile server\n switchport access vlan 20\nport-profile web\n inherit port-profile server\n \
+                 state enabled\ninterface vethernet 2\n inherit port-profile web\n mtu 9000\ndo show running-config | count\n";
+    client.configure(lines).unwrap();
+    let expanded = client.exec("show running-config interface vethernet 2 expand-port-profile").unwrap();
+    assert_eq!(
+        expanded["lines"],
+        serde_json::json!([
+            { "line": "inherit port-profile web", "origin": "interface" },
+            { "line": "switchport mode trunk", "origin": "interface" },
+            { "line": "switchport access vlan 20", "origin": "port-profile server" },
+            { "line": "mtu 9000", "origin": "interface" },
+        ])
+    );
+    let text = client.exec_text("show running-config interface vethernet 2 expand-port-profile").unwrap();
+    assert!(text.contains("\n  switchport access vlan 20  ! port-profile server\n"), "{text}");
+    let brief = client.exec("show port-profile brief | json").unwrap();
+    let of =
+        |name: &str| brief.as_array().unwrap().iter().find(|row| row["profile"] == name).unwrap().clone();
+    assert_eq!((&of("web")["levels"], &of("web")["interfaces"]), (&2.into(), &1.into()));
+    assert_eq!((&of("server")["heirs"], &of("server")["state"]), (&1.into(), &"disabled".into()));
+    let usage = client.exec("show port-profile usage").unwrap();
+    assert_eq!(usage, serde_json::json!([{ "profile": "web", "interface": "vethernet2" }]));
+    let expanded = client.exec("show port-profile expand-interface name web").unwrap();
+    assert_eq!(expanded[0]["interfaces"]["vethernet2"][2], "switchport access vlan 20");
+    assert!(client.exec("show port-profile usage name nowhere").is_err());
+
     for line in ["show interface ethernet", "show interface ethernet 1/2", "show mac address-table"] {
         assert!(!client.exec_text(line).unwrap().is_empty(), "{line}");
     }

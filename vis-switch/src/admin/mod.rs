@@ -2,6 +2,7 @@
 
 mod counters;
 mod ethernet;
+mod inherited;
 mod metrics;
 mod names;
 mod neighbors;
@@ -54,6 +55,8 @@ const WORDS: &[(&str, &str)] = &[
     ("bind", "What belongs to the interface"),
     ("control", "The control plane"),
     ("interface", "Interfaces"),
+    ("port-profile", "Settings for many virtual interfaces"),
+    ("running-config", "The configuration in force"),
     ("show", "Show running system information"),
     ("switchport", "VLANs of the interface"),
     ("trunk", "Many VLANs, told apart by tags"),
@@ -112,6 +115,25 @@ pub fn table() -> Table<Session> {
         Command::new(EXEC, "show drops [all]", "Dropped frames by reason", counters::drops),
         Command::new(EXEC, event::SYNTAX, event::HELP, logging),
         Command::new(EXEC, "show running-config", "The configuration in force", running_config),
+        Command::new(
+            EXEC,
+            "show running-config interface vethernet <number:1-1048575> [expand-port-profile]",
+            "What was typed on a virtual interface, or all that counts and where it comes from",
+            inherited::of_vethernet,
+        ),
+        Command::new(EXEC, "show port-profile brief", "Port profiles, one a line", inherited::brief),
+        Command::new(
+            EXEC,
+            "show port-profile usage [name <name:word>]",
+            "Which interfaces have them",
+            inherited::usage,
+        ),
+        Command::new(
+            EXEC,
+            "show port-profile expand-interface [name <name:word>]",
+            "All that counts on the interfaces that have them",
+            inherited::expand_interface,
+        ),
         Command::new(EXEC, "show version", "Which software this is", version),
         Command::new(EXEC, "reload", "Go back to the startup configuration", reload),
     ];

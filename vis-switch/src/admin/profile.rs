@@ -2,7 +2,8 @@
 
 use super::names::{full_name, short_name};
 use super::{Answer, Session};
-use crate::config::running::{PortProfile, ProfileName};
+use crate::config::expand;
+use crate::config::running::{PortProfile, ProfileName, RunningConfig};
 use crate::config::slots::Owner;
 use crate::config::text::inherited;
 use niv_node::command::Args;
@@ -23,7 +24,7 @@ pub(super) fn profiles(session: &mut Session, args: &Args) -> Answer {
     let profiles = state.config.port_profiles().iter();
     let (texts, values): (Vec<String>, Vec<Value>) = profiles
         .filter(|(name, _)| wanted.is_none_or(|wanted| name.as_str() == wanted))
-        .map(|(name, profile)| page(name, profile, used.get(name).map_or(&[], Vec::as_slice)))
+        .map(|(name, profile)| page(&state.config, name, profile, used.get(name).map_or(&[], Vec::as_slice)))
         .unzip();
     match wanted {
         Some(wanted) if texts.is_empty() => {
@@ -33,15 +34,21 @@ pub(super) fn profiles(session: &mut Session, args: &Args) -> Answer {
     }
 }
 
-fn page(name: &ProfileName, profile: &PortProfile, used: &[u32]) -> (String, Value) {
+fn page(config: &RunningConfig, name: &ProfileName, profile: &PortProfile, used: &[u32]) -> (String, Value) {
     let status = if profile.enabled { "enabled" } else { "disabled" };
     let description = profile.description.as_ref().map(|text| text.as_str());
     let lines = inherited(profile);
     let mut text = format!("port-profile {name}\n  type: vethernet\n");
     text.push_str(&format!("  description: {}\n  status: {status}\n", description.unwrap_or("")));
     let most = profile.max_ports.map_or_else(|| "--".to_owned(), |most| most.to_string());
-    text.push_str(&format!("  max-ports: {most}\n  config attributes:\n"));
+    text.push_str(&format!("  max-ports: {most}\n  inherit:\n"));
+    let inherits: Vec<String> = config.inherits(name).iter().map(ProfileName::to_string).collect();
+    let evaluated: Vec<String> = expand::profile(config, name).into_iter().map(|(line, _)| line).collect();
+    inherits.iter().for_each(|name| text.push_str(&format!("    {name}\n")));
+    text.push_str("  config attributes:\n");
     lines.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    text.push_str("  evaluated config attributes:\n");
+    evaluated.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
     text.push_str(&format!("  assigned interfaces: {}\n", used.len()));
     let veths = used.iter().map(|number| Owner::Vethernet(*number));
     veths.clone().for_each(|owner| text.push_str(&format!("    {}\n", short_name(owner))));
@@ -51,7 +58,9 @@ fn page(name: &ProfileName, profile: &PortProfile, used: &[u32]) -> (String, Val
         "description": description,
         "status": status,
         "max_ports": profile.max_ports,
+        "inherits": inherits,
         "config": lines,
+        "evaluated": evaluated,
         "interfaces": veths.map(full_name).collect::<Vec<_>>(),
     });
     (text, value)

@@ -14,7 +14,7 @@ pub fn running_config(config: &RunningConfig) -> String {
     let mut text = Lines::default();
     text.global(config);
     for (name, profile) in config.port_profiles() {
-        text.port_profile(name, profile);
+        text.port_profile(name, profile, config.inherits(name));
     }
     // Ports before vEths, which are bound to those that are in vntag mode.
     for (id, ethernet) in config.ethernets() {
@@ -41,10 +41,23 @@ pub fn vethernet(number: u32, vethernet: &Vethernet) -> String {
 /// The settings that a profile passes on, each as a line.
 #[must_use]
 pub fn inherited(profile: &PortProfile) -> Vec<String> {
+    settings(&profile.switchport, profile.uplink_fail)
+}
+
+/// Settings that profiles may have as well, as lines.
+pub(super) fn settings(switchport: &SwitchportLines, uplink_fail: Option<UplinkFail>) -> Vec<String> {
     let mut text = Lines::default();
-    text.switchport(&profile.switchport);
-    text.uplink_fail(profile.uplink_fail);
-    text.0.lines().map(|line| line.trim().to_owned()).collect()
+    text.switchport(switchport);
+    text.uplink_fail(uplink_fail);
+    text.trimmed()
+}
+
+/// The lines that only interfaces have: those that stand before the settings, and those behind.
+pub(super) fn only_on_interfaces(vethernet: &Vethernet) -> [Vec<String>; 2] {
+    let (mut before, mut after) = (Lines::default(), Lines::default());
+    before.head(vethernet);
+    after.tail(vethernet);
+    [before.trimmed(), after.trimmed()]
 }
 
 /// Spans of VLANs in one line; more follow with `add`.
@@ -88,13 +101,14 @@ impl Lines {
         }
     }
 
-    fn port_profile(&mut self, name: &ProfileName, profile: &PortProfile) {
+    fn port_profile(&mut self, name: &ProfileName, profile: &PortProfile, inherits: &[ProfileName]) {
         let built_in = name.as_str() == ProfileName::DEFAULT;
-        if built_in && *profile == PortProfile::built_in() {
+        if built_in && *profile == PortProfile::built_in() && inherits.is_empty() {
             return;
         }
         self.line(&format!("port-profile type vethernet {name}"));
         self.description(profile.description.as_ref());
+        inherits.iter().for_each(|from| self.item("inherit port-profile", Some(from)));
         self.switchport(&profile.switchport);
         self.uplink_fail(profile.uplink_fail);
         self.item("max-ports", profile.max_ports);
@@ -104,12 +118,25 @@ impl Lines {
     }
 
     fn vethernet(&mut self, vethernet: &Vethernet) {
-        self.description(vethernet.description.as_ref());
-        self.item("inherit port-profile", vethernet.profile.as_ref());
+        self.head(vethernet);
         self.switchport(&vethernet.switchport);
         self.uplink_fail(vethernet.uplink_fail);
+        self.tail(vethernet);
+    }
+
+    fn head(&mut self, vethernet: &Vethernet) {
+        self.description(vethernet.description.as_ref());
+        self.item("inherit port-profile", vethernet.profile.as_ref());
+    }
+
+    fn tail(&mut self, vethernet: &Vethernet) {
         self.item("bind", vethernet.binding());
         self.flag("shutdown", vethernet.shutdown);
+    }
+
+    /// The lines without their indentation.
+    fn trimmed(&self) -> Vec<String> {
+        self.0.lines().map(|line| line.trim_start().to_owned()).collect()
     }
 
     fn ethernet(&mut self, ethernet: &Ethernet) {

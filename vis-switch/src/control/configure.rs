@@ -184,7 +184,8 @@ impl Control {
     fn stale_by_profile(&mut self, old: &RunningConfig, new: &RunningConfig) {
         let names: BTreeSet<&ProfileName> =
             old.port_profiles().keys().chain(new.port_profiles().keys()).collect();
-        let differs = |name: &&ProfileName| old.port_profiles().get(*name) != new.port_profiles().get(*name);
+        // What it inherits is part of it.
+        let differs = |name: &&ProfileName| old.lineage(name) != new.lineage(name);
         let changed: BTreeSet<&ProfileName> = names.into_iter().filter(differs).collect();
         if changed.is_empty() {
             return;

@@ -119,8 +119,8 @@ fn allowed<C: Candidate>(context: &mut C, args: &Args) -> Done {
         }
         selected if args.negated() => each(context.config(), selected, |lines| lines.allowed = None)?,
         Selected::PortProfile(name) => {
+            let before = context.config().profile_switchport(&name).allowed;
             let lines = &mut context.config().port_profile_mut(&name).map_err(broken)?.switchport;
-            let before = lines.over(Switchport::default()).allowed;
             lines.allowed = Some(Box::new(vlans(args, &before)));
         }
         Selected::Vethernets(numbers) => {

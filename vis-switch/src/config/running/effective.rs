@@ -25,27 +25,41 @@ impl RunningConfig {
     /// A vEth on a link without negotiation needs no profile: [`ProfileFault::None`] does not keep it down.
     #[must_use]
     pub fn effective(&self, number: u32, asked: Option<&ProfileName>) -> Effective<'_> {
-        let profile = match self.profile_of(number, asked) {
-            None => Err(ProfileFault::None),
-            Some(name) => match self.port_profiles.get(name) {
-                None => Err(ProfileFault::Unknown(name.clone())),
-                Some(profile) if !profile.enabled => Err(ProfileFault::Disabled(name.clone())),
-                Some(profile) => Ok(profile),
-            },
-        };
-        let applied = profile.as_ref().ok();
+        let applied = self.applied(self.profile_of(number, asked));
+        let lineage = applied.as_deref().unwrap_or_default();
         let typed = self.vethernets.get(&number);
-        let mut switchport = Switchport::default();
-        if let Some(profile) = applied {
-            switchport = profile.switchport.over(switchport);
-        }
+        let mut switchport = of_lineage(lineage);
         if let Some(vethernet) = typed {
             switchport = vethernet.switchport.over(switchport);
         }
         let uplink_fail = typed
             .and_then(|vethernet| vethernet.uplink_fail)
-            .or_else(|| applied.and_then(|profile| profile.uplink_fail))
+            .or_else(|| lineage.iter().find_map(|(_, profile)| profile.uplink_fail))
             .unwrap_or_default();
+        let profile = applied.and_then(|lineage| match lineage.first() {
+            Some((_, profile)) => Ok(*profile),
+            None => Err(ProfileFault::None),
+        });
         Effective { profile, switchport, uplink_fail }
     }
+
+    /// The profiles whose lines count on an interface that has this one.
+    fn applied(&self, name: Option<&ProfileName>) -> Result<Vec<(&ProfileName, &PortProfile)>, ProfileFault> {
+        let name = name.ok_or(ProfileFault::None)?;
+        let lineage = self.lineage(name)?;
+        match lineage.first() {
+            Some((_, profile)) if !profile.enabled => Err(ProfileFault::Disabled(name.clone())),
+            _ => Ok(lineage),
+        }
+    }
+
+    /// What a profile says with all that it inherits, over the defaults; what is missing says nothing.
+    #[must_use]
+    pub fn profile_switchport(&self, name: &ProfileName) -> Switchport {
+        of_lineage(&self.known_lineage(name).0)
+    }
+}
+
+fn of_lineage(lineage: &[(&ProfileName, &PortProfile)]) -> Switchport {
+    lineage.iter().rev().fold(Switchport::default(), |under, (_, profile)| profile.switchport.over(under))
 }

@@ -4,12 +4,14 @@
 //! be compiled.
 
 mod effective;
+mod inherit;
 mod interface;
 mod ports;
 mod profile;
 mod switchport;
 
 pub use effective::Effective;
+pub use inherit::{DEEPEST, MOST_INHERITED};
 pub use interface::{Binding, Ethernet, EthernetId, PortMode, Vethernet};
 pub use profile::{Description, PortProfile, ProfileFault, ProfileName, UplinkFail};
 pub use switchport::{Switchport, SwitchportLines};
@@ -29,6 +31,8 @@ pub struct RunningConfig {
     carrier_delay: u8,
     hold: u32,
     port_profiles: BTreeMap<ProfileName, PortProfile>,
+    /// What profiles inherit from, where that is something.
+    inherits: BTreeMap<ProfileName, Vec<ProfileName>>,
     vethernets: BTreeMap<u32, Vethernet>,
     ethernets: BTreeMap<EthernetId, Ethernet>,
     /// Which vEth has a binding: the same as theirs, the other way round.
@@ -71,6 +75,7 @@ impl RunningConfig {
             carrier_delay: Self::CARRIER_DELAY,
             hold: Self::HOLD,
             port_profiles: [(ProfileName::default(), PortProfile::built_in())].into(),
+            inherits: BTreeMap::new(),
             vethernets: BTreeMap::new(),
             ethernets: ports.into_iter().collect(),
             bound: BTreeMap::new(),
@@ -210,7 +215,8 @@ impl RunningConfig {
     /// on them.
     ///
     /// # Errors
-    /// There is none of this name, it is `default`, or vEths use it: how many, and the first five.
+    /// There is none of this name, it is `default`, or profiles inherit from it or vEths use it: how many, and the first
+    /// five.
     pub fn remove_port_profile(&mut self, name: &ProfileName, asking: &[u32]) -> Result<(), Rule> {
         if !self.port_profiles.contains_key(name) {
             return no_profile(name);
@@ -218,21 +224,27 @@ impl RunningConfig {
         if name.as_str() == ProfileName::DEFAULT {
             return rule("port-profile default is built in and cannot be removed.");
         }
-        let typed = self.vethernets.iter().filter(|(_, vethernet)| vethernet.profile.as_ref() == Some(name));
-        let asking = asking.iter().filter(|number| self.profile_of(**number, Some(name)) == Some(name));
-        let users: BTreeSet<u32> = typed.map(|(number, _)| *number).chain(asking.copied()).collect();
+        let heirs: Vec<&ProfileName> = self.heirs(name).collect();
+        if !heirs.is_empty() {
+            let heirs = counted("port-profile", heirs.into_iter().map(ProfileName::to_string));
+            return rule(format!("port-profile {name} is inherited by {heirs}"));
+        }
+        let users = self.users(name, asking);
         if !users.is_empty() {
-            let first: Vec<String> = users.iter().take(5).map(|number| format!("Veth{number}")).collect();
-            let more = if users.len() > first.len() { ", ..." } else { "." };
-            return rule(format!(
-                "port-profile {name} is in use by {} interface{}: {}{more}",
-                users.len(),
-                if users.len() == 1 { "" } else { "s" },
-                first.join(", ")
-            ));
+            let users = counted("interface", users.iter().map(|number| format!("Veth{number}")));
+            return rule(format!("port-profile {name} is in use by {users}"));
         }
         self.port_profiles.remove(name);
+        self.inherits.remove(name);
         Ok(())
+    }
+
+    /// The vEths that have a profile: it is typed on them, or their adapters ask for it and no other is typed.
+    #[must_use]
+    pub fn users(&self, name: &ProfileName, asking: &[u32]) -> BTreeSet<u32> {
+        let typed = self.vethernets.iter().filter(|(_, vethernet)| vethernet.profile.as_ref() == Some(name));
+        let asking = asking.iter().filter(|number| self.profile_of(**number, Some(name)) == Some(name));
+        typed.map(|(number, _)| *number).chain(asking.copied()).collect()
     }
 
     /// The vEth with this binding.
@@ -293,6 +305,15 @@ impl RunningConfig {
             }),
         }
     }
+}
+
+/// `2 interfaces: Veth1, Veth3.`; of many, the first five.
+fn counted(what: &str, names: impl ExactSizeIterator<Item = String>) -> String {
+    let count = names.len();
+    let plural = if count == 1 { "" } else { "s" };
+    let first: Vec<String> = names.take(5).collect();
+    let more = if count > first.len() { ", ..." } else { "." };
+    format!("{count} {what}{plural}: {}{more}", first.join(", "))
 }
 
 fn no_vethernet<T>(number: u32) -> Result<T, Rule> {

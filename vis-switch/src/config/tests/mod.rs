@@ -2,6 +2,7 @@ mod chassis;
 mod docs;
 mod effective;
 mod help;
+mod inherit;
 mod lines;
 mod random_lines;
 mod refusals;

@@ -16,6 +16,7 @@ enum Change {
     Global { auto_create: bool, carrier_delay: u8, hold: u32 },
     Profile(ProfileName, PortProfile),
     NoProfile(ProfileName),
+    Inherit(ProfileName, ProfileName),
     Vethernet(u32, Box<Lines>),
     NoVethernet(u32),
     Bind(u32, Option<Binding>),
@@ -44,6 +45,7 @@ impl Change {
             }
             Self::Profile(name, profile) => config.make_port_profile(&name).map(|made| *made = profile),
             Self::NoProfile(name) => config.remove_port_profile(&name, &[]),
+            Self::Inherit(name, from) => config.inherit(&name, &from),
             Self::Vethernet(number, lines) => {
                 let made = config.make_vethernet(number).and_then(|()| config.vethernet_mut(number));
                 made.map(|vethernet| {
@@ -170,6 +172,7 @@ fn change() -> impl Strategy<Value = Change> {
         ),
         (profile_name(), profile()).prop_map(|(name, profile)| Change::Profile(name, profile)),
         profile_name().prop_map(Change::NoProfile),
+        (profile_name(), profile_name()).prop_map(|(name, from)| Change::Inherit(name, from)),
         (veth(), lines()).prop_map(|(number, lines)| Change::Vethernet(number, Box::new(lines))),
         veth().prop_map(Change::NoVethernet),
         (veth(), of(binding())).prop_map(|(number, binding)| Change::Bind(number, binding)),

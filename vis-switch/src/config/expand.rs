@@ -1,0 +1,95 @@
+//! What is in force on a vEth, line by line, and where each line comes from.
+
+use super::running::{PortProfile, ProfileName, RunningConfig, SwitchportLines, UplinkFail, Vethernet};
+use super::text;
+
+/// Where a line comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was typed on the interface.
+    Interface,
+    /// The adapter asks for it.
+    Adapter,
+    /// It is a line of this profile.
+    Profile(ProfileName),
+}
+
+impl core::fmt::Display for Origin {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Interface => f.write_str("interface"),
+            Self::Adapter => f.write_str("adapter"),
+            Self::Profile(name) => write!(f, "port-profile {name}"),
+        }
+    }
+}
+
+/// Settings that may come from a profile.
+type Settings = (SwitchportLines, Option<UplinkFail>);
+
+/// Takes one setting out of some.
+type Pick = fn(&Settings) -> Settings;
+
+fn picks() -> [Pick; 6] {
+    const fn none() -> SwitchportLines {
+        SwitchportLines { mode: None, access: None, native: None, allowed: None, mtu: None }
+    }
+    [
+        |(lines, _)| (SwitchportLines { mode: lines.mode, ..none() }, None),
+        |(lines, _)| (SwitchportLines { access: lines.access, ..none() }, None),
+        |(lines, _)| (SwitchportLines { native: lines.native, ..none() }, None),
+        |(lines, _)| (SwitchportLines { allowed: lines.allowed.clone(), ..none() }, None),
+        |(lines, _)| (SwitchportLines { mtu: lines.mtu, ..none() }, None),
+        |(_, uplink_fail)| (none(), *uplink_fail),
+    ]
+}
+
+/// The lines that count on a vEth, without those that another goes before: from the interface, and from its profile and
+/// what that inherits from, if it can be applied. `asked` is the profile that the adapter asks for.
+#[must_use]
+pub fn vethernet(config: &RunningConfig, number: u32, asked: Option<&ProfileName>) -> Vec<(String, Origin)> {
+    let empty = Vethernet::default();
+    let typed = config.vethernets().get(&number).unwrap_or(&empty);
+    let effective = config.effective(number, asked);
+    let applied = effective.profile.ok().and(config.profile_of(number, asked));
+    let lineage = applied.and_then(|name| config.lineage(name).ok()).unwrap_or_default();
+    let mut sources = vec![(Origin::Interface, (typed.switchport.clone(), typed.uplink_fail))];
+    sources.extend(lineage.into_iter().map(of_profile));
+
+    let [before, after] = text::only_on_interfaces(typed);
+    let from_interface = |line: String| (line, Origin::Interface);
+    let mut lines: Vec<(String, Origin)> = before.into_iter().map(from_interface).collect();
+    if let (None, Some(asked)) = (&typed.profile, asked) {
+        lines.push((format!("inherit port-profile {asked}"), Origin::Adapter));
+    }
+    lines.extend(counted(&sources));
+    lines.extend(after.into_iter().map(from_interface));
+    lines
+}
+
+/// The lines that a profile passes on, its own and those that it inherits; what is missing says nothing.
+#[must_use]
+pub fn profile(config: &RunningConfig, name: &ProfileName) -> Vec<(String, Origin)> {
+    let sources: Vec<_> = config.known_lineage(name).0.into_iter().map(of_profile).collect();
+    counted(&sources)
+}
+
+fn of_profile((name, profile): (&ProfileName, &PortProfile)) -> (Origin, Settings) {
+    (Origin::Profile(name.clone()), (profile.switchport.clone(), profile.uplink_fail))
+}
+
+/// Each setting as the first of these says it.
+fn counted(sources: &[(Origin, Settings)]) -> Vec<(String, Origin)> {
+    let mut lines = Vec::new();
+    for pick in picks() {
+        let found = sources.iter().find_map(|(origin, settings)| {
+            let (switchport, uplink_fail) = pick(settings);
+            let said = text::settings(&switchport, uplink_fail);
+            (!said.is_empty()).then_some((said, origin))
+        });
+        if let Some((said, origin)) = found {
+            lines.extend(said.into_iter().map(|line| (line, origin.clone())));
+        }
+    }
+    lines
+}
