@@ -7,8 +7,8 @@
 
 use anyhow::Context;
 use clap::Parser;
-use niv_node::api::{self, Daemon, Identity};
-use niv_node::command::{CONFIG, Command, CommandError, EXEC, Language, Mode, Reply, Table};
+use niv_node::api::{self, Capture, Daemon, Identity};
+use niv_node::command::{CONFIG, Command, CommandError, EXEC, ErrorKind, Language, Mode, Reply, Table};
 use niv_node::config::{self, File, Node, NodeSection};
 use niv_node::daemon;
 use niv_node::mailbox::{Mailbox, mailbox};
@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A toy that keeps VLANs.
 #[derive(Parser)]
@@ -89,7 +90,32 @@ fn table() -> Table<Vlans> {
     )
 }
 
+/// The capture of a port on which a frame of 14 octets comes every millisecond.
+struct Ticks {
+    left: u64,
+    begun: bool,
+    _running: Arc<()>,
+}
+
+impl Capture for Ticks {
+    fn read(&mut self, _patience: Duration) -> Option<Vec<u8>> {
+        let block = |kind: u32, body: &[u8]| {
+            let len = (12 + body.len() as u32).to_le_bytes();
+            [&kind.to_le_bytes()[..], &len, body, &len].concat()
+        };
+        if !std::mem::replace(&mut self.begun, true) {
+            let section =
+                [&0x1a2b_3c4du32.to_le_bytes()[..], &[1, 0, 0, 0], &u64::MAX.to_le_bytes()].concat();
+            return Some([block(0x0a0d_0d0a, &section), block(1, &[1, 0, 0, 0, 0, 0, 0, 0])].concat());
+        }
+        self.left = self.left.checked_sub(1)?;
+        std::thread::sleep(Duration::from_millis(1));
+        Some(block(6, &[&[0; 12][..], &[14, 0, 0, 0], &[14, 0, 0, 0], &[7; 16]].concat()))
+    }
+}
+
 struct Toy {
+    captures: Arc<()>,
     node: Node,
     table: Table<Vlans>,
     vlans: Mutex<Vlans>,
@@ -117,7 +143,18 @@ impl Daemon for Toy {
         &self.table
     }
 
+    fn capture(&self, port: &str, count: Option<u64>) -> Result<Box<dyn Capture>, CommandError> {
+        if port != "clock" {
+            let message = format!("There is no port {port}; there is clock.");
+            return Err(CommandError { kind: ErrorKind::Invalid, ..CommandError::refused(message) });
+        }
+        let running = Arc::clone(&self.captures);
+        Ok(Box::new(Ticks { left: count.unwrap_or(u64::MAX), begun: false, _running: running }))
+    }
+
     fn metrics(&self, metrics: &mut Metrics) {
+        let captures = Arc::strong_count(&self.captures) - 1;
+        metrics.family("toy_captures", Kind::Gauge, "Captures that run").sample(&[], captures);
         metrics.family("toy_vlans", Kind::Gauge, "VLANs").sample(&[], self.vlans.lock().names.len());
     }
 }
@@ -159,7 +196,7 @@ fn run(args: &daemon::Args, stop: &Stop) -> anyhow::Result<()> {
     let worker = spawn("worker0", Idler { mailbox }, options, stop.clone())?;
 
     let startup = node.startup.clone();
-    let toy = Arc::new(Toy { node, table: table(), vlans: Mutex::default() });
+    let toy = Arc::new(Toy { captures: Arc::default(), node, table: table(), vlans: Mutex::default() });
     if let Some(path) = startup {
         let name = || path.display().to_string();
         let text = std::fs::read_to_string(&path).with_context(name)?;

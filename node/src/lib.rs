@@ -14,6 +14,7 @@ pub mod identity;
 pub mod log;
 pub mod mailbox;
 pub mod metrics;
+pub mod nivctl;
 pub mod output;
 pub mod stop;
 pub mod store;

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 const NIVCTL: &str = env!("CARGO_BIN_EXE_nivctl");
 
@@ -270,6 +271,93 @@ fn a_wrong_file_or_option_is_one_line_and_code_2() {
     let (code, _, err) = run(&["--config", "toy.toml"]);
     assert_eq!(code, 2);
     assert!(err.contains("toy: start: line 1, column 6:"), "{err}");
+}
+
+/// How many frames a pcapng file has, if it is whole.
+fn frames(file: &[u8]) -> usize {
+    let (mut at, mut frames) = (0, 0);
+    while at < file.len() {
+        let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("four octets"));
+        let len = word(at + 4) as usize;
+        assert_eq!(word(at + len - 4) as usize, len, "a block that is not whole");
+        frames += usize::from(word(at) == 6);
+        at += len;
+    }
+    frames
+}
+
+/// Waits until so many captures run.
+fn captures(toy: &Toy, expected: usize) {
+    let line = format!("\ntoy_captures {expected}\n");
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    while !toy.client().metrics().expect("an answer").contains(&line) {
+        assert!(std::time::Instant::now() < end, "{}", toy.client().metrics().expect("an answer"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_capture_goes_to_a_file_or_a_pipe_and_ends_with_its_count() {
+    let toy = Toy::start();
+    let (code, out, err) = seen(&toy.nivctl(&["capture", "clock", "-w", "a.pcapng", "-c", "20"]));
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "", "20 frames captured\n"));
+    let file = std::fs::read(toy.folder.path().join("a.pcapng")).expect("written");
+    assert_eq!(frames(&file), 20);
+    let output = toy.nivctl(&["capture", "-c", "20", "clock"]);
+    assert_eq!(output.stdout, file);
+    captures(&toy, 0);
+
+    // Before anything is written.
+    let (code, _, err) = seen(&toy.nivctl(&["capture", "clack", "-w", "b.pcapng"]));
+    assert_eq!((code, err.as_str()), (2, "% There is no port clack; there is clock.\n"));
+    assert!(!toy.folder.path().join("b.pcapng").exists());
+    assert_eq!(seen(&toy.nivctl(&["capture"])).0, 2);
+    assert_eq!(seen(&toy.nivctl(&["capture", "clock", "--colour"])).0, 2);
+    let (code, _, err) = seen(&toy.nivctl(&["capture", "clock", "-w", "/nonexistent/c.pcapng"]));
+    assert_eq!(code, 1);
+    assert!(err.contains("/nonexistent/c.pcapng"), "{err}");
+}
+
+#[test]
+fn a_capture_ends_with_whoever_reads_it() {
+    let toy = Toy::start();
+    let start = |words: &[&str]| {
+        let mut command = Command::new(NIVCTL);
+        command.args(words).current_dir(toy.folder.path()).env_remove("NIV_API");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("built")
+    };
+    let file = toy.folder.path().join("a.pcapng");
+    let mut interrupted = start(&["capture", "clock", "-w", "a.pcapng"]);
+    let mut killed = start(&["capture", "clock"]);
+    let mut unread = start(&["capture", "clock"]);
+    captures(&toy, 3);
+    // What is there can be read while it grows.
+    while frames(&std::fs::read(&file).unwrap_or_default()) < 10 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill_process(Pid::from_child(&interrupted), Signal::INT).expect("it runs");
+    assert_eq!(interrupted.wait().expect("ended").code(), Some(0));
+    let mut said = String::new();
+    interrupted.stderr.take().expect("piped").read_to_string(&mut said).expect("readable");
+    let counted = frames(&std::fs::read(&file).expect("written"));
+    assert_eq!(said, format!("{counted} frames captured\n"));
+    captures(&toy, 2);
+
+    killed.kill().expect("it runs");
+    killed.wait().expect("ended");
+    captures(&toy, 1);
+    // Wireshark is closed.
+    drop(unread.stdout.take());
+    assert_eq!(unread.wait().expect("ended").code(), Some(0));
+    captures(&toy, 0);
+
+    // Or with the daemon, which does not wait for it.
+    let orphan = start(&["capture", "clock", "-w", "b.pcapng"]);
+    captures(&toy, 1);
+    assert_eq!(toy.end(Signal::TERM), Some(0));
+    let (code, _, err) = seen(&orphan.wait_with_output().expect("ended"));
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("broke off"), "{err}");
 }
 
 /// One HTTP exchange, written by hand.

@@ -5,6 +5,7 @@ use super::news::News;
 use super::state::State;
 use crate::config::LinkConfig;
 use crate::config::settings::Settings;
+use crate::engine::capture::Captures;
 use crate::engine::{Order, Stats};
 use crate::inventory::{LinkEntry, VnicEntry};
 use crate::vhost::FrontDoor;
@@ -33,6 +34,7 @@ pub struct Adapter {
     /// What happened.
     pub log: Arc<EventLog>,
     pub(super) link_configs: Vec<LinkConfig>,
+    pub(super) captures: Captures,
     pub(super) orders: Sender<Order>,
     pub(super) door: Arc<FrontDoor>,
     pub(super) news: Arc<News>,

@@ -1,8 +1,9 @@
 //! The adapter as its admin API sees it.
 
 use super::adapter::Adapter;
+use super::capture;
 use crate::admin;
-use niv_node::api::{Daemon, Identity};
+use niv_node::api::{Capture, Daemon, Identity};
 use niv_node::command::{CommandError, Language, Table};
 use niv_node::metrics::Metrics;
 use niv_node::output::Output;
@@ -34,6 +35,10 @@ impl Daemon for Api {
 
     fn language(&self) -> &dyn Language {
         &self.table
+    }
+
+    fn capture(&self, port: &str, count: Option<u64>) -> Result<Box<dyn Capture>, CommandError> {
+        capture::begin(&self.adapter, port, count)
     }
 
     fn metrics(&self, metrics: &mut Metrics) {

@@ -14,6 +14,7 @@
 
 mod adapter;
 mod api;
+mod capture;
 mod channels;
 mod control;
 mod metrics;

@@ -85,6 +85,7 @@ pub(super) fn start(config: &AdapterConfig, boot_id: u64) -> anyhow::Result<Star
         stats,
         log,
         link_configs: config.links.clone(),
+        captures: datapath.captures(),
         orders,
         door,
         news,

@@ -1,16 +1,17 @@
 //! Requests and answers.
 
+use super::capture::Lasting;
 use super::{Daemon, LONGEST_REQUEST, conversation};
 use crate::command::{CommandError, ErrorKind, Place};
 use crate::metrics::{self, Metrics};
 use crate::output::Output;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(super) fn router(daemon: Arc<dyn Daemon>) -> Router {
         .route("/v1/line", post(line))
         .route("/v1/hints", post(hints))
         .route("/v1/commands", get(commands))
+        .route("/v1/capture", get(capture))
         .route("/v1/health", get(health))
         .route("/metrics", get(page))
         .fallback(|| async { Problem::plain(StatusCode::NOT_FOUND, "there is no such path") })
@@ -99,6 +101,23 @@ async fn commands(State(daemon): Shared) -> Result<Response, Problem> {
     Ok(Json(call(move || daemon.language().commands()).await?).into_response())
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Port {
+    port: String,
+    count: Option<u64>,
+}
+
+async fn capture(
+    State(daemon): Shared,
+    connection: Option<Extension<Lasting>>,
+    query: Result<Query<Port>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(Port { port, count }) = query?;
+    let capture = call(move || daemon.capture(&port, count)).await??;
+    super::capture::answer(capture, connection.as_deref())
+}
+
 async fn health(State(daemon): Shared) -> Result<Response, Problem> {
     let (identity, health) = call(move || (daemon.identity(), daemon.health())).await?;
     let (code, status) = match health {
@@ -155,7 +174,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn plain(status: StatusCode, error: impl Into<String>) -> Self {
+    pub(super) fn plain(status: StatusCode, error: impl Into<String>) -> Self {
         Self { status, error: error.into(), kind: None, line: None, column: None, text: None }
     }
 }
@@ -180,6 +199,12 @@ impl From<CommandError> for Problem {
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
+        Self::plain(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
         Self::plain(rejection.status(), rejection.body_text())
     }
 }

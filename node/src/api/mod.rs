@@ -7,6 +7,7 @@
 //! | `POST /v1/line` `{"place": [], "line": "configure terminal"}` | `{"text", "place": ["configure terminal"], "prompt"?: "config"}`: a [conversation](crate::command::Place); what it does takes effect at once |
 //! | `POST /v1/hints` `{"place": [], "line": "show v"}` | `[{"word", "help"}]`: what may be typed there |
 //! | `GET /v1/commands` | the command table: `[{"mode", "syntax", "no"?, "default"?, "enters"?, "help"}]` |
+//! | `GET /v1/capture?port=ethernet1/1[&count=N]` | pcapng as it grows, until the client ends it or N frames are there |
 //! | `GET /v1/health` | `{"status": "ok", "daemon", "name", "version"}`, or 503 with the reason in `status` |
 //! | `GET /metrics` | OpenMetrics text |
 //!
@@ -15,8 +16,10 @@
 //! that was refused, 501 for what this daemon does not have, 413 and 504 for requests out of bounds.
 //!
 //! A client is not trusted to be quick or modest: requests are bounded in size and time, connections in number, and
-//! nothing here runs on a thread that moves frames. Who may connect is decided by the socket's mode, 0660.
+//! nothing here runs on a thread that moves frames. (A capture has no bound in time; how many run is the daemon's to
+//! bound.) Who may connect is decided by the socket's mode, 0660.
 
+mod capture;
 mod conversation;
 pub(crate) mod http;
 mod server;
@@ -29,6 +32,7 @@ use crate::command::{CommandError, Language};
 use crate::metrics::Metrics;
 use crate::output::Output;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Octets a request may have.
 pub const LONGEST_REQUEST: usize = 1 << 20;
@@ -57,6 +61,16 @@ pub trait Daemon: Send + Sync + 'static {
     /// The command table.
     fn language(&self) -> &dyn Language;
 
+    /// Captures what passes a port, from now on; of `count` frames if that is given. The default is a daemon without
+    /// ports.
+    ///
+    /// # Errors
+    /// There is no such port, or too many captures run.
+    fn capture(&self, port: &str, count: Option<u64>) -> Result<Box<dyn Capture>, CommandError> {
+        let _ = (port, count);
+        Err(CommandError::unsupported(format!("{} has no ports", self.identity().daemon)))
+    }
+
     /// Adds this daemon's metrics.
     fn metrics(&self, metrics: &mut Metrics);
 
@@ -67,6 +81,12 @@ pub trait Daemon: Send + Sync + 'static {
     fn health(&self) -> Result<(), String> {
         Ok(())
     }
+}
+
+/// A running capture; dropping it ends it.
+pub trait Capture: Send {
+    /// The next whole pcapng blocks. Empty where nothing came for so long, `None` where nothing will come any more.
+    fn read(&mut self, patience: Duration) -> Option<Vec<u8>>;
 }
 
 /// Who serves an API.

@@ -1,8 +1,13 @@
 //! The thread that serves.
 
+use super::capture::Lasting;
 use super::socket::{SocketFile, listen};
 use super::{Daemon, http};
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
@@ -10,12 +15,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, oneshot};
 
 /// Connections served at once; others wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 32;
 
-/// A connection carries one request and lives so long at the most.
+/// A connection carries one request and lives so long at the most, unless it carries a capture.
 const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
 
 /// A client that connects says what it wants within this time.
@@ -96,16 +102,34 @@ async fn accept(
         let service = service.clone();
         tokio::spawn(async move {
             let _permit = permit;
-            let connection = http1::Builder::new()
-                .keep_alive(false)
-                .timer(TokioTimer::new())
-                .header_read_timeout(LONGEST_HEADER)
-                .serve_connection(TokioIo::new(stream), service);
-            match tokio::time::timeout(LONGEST_CONNECTION, connection).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "an admin connection broke off"),
-                Err(_) => tracing::debug!("an admin connection took too long"),
-            }
+            serve_one(stream, service).await;
         });
+    }
+}
+
+/// One connection, which is one request.
+async fn serve_one(stream: UnixStream, service: TowerToHyperService<Router>) {
+    let lasting = Lasting::default();
+    let mark = lasting.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(mark.clone());
+        service.call(request)
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(LONGEST_HEADER)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = core::pin::pin!(connection);
+    let ended = loop {
+        match tokio::time::timeout(LONGEST_CONNECTION, &mut connection).await {
+            Err(_) if lasting.is_set() => {}
+            ended => break ended,
+        }
+    };
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "an admin connection broke off"),
+        Err(_) => tracing::debug!("an admin connection took too long"),
     }
 }

@@ -16,9 +16,10 @@ use crate::api::Step;
 use crate::api::http::Problem;
 use crate::command::{CommandError, CommandInfo, Hint, Place};
 use core::fmt::Display;
+use core::ops::ControlFlow;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode, header};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -26,6 +27,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
+use tokio::runtime::{Builder, Runtime};
 
 /// An answer may have so many octets (100,000 interfaces as JSON are about 30 MiB).
 const LONGEST_ANSWER: usize = 256 << 20;
@@ -140,6 +142,51 @@ impl Client {
         self.json(Method::GET, "/v1/health", None)
     }
 
+    /// Reads a capture of a port as it grows, until `take` breaks it off, `stop` is done or the capture ends. Pieces
+    /// come as they are read, which need not be whole blocks.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says; also where the stream breaks off in the middle.
+    pub fn capture<B>(
+        &self,
+        port: &str,
+        count: Option<u64>,
+        stop: impl Future<Output = ()>,
+        mut take: impl FnMut(&[u8]) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B>, ClientError> {
+        let count = count.map_or_else(String::new, |count| format!("&count={count}"));
+        let path = format!("/v1/capture?port={}{count}", percent(port));
+        let request = self.http(Method::GET, &path, "*/*", String::new())?;
+        self.runtime()?.block_on(async {
+            let mut body = tokio::time::timeout(PATIENCE, async {
+                let response = self.send(request).await?;
+                let status = response.status();
+                let body = response.into_body();
+                if status.is_success() {
+                    Ok(body)
+                } else {
+                    Err(self.problem(status, &self.whole(body).await?))
+                }
+            })
+            .await
+            .map_err(|_| self.failed(&"no answer in time"))??;
+            let mut stop = core::pin::pin!(stop);
+            loop {
+                let frame = tokio::select! {
+                    frame = body.frame() => frame,
+                    () = &mut stop => None,
+                };
+                let Some(frame) = frame else { return Ok(ControlFlow::Continue(())) };
+                let frame = frame.map_err(|_| self.failed(&"the capture broke off"))?;
+                if let Some(piece) = frame.data_ref()
+                    && let ControlFlow::Break(why) = take(piece)
+                {
+                    return Ok(ControlFlow::Break(why));
+                }
+            }
+        })
+    }
+
     /// The page of metrics.
     ///
     /// # Errors
@@ -192,37 +239,53 @@ impl Client {
         accept: &'static str,
         body: Option<&Value>,
     ) -> Result<String, ClientError> {
-        let body = body.map(ToString::to_string).unwrap_or_default();
-        let request = Request::builder()
+        let request = self.http(method, path, accept, body.map(ToString::to_string).unwrap_or_default())?;
+        let (status, text) = self.runtime()?.block_on(async {
+            tokio::time::timeout(PATIENCE, async {
+                let response = self.send(request).await?;
+                let status = response.status();
+                Ok::<_, ClientError>((status, self.whole(response.into_body()).await?))
+            })
+            .await
+            .map_err(|_| self.failed(&"no answer in time"))?
+        })?;
+        if status.is_success() { Ok(text) } else { Err(self.problem(status, &text)) }
+    }
+
+    fn runtime(&self) -> Result<Runtime, ClientError> {
+        Builder::new_current_thread().enable_all().build().map_err(|error| self.failed(&error))
+    }
+
+    fn http(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &'static str,
+        body: String,
+    ) -> Result<Request<Full<Bytes>>, ClientError> {
+        Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, "niv")
             .header(header::ACCEPT, accept)
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))
-            .map_err(|error| self.failed(&error))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let (status, text) = runtime.map_err(|error| self.failed(&error))?.block_on(async {
-            tokio::time::timeout(PATIENCE, self.exchange(request))
-                .await
-                .map_err(|_| self.failed(&"no answer in time"))?
-        })?;
-        if status.is_success() { Ok(text) } else { Err(self.problem(status, &text)) }
+            .map_err(|error| self.failed(&error))
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, String), ClientError> {
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ClientError> {
         let stream = UnixStream::connect(&self.path).await.map_err(|error| self.unreachable(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.failed(&error))?;
-        let connection = tokio::spawn(connection);
-        let response = sender.send_request(request).await.map_err(|error| self.failed(&error))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await;
-        connection.abort();
-        let body = body.map_err(|error| self.failed(&error))?.to_bytes();
-        let text = String::from_utf8(body.to_vec()).map_err(|error| self.failed(&error))?;
-        Ok((status, text))
+        // It ends with its last user, at the latest with the runtime.
+        tokio::spawn(connection);
+        sender.send_request(request).await.map_err(|error| self.failed(&error))
+    }
+
+    async fn whole(&self, body: Incoming) -> Result<String, ClientError> {
+        let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| self.failed(&error))?;
+        String::from_utf8(body.to_bytes().to_vec()).map_err(|error| self.failed(&error))
     }
 
     fn problem(&self, status: StatusCode, text: &str) -> ClientError {
@@ -239,4 +302,12 @@ impl Client {
             Err(_) => self.failed(&format!("{status}: {}", text.chars().take(200).collect::<String>())),
         }
     }
+}
+
+/// A value of a query.
+fn percent(text: &str) -> String {
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~/".contains(&octet);
+    text.bytes()
+        .map(|octet| if plain(octet) { char::from(octet).to_string() } else { format!("%{octet:02X}") })
+        .collect()
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
 mod both_ends;
+mod capture;
 mod command_line;
 mod dpdk;
 mod ends;

@@ -1,5 +1,6 @@
 //! The admin face of a switch: its command table and what the API needs.
 
+mod capture;
 mod counters;
 mod ethernet;
 mod inherited;
@@ -15,7 +16,7 @@ use crate::config::commands::{Candidate, Selected, commands};
 use crate::config::running::{ProfileName, RunningConfig};
 use crate::config::text;
 use crate::switch::Switch;
-use niv_node::api::{Daemon, Identity};
+use niv_node::api::{Capture, Daemon, Identity};
 use niv_node::command::{Args, Command, CommandError, EXEC, Language, Refusal, Reply, Table};
 use niv_node::event;
 use niv_node::metrics::Metrics;
@@ -205,6 +206,10 @@ impl Daemon for Admin {
 
     fn language(&self) -> &dyn Language {
         &self.table
+    }
+
+    fn capture(&self, port: &str, count: Option<u64>) -> Result<Box<dyn Capture>, CommandError> {
+        capture::begin(&self.switch, port, count)
     }
 
     fn metrics(&self, metrics: &mut Metrics) {

@@ -121,6 +121,7 @@ pub fn assemble(
         uuid,
         ports: known,
         counters: engine.counters(),
+        captures: engine.captures(),
         events,
         started: now(),
         epoch,

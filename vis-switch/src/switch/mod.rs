@@ -42,6 +42,7 @@ use crate::config::running::{EthernetId, PortMode, RunningConfig};
 use crate::config::slots::Owner;
 use crate::config::text;
 use crate::control;
+use crate::engine::capture::Captures;
 use crate::engine::control::Order;
 use crate::engine::counters::WorkerCounters;
 use crate::engine::mac::MacTable;
@@ -84,6 +85,8 @@ pub struct Switch {
     pub ports: Vec<SwitchPort>,
     /// What the worker counts.
     pub counters: Arc<WorkerCounters>,
+    /// Where captures of its ports begin, by their index.
+    pub captures: Captures,
     /// What happened.
     pub events: EventLog,
     /// When it was put together, on its clock.
