@@ -4,6 +4,7 @@
 
 use super::say;
 use anyhow::{Context, Result, bail};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -33,7 +34,8 @@ pub(crate) const GUESTS: &[Need] = &[
 pub(crate) const CAPTURE: &[Need] = &[need("tshark", "tshark")];
 
 /// For foreign peers in the tests.
-pub(crate) const PEERS: &[Need] = &[need("dpdk-testpmd", "dpdk-dev"), need("tcpdump", "tcpdump")];
+pub(crate) const PEERS: &[Need] =
+    &[need("dpdk-testpmd", "dpdk-dev"), need("tcpdump", "tcpdump"), need("lldpd", "lldpd")];
 
 /// For what is written for the system around the daemons.
 pub(crate) const SYSTEM: &[Need] = &[need("systemd-analyze", "systemd")];
@@ -89,11 +91,44 @@ pub(crate) fn ensure(lists: &[&[Need]]) -> Result<()> {
     }
     let step = say::Step::begin(&format!("Installing {}", missing.join(", ")));
     apt(&["update"])?;
-    apt(&[&["install", "-y", "--no-install-recommends"], missing.as_slice()].concat())?;
+    {
+        let _policy = NoServices::declare()?;
+        apt(&[&["install", "-y", "--no-install-recommends"], missing.as_slice()].concat())?;
+    }
     step.done("");
     match lists.iter().flat_map(|list| list.iter()).find(|n| find(n.program).is_none()) {
         Some(n) => bail!("package {} was installed but {} is still not there", n.package, n.program),
         None => Ok(()),
+    }
+}
+
+/// While this lives, packages that are installed start no services: what the lab needs of them it starts itself, and
+/// the machine goes on as before.
+struct NoServices(Option<&'static Path>);
+
+impl NoServices {
+    /// Debian's way of saying so (`/usr/share/doc/init-system-helpers/README.policy-rc.d.gz`). A policy that this
+    /// machine has is left as it is.
+    fn declare() -> Result<Self> {
+        const MARK: &str = "# cargo lab";
+        let file = Path::new("/usr/sbin/policy-rc.d");
+        let ours = std::fs::read_to_string(file).is_ok_and(|text| text.contains(MARK));
+        if file.exists() && !ours {
+            return Ok(Self(None));
+        }
+        let policy = Self(Some(file));
+        let cannot = || format!("cannot write {}", file.display());
+        std::fs::write(file, format!("#!/bin/sh\n{MARK}\nexit 101\n")).with_context(cannot)?;
+        std::fs::set_permissions(file, PermissionsExt::from_mode(0o755)).with_context(cannot)?;
+        Ok(policy)
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if let Some(file) = self.0 {
+            let _ = std::fs::remove_file(file);
+        }
     }
 }
 

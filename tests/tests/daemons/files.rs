@@ -15,6 +15,11 @@ pub(crate) fn niv_port(number: u16, device: &str) -> String {
     )
 }
 
+/// `[[port]]` of a switch: an NIV link that gives VIFs to whoever asks.
+pub(crate) fn negotiated_port(number: u16, device: &str) -> String {
+    format!("\n[[port]]\nname = \"ethernet1/{number}\"\nmode = \"vntag\"\ndevice = \"{device}\"\n")
+}
+
 /// `[[port]]` of a switch: an ordinary port.
 pub(crate) fn port(number: u16, mode: &str, device: &str) -> String {
     format!("\n[[port]]\nname = \"ethernet1/{number}\"\nmode = \"{mode}\"\ndevice = \"{device}\"\n")

@@ -15,6 +15,7 @@ mod guests;
 mod idle;
 mod keys;
 mod killed;
+mod lldp;
 mod many_veths;
 mod negotiation;
 mod net;

@@ -26,7 +26,8 @@ fn within(what: &str, took: Duration, limit: Duration) {
 
 #[test]
 fn four_thousand_vnics_get_their_veths_change_their_vlan_and_come_back() {
-    let chassis = node("vis0") + "\n[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\ndevice = \"memif:link0.sock\"\n";
+    let chassis = node("vis0")
+        + "\n[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\ndevice = \"memif:link0.sock\"\n";
     let startup = "port-profile web\n  switchport access vlan 10\n  state enabled\n";
     let mut place = Place::new(&[("vis0.toml", chassis), ("vis0.cfg", startup.to_owned())]);
     let iv = VirtualIv::at(&place.path("link0.sock"));
