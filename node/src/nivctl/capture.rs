@@ -7,6 +7,7 @@ use clap::Parser;
 use core::ops::ControlFlow;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Captures what passes a port, link or vNIC, with what became of each frame, as pcapng
@@ -59,6 +60,9 @@ pub(super) fn run(daemons: &Daemons, words: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How long after Ctrl-C frames are still taken: those that had passed by then may wait in the daemon for company.
+const LAST: Duration = Duration::from_millis(300);
+
 struct Output {
     blocks: Blocks,
     target: Option<Box<dyn Write>>,
@@ -77,6 +81,7 @@ impl Output {
             match signal(SignalKind::interrupt()) {
                 Ok(mut signal) => {
                     signal.recv().await;
+                    tokio::time::sleep(LAST).await;
                 }
                 // Then Ctrl-C ends us as it ends any program.
                 Err(_) => core::future::pending().await,
