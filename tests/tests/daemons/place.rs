@@ -25,6 +25,15 @@ pub(crate) fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Prints how long something took, which is not to be longer than `limit`; builds that are not optimised are forgiven
+/// four times as much.
+#[track_caller]
+pub(crate) fn within(what: &str, took: Duration, limit: Duration) {
+    println!("{what}: {took:?}");
+    let limit = if cfg!(debug_assertions) { 4 * limit } else { limit };
+    assert!(took < limit, "{what} took {took:?}, {limit:?} are allowed");
+}
+
 /// Whether a test must be left out because of what is missing. Where everything must be tested that is a failure.
 pub(crate) fn left_out(missing: Option<String>) -> bool {
     let Some(missing) = missing else { return false };

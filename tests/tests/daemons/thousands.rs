@@ -2,7 +2,7 @@
 
 use super::files::node;
 use super::net::{Net, missing_rights};
-use super::place::{PATIENCE, Place, left_out, missing_program, until};
+use super::place::{PATIENCE, Place, left_out, missing_program, until, within};
 use super::scripted::Scripted;
 use niv_lab::driver::{BASE, Features, Guest, GuestMemory, Request as Vhost, Wire};
 use niv_lab::world::frames::{down, frame, mac};
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use vntag::ctl::{InitialState, Request};
 
 const VNICS: usize = 4000;
+/// From the session to the last VIF.
+const COME_UP: Duration = Duration::from_secs(2);
 /// What the adapter needs beside its vNICs.
 const SPARE: usize = 200;
 
@@ -100,8 +102,8 @@ fn crowd(link: &str, first: usize) -> Crowd {
     Crowd { place, guests, _silent: silent }
 }
 
-/// Answers until all VIFs are there and those with a guest active; says how long that took from the session on.
-fn come_up(switch: &mut Scripted, guests: usize) -> Duration {
+/// Answers until all VIFs are there and those with a guest active, soon enough after the session has begun.
+fn come_up(switch: &mut Scripted, guests: usize) {
     switch.until("the session", |switch| (switch.ups == 1).then_some(()));
     let begun = Instant::now();
     let is_active = |request: &&Request| match request {
@@ -113,7 +115,7 @@ fn come_up(switch: &mut Scripted, guests: usize) -> Duration {
         let active = switch.requests.iter().filter(is_active).count();
         (switch.vifs.len() == VNICS && active == guests).then_some(())
     });
-    begun.elapsed()
+    within(&format!("{VNICS} VIFs, {guests} of them active"), begun.elapsed(), COME_UP);
 }
 
 #[test]
@@ -121,8 +123,7 @@ fn four_thousand_vnics_come_up_and_one_more_stops_nobody() {
     let Crowd { place, guests, _silent } = crowd("memif:link0.sock", 1);
     let mut talker = Guest::connect(&place.path("v0.sock"), Features::default()).unwrap();
     let mut switch = Scripted::at(&place, 1);
-    let took = come_up(&mut switch, guests + 1);
-    println!("{VNICS} VIFs, {} of them active, {took:?} after the session", guests + 1);
+    come_up(&mut switch, guests + 1);
 
     // One guest talks while vNICs come and go.
     let vif = u32::from(switch.vif_of_channel(1).get());
@@ -164,8 +165,7 @@ fn four_thousand_vnics_come_up_over_a_veth() {
     let [a, b] = net.veth(1510);
     let Crowd { place, guests, _silent } = crowd(&format!("packet:{a}"), 0);
     let mut switch = Scripted::on(&format!("packet:{b}"), 1);
-    let took = come_up(&mut switch, guests);
-    println!("{VNICS} VIFs, {guests} of them active, {took:?} after the session");
+    come_up(&mut switch, guests);
     place.at_rest();
 }
 
@@ -186,16 +186,13 @@ fn come_up_before_a_switch(switch: &str, adapter: &str) {
     until("the session", || (counted("ctl_request_tx") > 0).then_some(()));
     let begun = Instant::now();
     until("all answers", || (counted("ctl_response_rx") >= VNICS as u64).then_some(()));
-    let took = begun.elapsed();
+    within(&format!("{VNICS} VIFs, {guests} of them active"), begun.elapsed(), COME_UP);
     until("all VIFs as they should be", || {
         let rows = place.show("adapter0", "show vif");
         let count = |state: &str| rows.as_array().unwrap().iter().filter(|row| row["state"] == state).count();
         ((count("active"), count("standby")) == (guests, VNICS - guests)).then_some(())
     });
-    println!(
-        "{VNICS} VIFs, {guests} of them active, {took:?} after the session; seen in all rows after {:?}",
-        begun.elapsed()
-    );
+    println!("seen in all rows {:?} after the session", begun.elapsed());
     place.at_rest();
 }
 

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use vntag::VifId;
 use vntag::ctl::{Name, session};
 use vntag::ethernet::Mac;
 use vntag::uuid::Uuid;
+use vntag::{VifId, Vntag};
 
 /// What the switch has said about a vNIC in the present session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ struct Inside {
     firmware: Firmware,
     begun: Instant,
     granted: BTreeMap<u32, Granted>,
+    /// Data frames that came for one VIF, by VIF.
+    delivered: BTreeMap<u16, u64>,
     sessions: usize,
     new: Arc<AtomicUsize>,
 }
@@ -47,7 +49,12 @@ struct Inside {
 impl VirtualIv {
     /// At the memif of this socket.
     pub(crate) fn at(socket: &Path) -> Self {
-        let device: Device = format!("memif:{}", socket.display()).parse().unwrap();
+        Self::on(&format!("memif:{}", socket.display()))
+    }
+
+    /// At the other end of this device.
+    pub(crate) fn on(device: &str) -> Self {
+        let device: Device = device.parse().unwrap();
         let defaults = Defaults { name: "iv".to_owned(), role: Role::Client, queues: 1, mtu: 1510 };
         let port = link::open(&device, &defaults).unwrap();
         let node = (Uuid([9; 16]), Name::new("adapter9").unwrap());
@@ -57,7 +64,15 @@ impl VirtualIv {
         let (granted, sessions, begun) = (BTreeMap::new(), 0, Instant::now());
         let grants = Arc::<AtomicUsize>::default();
         let new = grants.clone();
-        let inside = Arc::new(Mutex::new(Inside { port, firmware, begun, granted, sessions, new }));
+        let inside = Arc::new(Mutex::new(Inside {
+            port,
+            firmware,
+            begun,
+            granted,
+            delivered: BTreeMap::new(),
+            sessions,
+            new,
+        }));
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
@@ -116,13 +131,28 @@ impl VirtualIv {
 
     /// A vNIC sends a broadcast, if it has a VIF and there is room.
     pub(crate) fn broadcast(&self, number: u32) {
+        self.send(number, BROADCAST, 1);
+    }
+
+    /// A vNIC sends so many frames; for how many there was room, none without a VIF.
+    pub(crate) fn send(&self, number: u32, destination: [u8; 6], frames: usize) -> usize {
         self.with(|inside, now| {
-            let Some(granted) = inside.granted.get(&number) else { return };
-            let octets =
-                frame(BROADCAST, mac(number as u16)).vntag(up(granted.vif.get().into())).vlan(0, 0).ipv4(46);
-            inside.port.tx[0].send(now, &[OutFrame::private(&octets)]);
+            let Some(granted) = inside.granted.get(&number) else { return 0 };
+            let octets = frame(destination, mac(number as u16))
+                .vntag(up(granted.vif.get().into()))
+                .vlan(0, 0)
+                .ipv4(46);
+            let sent = inside.port.tx[0].send(now, &vec![OutFrame::private(&octets); frames]).frames;
             inside.port.tx[0].kick();
-        });
+            sent
+        })
+    }
+
+    /// How many frames for a vNIC alone have come.
+    pub(crate) fn delivered(&self, number: u32) -> u64 {
+        let inside = self.inside.lock();
+        let granted = inside.granted.get(&number);
+        granted.and_then(|granted| inside.delivered.get(&granted.vif.get())).copied().unwrap_or(0)
     }
 }
 
@@ -142,8 +172,14 @@ impl Inside {
             let frames: Vec<Vec<u8>> = burst.iter().map(|frame| frame.data.to_vec()).collect();
             drop(burst);
             self.port.rx[0].release(frames.len());
-            for frame in frames.iter().filter(|frame| frame.get(12..14) != Some(&[0x89, 0x26])) {
-                self.firmware.handle_frame(now, link, frame);
+            for frame in &frames {
+                match tag(frame) {
+                    Some(tag) if !tag.p() => *self.delivered.entry(tag.dst_vif()).or_default() += 1,
+                    Some(_) => {}
+                    None => {
+                        self.firmware.handle_frame(now, link, frame);
+                    }
+                }
             }
             while let Some(output) = self.firmware.poll_output() {
                 match output {
@@ -193,6 +229,12 @@ impl Inside {
         let _ = rustix::io::read(wake.as_fd(), &mut [0; 8]);
         self.port.rx[0].disarm();
     }
+}
+
+/// The VNTag of a frame that has one.
+fn tag(frame: &[u8]) -> Option<Vntag> {
+    let [0x89, 0x26, word @ ..] = frame.get(12..18)? else { return None };
+    Some(Vntag::from_word(u32::from_be_bytes(word.try_into().ok()?)))
 }
 
 impl Drop for VirtualIv {
