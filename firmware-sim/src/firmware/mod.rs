@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use vntag::VifId;
 use vntag::ctl::session::{LostCause, RequestId, Session, SessionEvent, Token};
-use vntag::ctl::{Counters, Opcode, Provisioning, Response};
+use vntag::ctl::{Counters, Opcode, Provisioning, Response, Timers};
 use vntag::ethernet::Mac;
 use vntag::uuid::Uuid;
 
@@ -21,7 +21,7 @@ use crate::fault::{FaultPlan, Faults};
 use crate::life::{Input, Want};
 use crate::mailbox::Device;
 use crate::output::{Notice, Order, OrderId, Output, StatsId};
-use crate::timer::{Timer, Timers};
+use crate::timer::Timer;
 
 use carrier::Carrier;
 use inbound::{Answer, Deferred};
@@ -109,7 +109,7 @@ pub struct Firmware {
     barriers: VecDeque<(OrderId, Barrier)>,
     late: BTreeMap<u64, Answer>,
     next_late: u64,
-    timers: Timers,
+    timers: Timers<Timer>,
     outputs: VecDeque<Output>,
     faults: Faults,
     counters: FirmwareCounters,

@@ -101,10 +101,10 @@ use link::{Port, PortKind};
 use pending::{Pending, Waits};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use timer::{Timer, Timers};
+use timer::Timer;
 use uplinks::Uplinks;
 use veth::{Programs, Settings, Unused, Veths};
-use vntag::ctl::EventCode;
+use vntag::ctl::{EventCode, Timers};
 
 /// Log lines that nobody fetched, at which others are dropped.
 const MAX_OUTPUTS: usize = 65_536;
@@ -142,7 +142,7 @@ pub struct Control {
     uplinks: Uplinks,
     pending: Pending,
     answers: Answers,
-    timers: Timers,
+    timers: Timers<Timer>,
     /// The time of the present input.
     now: u64,
     forwarding: Forwarding,

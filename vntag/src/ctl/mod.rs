@@ -20,6 +20,7 @@ pub mod provisioning;
 mod request;
 mod response;
 pub mod session;
+mod timers;
 mod values;
 mod wrong;
 
@@ -30,6 +31,7 @@ pub use pdu::{HEADER_LEN, Header, Malformed, Pdu, Tlv, Tlvs, VERSION, Writer};
 pub use provisioning::Provisioning;
 pub use request::Request;
 pub use response::{Refusal, Response};
+pub use timers::Timers;
 pub use values::{
     Cause, Counters, EventCode, Flags, InitialState, Limits, Name, Role, VifParams, VifState, Vifs, VlanMode,
 };
