@@ -3,19 +3,18 @@
 use super::Failure;
 use super::daemons::Daemons;
 use crate::client::Client;
-use clap::Parser;
 use core::ops::ControlFlow;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Captures what passes a port, link or vNIC, with what became of each frame, as pcapng
+/// Capture what passes a port, link or vNIC, with what became of each frame, as pcapng
 ///
 /// Every frame's comment says where it went, or why it was dropped. Frames that the reader was too slow for are counted.
 /// Ctrl-C ends the capture.
-#[derive(Parser)]
-#[command(name = "capture", bin_name = "nivctl capture", after_help = EXAMPLES)]
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The port (ethernet1/1) of a switch, the link or vNIC of an adapter
     #[arg(required = true, value_name = "PORT")]
@@ -36,12 +35,7 @@ Examples:
   nivctl capture ethernet1/1 -c 100 | tshark -r - -T fields -e frame.number -e frame.comment
   nivctl capture link0 | wireshark -k -i -";
 
-pub(super) fn run(daemons: &Daemons, words: &[&str]) -> Result<(), Failure> {
-    let words = std::iter::once("nivctl capture").chain(words.iter().copied());
-    let args = match Args::try_parse_from(words) {
-        Ok(args) => args,
-        Err(error) => error.exit(),
-    };
+pub(super) fn run(daemons: &Daemons, args: &Args) -> Result<(), Failure> {
     if args.write.is_none() && io::stdout().is_terminal() {
         let hint =
             "write it to a file (-w FILE), or let something read it (nivctl capture PORT | tshark -r -)";

@@ -8,7 +8,7 @@ mod daemons;
 
 use crate::client::{Client, ClientError};
 use crate::command::{CommandInfo, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, Subcommand};
 use daemons::Daemons;
 use serde_json::{Value, json};
 use std::io::{self, Read, Write};
@@ -22,15 +22,12 @@ const WRONG: u8 = 2;
 const LONGEST_CONFIGURATION: u64 = 900 * 1024;
 
 const MANUAL: &str = "\
-What to do, in the words of the daemon that is asked:
-  show ...             what it shows (`nivctl show ?` lists it)
-  vnic ...             host interfaces of an adapter
-  help                 every command
-and the same for every daemon:
-  configure FILE       apply a configuration, all or nothing (- is standard input)
-  capture PORT         what passes a port, link or vNIC, as pcapng (`nivctl capture --help`)
-  exec \"LINE\"          a line as it is
-  commands             the whole command table, configuration too
+All other words are a line in the language of the daemon that is asked:
+  nivctl help                 every such line
+  nivctl show ?               what may follow
+  nivctl show counters        what a daemon shows; with -j for programs
+  nivctl vnic qemu vnic0      an adapter's vNICs, a guest's arguments for one
+What `nivctl commands` lists for configuration modes goes through configure, or nivsh.
 
 Which daemon: --api, else $NIV_API, else the sockets vis0.sock and adapter0.sock, in that order,
 in ./niv-run/ or, if none is there, in /run/niv/. Where both daemons run, a line goes to the first
@@ -38,21 +35,45 @@ one that knows it.
 
 Exit code: 0 done, 1 it failed, 2 the request was wrong.";
 
-/// One request to a running vis-switch or niv-adapter.
+/// One request to a running vis-switch or niv-adapter
 #[derive(Parser)]
-#[command(name = "nivctl", version, after_help = MANUAL, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "nivctl", version, after_help = MANUAL, subcommand_value_name = "COMMAND|LINE", disable_help_subcommand = true)]
 struct Cli {
     /// The daemon's socket, or a node's name (vis0 is ./niv-run/vis0.sock or /run/niv/vis0.sock)
-    #[arg(long, value_name = "SOCKET|NAME")]
+    #[arg(long, value_name = "SOCKET|NAME", global = true)]
     api: Option<PathBuf>,
 
     /// Answer in JSON
-    #[arg(short, long)]
+    #[arg(short, long, global = true)]
     json: bool,
 
-    /// What to do
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
-    words: Vec<String>,
+    #[command(subcommand)]
+    request: Request,
+}
+
+/// What `nivctl` knows without asking a daemon.
+#[derive(Subcommand)]
+enum Request {
+    /// Apply a configuration, all or nothing
+    ///
+    /// All lines are in effect when the command returns, or none is; a mistake is named with its line and column.
+    Configure {
+        /// The configuration; `-` is standard input
+        file: String,
+    },
+    Capture(capture::Args),
+    /// Run a line as it is
+    ///
+    /// For lines with characters that mean something to the shell, such as filters.
+    #[command(after_help = "Example:\n  nivctl exec \"show running-config | section vethernet\"")]
+    Exec {
+        /// The line, as one word
+        line: String,
+    },
+    /// Print the whole command table, configuration too
+    Commands,
+    #[command(external_subcommand)]
+    Line(Vec<String>),
 }
 
 /// Why a request was not done.
@@ -92,15 +113,12 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let mut cli = Cli::parse();
-    // Words may begin with a hyphen, but no command does.
-    if let Some(option) = cli.words.first().filter(|word| word.starts_with('-')) {
-        let message = format!("unexpected argument '{option}' found");
-        Cli::command().error(clap::error::ErrorKind::UnknownArgument, message).exit();
-    }
-    // Also behind the words, where one thinks of it.
-    while cli.words.len() > 1 && cli.words.last().is_some_and(|word| word == "-j" || word == "--json") {
-        cli.words.pop();
-        cli.json = true;
+    // Also behind the words of a line, where one thinks of it.
+    if let Request::Line(words) = &mut cli.request {
+        while words.len() > 1 && words.last().is_some_and(|word| word == "-j" || word == "--json") {
+            words.pop();
+            cli.json = true;
+        }
     }
     match run(&cli) {
         Ok(()) | Err(Failure::Pipe) => ExitCode::SUCCESS,
@@ -115,9 +133,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     let daemons = Daemons::find(cli.api.as_deref())?;
-    let words: Vec<&str> = cli.words.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        ["configure", file] => {
+    match &cli.request {
+        Request::Configure { file } => {
             let text = configuration(file)?;
             if cli.json {
                 print_json(&daemons.first(|client| client.configure(&text))?)
@@ -129,17 +146,15 @@ fn run(cli: &Cli) -> Result<(), Failure> {
                 )
             }
         }
-        ["configure", ..] => Err(Failure::Wrong("nivctl: usage: nivctl configure FILE".to_owned())),
-        ["commands"] if cli.json => print_json(&daemons.all(
+        Request::Commands if cli.json => print_json(&daemons.all(
             Client::commands,
             |commands| json!(commands),
             |parts| Value::Object(parts.into_iter().collect()),
         )?),
-        ["commands"] => print(&daemons.all(Client::commands, table_text, pages)?),
-        ["capture", words @ ..] => capture::run(&daemons, words),
-        ["exec", line] => execute(&daemons, line, cli.json),
-        ["exec", ..] => Err(Failure::Wrong("nivctl: usage: nivctl exec \"LINE\"".to_owned())),
-        words => execute(&daemons, &words.join(" "), cli.json),
+        Request::Commands => print(&daemons.all(Client::commands, table_text, pages)?),
+        Request::Capture(args) => capture::run(&daemons, args),
+        Request::Exec { line } => execute(&daemons, line, cli.json),
+        Request::Line(words) => execute(&daemons, &words.join(" "), cli.json),
     }
 }
 
