@@ -10,8 +10,8 @@
 //! [`NivTag`] is what the engines are written against, so that E-TAG can be a second tag and not a second
 //! product. [`Head`] is the private copy of a frame's first octets in which tags are inserted and removed;
 //! [`splice`] does it while a frame is copied. [`convert`] turns one tag into the other. [`Headers`] reads the front
-//! of any frame, [`check`] names everything that is wrong with it. [`ctl`] is the control protocol of a link, [`lldp`]
-//! the discovery before it.
+//! of any frame, [`check`] names everything that is wrong with it. [`offload`] finishes what a sender left undone in a frame:
+//! checksums, TCP segmentation. [`ctl`] is the control protocol of a link, [`lldp`] the discovery before it.
 //!
 //! ```
 //! use vntag::{Headers, Outer, check};
@@ -43,6 +43,7 @@ pub mod headers;
 pub mod legal;
 pub mod lldp;
 mod niv;
+pub mod offload;
 pub mod splice;
 pub mod tag;
 pub mod untagged;

@@ -1,0 +1,361 @@
+//! Offloads against a naive sender: it writes every frame by itself, octet by octet, and sums it slowly.
+
+use proptest::prelude::*;
+use vntag::offload::{BadOffload, HEADERS_MAX, NetHeader, Offload, Sum};
+
+/// Checksums as RFC 1071 describes them, two octets at a time.
+fn slow_sum(bytes: &[u8]) -> u16 {
+    bytes.chunks(2).fold(0, |sum: u16, word| {
+        let word = u16::from(word[0]) << 8 | u16::from(word.get(1).copied().unwrap_or(0));
+        let (sum, carry) = sum.overflowing_add(word);
+        sum + u16::from(carry)
+    })
+}
+
+/// A TCP sender's idea of what it sends.
+#[derive(Clone, Debug)]
+struct Sender {
+    /// Everything between the addresses and the EtherType of IP.
+    tags: Vec<u8>,
+    v6: bool,
+    /// IPv4 options, or IPv6 extension headers as types with their bodies.
+    ip_options: Vec<u8>,
+    extensions: Vec<(u8, usize)>,
+    tcp_options: Vec<u8>,
+    id: u16,
+    sequence: u32,
+    flags: u8,
+    addresses: [u8; 32],
+}
+
+impl Sender {
+    /// One frame with this much done before it, and its payload. `finished`: as a wire carries it; otherwise as a guest
+    /// hands it over, its checksum field holding the pseudo header's sum.
+    fn frame(&self, index: usize, offset: usize, flags: u8, payload: &[u8], finished: bool) -> Vec<u8> {
+        let mut tcp = vec![0x30, 0x39, 0x14, 0x51];
+        tcp.extend(self.sequence.wrapping_add(offset as u32).to_be_bytes());
+        tcp.extend([1, 2, 3, 4, ((5 + self.tcp_options.len() / 4) << 4) as u8, flags, 0x20, 0, 0, 0, 0, 0]);
+        tcp.extend(&self.tcp_options);
+        tcp.extend(payload);
+        let addresses = if self.v6 { &self.addresses[..] } else { &self.addresses[..8] };
+        let mut pseudo = addresses.to_vec();
+        pseudo.extend((tcp.len() as u32).to_be_bytes());
+        pseudo.extend([0, 0, 0, 6]);
+        let checksum = if finished {
+            pseudo.extend(&tcp);
+            !slow_sum(&pseudo)
+        } else {
+            slow_sum(&pseudo)
+        };
+        tcp[16..18].copy_from_slice(&checksum.to_be_bytes());
+
+        let mut frame = vec![0x52, 0x54, 0, 0, 0, 1, 0x52, 0x54, 0, 0, 0, 2];
+        frame.extend(&self.tags);
+        if self.v6 {
+            let extensions = self.extensions();
+            frame.extend([0x86, 0xdd, 0x60, 1, 2, 3]);
+            frame.extend(((extensions.len() + tcp.len()) as u16).to_be_bytes());
+            frame.extend([self.extensions.first().map_or(6, |(kind, _)| *kind), 64]);
+            frame.extend(addresses);
+            frame.extend(extensions);
+        } else {
+            let len = 20 + self.ip_options.len();
+            let mut ip = vec![0x40 | (len / 4) as u8, 0];
+            ip.extend(((len + tcp.len()) as u16).to_be_bytes());
+            ip.extend(self.id.wrapping_add(index as u16).to_be_bytes());
+            ip.extend([0x40, 0, 64, 6, 0, 0]);
+            ip.extend(addresses);
+            ip.extend(&self.ip_options);
+            let checksum = !slow_sum(&ip);
+            ip[10..12].copy_from_slice(&checksum.to_be_bytes());
+            frame.extend([0x08, 0x00]);
+            frame.extend(ip);
+        }
+        frame.extend(tcp);
+        frame
+    }
+
+    fn extensions(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (nth, (_, units)) in self.extensions.iter().enumerate() {
+            let next = self.extensions.get(nth + 1).map_or(6, |(kind, _)| *kind);
+            bytes.extend([next, *units as u8, 0, 0]);
+            bytes.extend(vec![0; 4 + units * 8]);
+        }
+        bytes
+    }
+
+    /// Where TCP begins, and its payload.
+    fn places(&self) -> (usize, usize) {
+        let ip = if self.v6 { 40 + self.extensions().len() } else { 20 + self.ip_options.len() };
+        let tcp = 14 + self.tags.len() + ip;
+        (tcp, tcp + 20 + self.tcp_options.len())
+    }
+
+    /// The super-frame and its header.
+    fn super_frame(&self, payload: &[u8], size: u16) -> (NetHeader, Vec<u8>) {
+        let (tcp, end) = self.places();
+        let header = NetHeader {
+            flags: 1,
+            gso_type: if self.v6 { 4 } else { 1 } | if self.flags & 0x80 != 0 { 0x80 } else { 0 },
+            hdr_len: end as u16,
+            gso_size: size,
+            csum_start: tcp as u16,
+            csum_offset: 16,
+            num_buffers: 0,
+        };
+        (header, self.frame(0, 0, self.flags, payload, false))
+    }
+
+    /// What it would send without offloads.
+    fn segments(&self, payload: &[u8], size: usize) -> Vec<Vec<u8>> {
+        if payload.is_empty() {
+            return vec![self.frame(0, 0, self.flags, &[], true)];
+        }
+        let chunks: Vec<_> = payload.chunks(size).collect();
+        (0..chunks.len())
+            .map(|index| {
+                let mut flags = self.flags;
+                if index > 0 {
+                    flags &= !0x80;
+                }
+                if index + 1 < chunks.len() {
+                    flags &= !0x09;
+                }
+                self.frame(index, index * size, flags, chunks[index], true)
+            })
+            .collect()
+    }
+}
+
+fn sender() -> impl Strategy<Value = Sender> {
+    let vlan = prop::sample::select(vec![[0x81, 0x00, 0x20, 0x0a], [0x88, 0xa8, 0, 1], [0x91, 0, 0, 5]]);
+    let tags = (any::<bool>(), prop::collection::vec(vlan, 0..3)).prop_map(|(vntag, vlans)| {
+        let vntag = if vntag { vec![0x89, 0x26, 0x80, 5, 0, 0] } else { vec![] };
+        [vntag, vlans.concat()].concat()
+    });
+    let words = |most: usize| {
+        (0..=most).prop_flat_map(|words| prop::collection::vec(any::<u8>(), words * 4..=words * 4))
+    };
+    let extensions = prop::collection::vec((prop::sample::select(vec![0u8, 43, 60]), 0usize..4), 0..4);
+    let header = (any::<u16>(), any::<u32>(), any::<u8>(), any::<[u8; 32]>());
+    (tags, any::<bool>(), words(10), extensions, words(10), header).prop_map(
+        |(tags, v6, ip_options, extensions, tcp_options, (id, sequence, flags, addresses))| Sender {
+            tags,
+            v6,
+            ip_options,
+            extensions,
+            tcp_options,
+            id,
+            sequence,
+            flags,
+            addresses,
+        },
+    )
+}
+
+/// All segments from number `first` on.
+fn cut(header: &NetHeader, frame: &[u8], first: usize) -> Result<Vec<Vec<u8>>, BadOffload> {
+    let front = &frame[..frame.len().min(HEADERS_MAX)];
+    let task = Offload::of(header, front, frame.len())?;
+    let Some(Offload::Tcp(tcp)) = task else { panic!("no super-frame: {task:?}") };
+    let payload = &frame[tcp.payload_of(first..tcp.count())];
+    let mut segments = tcp.segments(front, payload, first);
+    let mut to = [0xa5; HEADERS_MAX];
+    let mut all = Vec::new();
+    while let Some(segment) = segments.next_into(&mut to) {
+        all.push([&to[..segment.headers], segment.payload].concat());
+        assert!(to[segment.headers..].iter().all(|octet| *octet == 0xa5), "written behind the headers");
+    }
+    assert_eq!(first + all.len(), tcp.count());
+    assert!(all.iter().all(|segment| segment.len() <= tcp.longest()));
+    assert!(first > 0 || all[0].len() == tcp.longest());
+    Ok(all)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn segments_are_what_a_sender_without_offload_sends(
+        sender in sender(), payload in prop::collection::vec(any::<u8>(), 0..5000), size in 1u16..2000, first: prop::sample::Index,
+    ) {
+        let (header, frame) = sender.super_frame(&payload, size);
+        let segments = sender.segments(&payload, usize::from(size));
+        prop_assert_eq!(cut(&header, &frame, 0).unwrap(), &segments[..]);
+        let first = first.index(segments.len());
+        prop_assert_eq!(cut(&header, &frame, first).unwrap(), &segments[first..]);
+    }
+
+    #[test]
+    fn tags_put_in_front_of_a_super_frame_are_in_front_of_every_segment(
+        sender in sender(), payload in prop::collection::vec(any::<u8>(), 1..3000), size in 500u16..2000,
+    ) {
+        let bare = Sender { tags: Vec::new(), ..sender.clone() };
+        let (header, frame) = bare.super_frame(&payload, size);
+        let Some(Offload::Tcp(tcp)) = Offload::of(&header, &frame, frame.len()).unwrap() else { panic!("no super-frame") };
+        let tagged = tcp.behind_tags(sender.tags.len());
+        let headers = [&frame[..12], &sender.tags, &frame[12..tcp.headers()]].concat();
+        let mut segments = tagged.segments(&headers, &frame[tcp.headers()..], 0);
+        let mut to = [0; HEADERS_MAX + 16];
+        for wanted in sender.segments(&payload, usize::from(size)) {
+            let segment = segments.next_into(&mut to).unwrap();
+            prop_assert_eq!([&to[..segment.headers], segment.payload].concat(), wanted);
+        }
+        prop_assert!(segments.next_into(&mut to).is_none());
+    }
+
+    #[test]
+    fn a_checksum_is_completed(sender in sender(), payload in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut frame = sender.frame(0, 0, sender.flags, &payload, false);
+        let header = NetHeader { flags: 1, csum_start: sender.places().0 as u16, csum_offset: 16, ..NetHeader::default() };
+        let Some(Offload::Checksum(checksum)) = Offload::of(&header, &frame, frame.len()).unwrap() else {
+            panic!("no checksum")
+        };
+        checksum.complete(&mut frame);
+        prop_assert_eq!(frame, sender.frame(0, 0, sender.flags, &payload, true));
+    }
+
+    #[test]
+    fn sums_of_pieces_are_the_sum_of_the_whole(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..70), 0..8)) {
+        let mut sum = Sum::default();
+        pieces.iter().for_each(|piece| sum.add(piece));
+        let whole = slow_sum(&pieces.concat());
+        // Both zeros are one number.
+        prop_assert_eq!(sum.get() % 0xffff, whole % 0xffff);
+        prop_assert_eq!(sum.get() == 0, pieces.concat().iter().all(|octet| *octet == 0));
+        prop_assert_eq!(sum.checksum(), !sum.get());
+    }
+
+    /// Whatever is said of whatever frame: no panic, and what is believed stays within the frame.
+    #[test]
+    fn lies_are_refused_or_harmless(
+        sender in sender(), raw: [u8; 12], kind in 0u8..7, near in -70i32..70, flips in prop::collection::vec((0usize..300, any::<u8>()), 0..4),
+        payload in prop::collection::vec(any::<u8>(), 0..600), keep in 0usize..700, honest: [bool; 4],
+    ) {
+        let (true_header, mut frame) = sender.super_frame(&payload, 100);
+        frame.truncate(if honest[0] { frame.len() } else { keep });
+        for (at, octet) in flips {
+            if let Some(place) = frame.get_mut(at) {
+                *place ^= octet;
+            }
+        }
+        let mut header = NetHeader::from_bytes(raw);
+        prop_assert_eq!(header.to_bytes(), raw);
+        header.gso_type = if honest[1] { true_header.gso_type } else { kind };
+        header.flags = if honest[2] { 1 } else { header.flags };
+        if honest[3] {
+            header.csum_start = (i32::from(true_header.csum_start) + near / 60) as u16;
+            header.csum_offset = 16;
+        }
+        let front = &frame[..frame.len().min(HEADERS_MAX)];
+        match Offload::of(&header, front, frame.len()) {
+            Ok(None) => prop_assert!(header.is_complete()),
+            Ok(Some(Offload::Checksum(checksum))) => {
+                let (before, len) = (frame.clone(), frame.len());
+                checksum.complete(&mut frame);
+                prop_assert_eq!((&frame[..14], frame.len()), (&before[..14], len));
+                let covered = &frame[usize::from(header.csum_start)..];
+                let field = usize::from(header.csum_offset);
+                prop_assert!(field + 2 <= covered.len());
+                // With what the field held before (of the pseudo header, so it was said) all sums up to zero.
+                let held = &before[usize::from(header.csum_start) + field..][..2];
+                let sum = u32::from(slow_sum(covered)) + u32::from(slow_sum(held));
+                prop_assert!(field % 2 == 1 || sum % 0xffff == 0);
+            }
+            Ok(Some(Offload::Tcp(tcp))) => {
+                let size = usize::from(header.gso_size);
+                let all = cut(&header, &frame, 0).unwrap();
+                let payload: Vec<u8> = all.iter().flat_map(|segment| segment[tcp.headers()..].to_vec()).collect();
+                prop_assert_eq!(&payload, &frame[tcp.headers()..]);
+                prop_assert!(all.iter().all(|segment| segment.len() <= tcp.headers() + size));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// A sender of untagged IPv4 or IPv6 without options.
+fn plain(v6: bool) -> Sender {
+    Sender {
+        tags: vec![],
+        v6,
+        ip_options: vec![],
+        extensions: vec![],
+        tcp_options: vec![],
+        id: 0xffff,
+        sequence: u32::MAX,
+        flags: 0x99,
+        addresses: [7; 32],
+    }
+}
+
+#[test]
+fn each_lie_has_its_name() {
+    type Break = fn(&mut NetHeader, &mut Vec<u8>);
+    let cases: &[(BadOffload, bool, Break)] = &[
+        (BadOffload::ChecksumOutside, false, |header, _| header.csum_start = 13),
+        (BadOffload::ChecksumOutside, false, |header, _| header.csum_start = u16::MAX),
+        (BadOffload::ChecksumOutside, false, |header, _| header.csum_offset = u16::MAX),
+        (BadOffload::ChecksumOutside, false, |header, frame| {
+            header.csum_offset = frame.len() as u16 - 34 - 1;
+        }),
+        (BadOffload::Kind, false, |header, _| header.gso_type = 3),
+        (BadOffload::Kind, false, |header, _| header.gso_type = 5),
+        (BadOffload::Kind, false, |header, _| header.gso_type = 0x80),
+        (BadOffload::NoChecksum, false, |header, _| header.flags = 0),
+        (BadOffload::NoSize, false, |header, _| header.gso_size = 0),
+        (BadOffload::NotTcp, false, |header, _| header.gso_type = 4),
+        (BadOffload::NotTcp, true, |header, _| header.gso_type = 1),
+        (BadOffload::NotTcp, false, |_, frame| frame[23] = 17),
+        (BadOffload::NotTcp, true, |_, frame| frame[20] = 59),
+        (BadOffload::NotTcpChecksum, false, |header, _| header.csum_start += 1),
+        (BadOffload::NotTcpChecksum, true, |header, _| header.csum_offset = 6),
+        (BadOffload::Uncuttable, false, |_, frame| frame[20] |= 0x20),
+        (BadOffload::Uncuttable, false, |_, frame| frame[21] = 1),
+        (BadOffload::Uncuttable, true, |_, frame| frame[20] = 44),
+        (BadOffload::Uncuttable, true, |_, frame| frame[20] = 51),
+        (BadOffload::Uncuttable, true, |_, frame| (frame[20], frame[57]) = (43, 1)),
+        (BadOffload::Headers, false, |_, frame| frame[14] = 0x44),
+        (BadOffload::Headers, false, |_, frame| frame[14] = 0x65),
+        (BadOffload::Headers, true, |_, frame| frame[14] = 0x40),
+        (BadOffload::Headers, false, |_, frame| frame[34 + 12] = 0x40),
+        (BadOffload::Headers, false, |_, frame| {
+            frame[34 + 12] = 0xf0;
+            frame.truncate(90);
+        }),
+        (BadOffload::TooLong, false, |header, frame| {
+            header.gso_size = u16::MAX;
+            frame.resize(70_000, 0);
+        }),
+    ];
+    for (nth, (bad, v6, break_it)) in cases.iter().enumerate() {
+        let (mut header, mut frame) = plain(*v6).super_frame(&[3; 2000], 1000);
+        break_it(&mut header, &mut frame);
+        let front = &frame[..frame.len().min(HEADERS_MAX)];
+        assert_eq!(Offload::of(&header, front, frame.len()), Err(*bad), "case {nth}");
+    }
+}
+
+#[test]
+fn headers_longer_than_the_limit_are_refused_and_those_of_its_length_are_not() {
+    // 14 + 40 + 11 * 16 + 20 = 250; six octets are missing, and the next extension header needs eight.
+    for (extensions, fits) in [(11, true), (12, false)] {
+        let sender = Sender { extensions: vec![(60, 1); extensions], ..plain(true) };
+        let (header, frame) = sender.super_frame(&[1; 3000], 1400);
+        let of = Offload::of(&header, &frame[..HEADERS_MAX], frame.len());
+        assert_eq!(of.is_ok(), fits, "{of:?}");
+        assert!(fits || of == Err(BadOffload::Headers));
+    }
+}
+
+#[test]
+fn udp_never_says_that_it_has_no_checksum() {
+    // Ports and length whose sum is 0xffff: the checksum would be zero.
+    let mut frame = vec![0; 14];
+    frame.extend([0xff, 0xff, 0, 0, 0, 0, 0, 0]);
+    let header = NetHeader { flags: 1, csum_start: 14, csum_offset: 6, ..NetHeader::default() };
+    let Ok(Some(Offload::Checksum(checksum))) = Offload::of(&header, &frame, frame.len()) else { panic!() };
+    checksum.complete(&mut frame);
+    assert_eq!(frame[20..], [0xff, 0xff]);
+}
