@@ -54,7 +54,7 @@ impl fmt::Display for Balance {
     }
 }
 
-fn show(api: &Path, what: &str) -> Result<serde_json::Value> {
+pub(crate) fn show(api: &Path, what: &str) -> Result<serde_json::Value> {
     let mut nivctl = Command::new(paths::program("nivctl"));
     let text = output(nivctl.arg("--api").arg(api).args(["-j", "show", what]))?;
     serde_json::from_str(&text).with_context(|| format!("show {what}: {text}"))

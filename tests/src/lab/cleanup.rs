@@ -2,11 +2,11 @@
 
 use super::bench::give_back;
 use super::packages::output;
-use super::paths::{self, RUN};
+use super::paths::{self, RUN, STATE};
 use super::process;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,7 +71,8 @@ pub(crate) fn namespace() -> String {
     format!("niv-lab-{:06x}", hash & 0xff_ffff)
 }
 
-/// Ends processes, gives back pages, removes the namespace and the sockets of a run that was killed.
+/// Ends processes, gives back pages, removes the namespace and the sockets of a run that was killed, and what the
+/// daemons of any run before kept.
 fn leftovers() -> Result<()> {
     give_back();
     for entry in fs::read_dir(RUN)? {
@@ -95,7 +96,12 @@ fn leftovers() -> Result<()> {
         }
     }
     remove_namespace();
-    Ok(())
+    match fs::remove_dir_all(STATE) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", paths::shown(STATE)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes the lab's network namespace, and with it the interfaces in it.

@@ -1,14 +1,18 @@
 //! `cargo lab demo`: real guests through a real adapter and a real switch, each fact with its number.
 
+use super::given::{self, Given};
 use super::guest::Machine;
 use super::running::{self, Lab};
-use super::topology::{self, CAPTURE, VMS};
+use super::topology::{self, CAPTURE, PROFILE, VMS};
 use super::{balance, cleanup, facts, packages, paths, say, wire};
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
 /// How soon after its start the switch must serve again.
 const BACK: Duration = Duration::from_secs(2);
+
+/// What a guest's carrier waits for.
+const QEMU: &str = "(QEMU reconnects once a second)";
 
 /// Shows all of it. An error names the fact that does not hold.
 pub(crate) fn run() -> Result<()> {
@@ -24,13 +28,13 @@ pub(crate) fn run() -> Result<()> {
     let mut lab = Lab::start(&machine)?;
     let mut nr = 0;
     let token = format!("hello-{:08x}", std::process::id());
-    let shown = live(&mut lab, &mut nr, &token);
-    if let Err(error) = shown {
-        bail!("fact {} does not hold: {error:#}\n{}", nr + 1, lab.tails());
-    }
+    let given = match live(&mut lab, &mut nr, &token) {
+        Ok(given) => given,
+        Err(error) => bail!("fact {} does not hold: {error:#}\n{}", nr + 1, lab.tails()),
+    };
     // Everything ends here, so that the capture is whole.
     drop(lab);
-    captured(&mut nr, &token).with_context(|| format!("fact {} does not hold", nr + 1))?;
+    captured(&mut nr, &token, &given).with_context(|| format!("fact {} does not hold", nr + 1))?;
     say::line("");
     say::line(&format!(
         "  {} All {nr} facts hold. Shown in {} after build and downloads.",
@@ -38,16 +42,18 @@ pub(crate) fn run() -> Result<()> {
         say::seconds(started.elapsed())
     ));
     say::heading("Next");
-    say::line(
-        "  cargo lab up -d && cargo lab exec vm1 ping -c 3 10.10.0.4   the same lab, left running for you",
-    );
-    say::line(&format!(
-        "  tshark -n -r {} -V -c 4 | less            the wire, decoded by a stranger",
-        paths::shown(CAPTURE)
-    ));
-    say::line(
-        "  cargo lab test                                              everything that proves the project",
-    );
+    let capture = paths::shown(CAPTURE);
+    for (command, what) in [
+        ("cargo lab up -d", "the same lab, left running for you"),
+        (
+            &format!("{} decode {capture} | less", paths::shown_program("vntag")),
+            "the wire, control protocol and all",
+        ),
+        (&format!("tshark -n -r {capture} -Y vntag -V | less"), "its tags, decoded by a stranger"),
+        ("cargo lab test", "everything that proves the project"),
+    ] {
+        say::line(&format!("  {command:<60} {what}"));
+    }
     Ok(())
 }
 
@@ -65,8 +71,24 @@ pub(crate) fn picture() {
     say::line("");
 }
 
-fn live(lab: &mut Lab, nr: &mut u32, token: &str) -> Result<()> {
+/// What runs. Gives what the switch gave.
+fn live(lab: &mut Lab, nr: &mut u32, token: &str) -> Result<Vec<Given>> {
     say::heading("What they do");
+    let given = given::all()?;
+    facts::fact(
+        nr,
+        &format!(
+            "switch and adapters found each other by LLDP: vis0 sees {}",
+            given::neighbors()?.join(", ")
+        ),
+    );
+    facts::fact(nr, "the adapters asked for their vNICs, and the switch gave; no file has these numbers:");
+    for (vm, Given { vif, veth }) in VMS.iter().zip(&given) {
+        say::line(&format!(
+            "       {} asked for port profile {PROFILE}: VIF {vif} of link{}, vEthernet {veth} of vis0",
+            vm.name, vm.adapter
+        ));
+    }
     let (table, directions) = facts::everybody_pings(lab)?;
     facts::fact(
         nr,
@@ -100,8 +122,31 @@ fn live(lab: &mut Lab, nr: &mut u32, token: &str) -> Result<()> {
         &format!("a broadcast from {} arrives once everywhere else: {}", VMS[0].name, each.join(", ")),
     );
 
-    let outage = facts::outage(lab)?;
-    let (answered, asked) = outage.answered;
+    let (down, up) = facts::shutdown(lab, 0, given[0].veth)?;
+    facts::fact(
+        nr,
+        &format!(
+            "shutdown of vEthernet {}: {} loses its carrier after {:.2} s, and has it {:.2} s after no shutdown {QEMU}",
+            given[0].veth,
+            VMS[0].name,
+            down.as_secs_f64(),
+            up.as_secs_f64()
+        ),
+    );
+
+    let back = facts::restart(lab)?;
+    if back > BACK {
+        bail!("the switch was back only after {}", say::seconds(back));
+    }
+    facts::fact(
+        nr,
+        &format!(
+            "switch restarted: first answer {:.2} s after its start; no guest's carrier changed",
+            back.as_secs_f64()
+        ),
+    );
+    let absence = facts::absence(lab)?;
+    let (answered, asked) = absence.answered;
     if answered != 0 {
         bail!(
             "without the switch {answered} of {asked} pings between {} and {} were answered",
@@ -112,22 +157,32 @@ fn live(lab: &mut Lab, nr: &mut u32, token: &str) -> Result<()> {
     facts::fact(
         nr,
         &format!(
-            "switch stopped: {answered} of {asked} pings answered between {} and {}, both on adapter0",
+            "switch stopped: {answered} of {asked} pings answered between {} and {}, both on adapter0;",
             VMS[0].name, VMS[1].name
         ),
     );
-    if outage.back > BACK {
-        bail!("the switch was back only after {}", say::seconds(outage.back));
-    }
+    say::line(&format!(
+        "       after {:.1} s all guests have lost their carriers (carrier_delay is {} s)",
+        absence.down.as_secs_f64(),
+        facts::CARRIER_DELAY.as_secs()
+    ));
     facts::fact(
         nr,
         &format!(
-            "switch started: first answer after {:.2} s; no guest, no adapter restarted",
-            outage.back.as_secs_f64()
+            "switch started: all carriers are back after {:.1} s {QEMU}; no guest, no adapter restarted",
+            absence.up.as_secs_f64()
         ),
     );
+    if given::all()? != given {
+        bail!("the switch that came back gave other numbers: {:?}, they were {given:?}", given::all()?);
+    }
     let (_, directions) = facts::everybody_pings(lab)?;
-    facts::fact(nr, &format!("and again {directions} of {directions} directions answer"));
+    facts::fact(
+        nr,
+        &format!(
+            "the same VIFs and vEthernets as before, and again {directions} of {directions} directions answer"
+        ),
+    );
 
     let nodes = ["vis0", "adapter0", "adapter1"];
     let balances =
@@ -138,22 +193,22 @@ fn live(lab: &mut Lab, nr: &mut u32, token: &str) -> Result<()> {
         let drops = if drops.is_empty() { drops } else { format!(" ({drops})") };
         say::line(&format!("       {node:<9} {balance}{drops}"));
     }
-    Ok(())
+    Ok(given)
 }
 
-fn captured(nr: &mut u32, token: &str) -> Result<()> {
+fn captured(nr: &mut u32, token: &str, given: &[Given]) -> Result<()> {
     say::heading(&format!("What was on link0 ({})", paths::shown(CAPTURE)));
     let frames = wire::read()?;
     let (up, down): (Vec<_>, Vec<_>) = frames.iter().partition(|frame| !frame.tag.d());
-    let ping = wire::hairpinned_ping(&frames)?;
+    let ping = wire::hairpinned_ping(&frames, given)?;
     facts::fact(nr, &format!("one ping from {} to {}, as it went over the link:", VMS[0].name, VMS[1].name));
-    wire::show_ping(&ping);
+    wire::show_ping(&ping, given);
     let read = wire::by_tshark(&ping)?;
     facts::fact(nr, "tshark reads the same tags:");
     for line in read {
         say::line(&format!("       {line}"));
     }
-    let copy = wire::broadcast(&frames, token)?;
+    let copy = wire::broadcast(&frames, token, given)?;
     facts::fact(
         nr,
         &format!(

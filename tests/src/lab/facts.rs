@@ -1,10 +1,16 @@
 //! What is shown of a running lab: who reaches whom, how fast, and who gets a broadcast.
 
 use super::agent::Agent;
+use super::carrier::Carrier;
+use super::packages::output;
+use super::paths::{self, RUN};
 use super::running::{Lab, in_host, start_again};
 use super::say;
-use super::topology::{HOST, VMS};
+use super::topology::{self, HOST, VMS};
 use anyhow::{Context, Result, anyhow, bail};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Somebody who can be asked to ping: a guest, or the host behind the switch.
@@ -126,21 +132,92 @@ pub(crate) fn broadcast(lab: &Lab, text: &str) -> Result<Vec<usize>> {
     watches.into_iter().map(|watch| Ok(count(&watch.wait(patience)?.text))).collect()
 }
 
-/// What a stop and a start of the switch did.
-pub(crate) struct Outage {
-    /// Pings that were answered while it was away, of how many.
-    pub(crate) answered: (u32, u32),
-    /// From the start of its process to the first answer between two guests of one adapter.
-    pub(crate) back: Duration,
+/// Shuts a guest's interface on the switch and opens it again: after what time the guest saw either. It sees exactly
+/// these two changes.
+pub(crate) fn shutdown(lab: &Lab, guest: usize, veth: u32) -> Result<(Duration, Duration)> {
+    let mut carrier = Carrier::watch(&lab.agents()[guest])?;
+    let (_, before) = carrier.last;
+    let set = |line: &str| {
+        let began = Instant::now();
+        configure(&format!("interface vethernet {veth}\n  {line}\n")).map(|()| began)
+    };
+    let down = carrier.follows(false, set("shutdown")?)?;
+    let up = carrier.follows(true, set("no shutdown")?)?;
+    carrier.stays(Duration::from_millis(500))?;
+    if carrier.last.1 != before + 2 {
+        bail!("the carrier changed {} times, twice was due", carrier.last.1 - before);
+    }
+    Ok((down, up))
 }
 
-/// Stops the switch, tries, starts it again and waits for the first answer.
-pub(crate) fn outage(lab: &mut Lab) -> Result<Outage> {
+/// Has the switch take these lines.
+fn configure(lines: &str) -> Result<()> {
+    let file = Path::new(RUN).join("lines.cfg");
+    fs::write(&file, lines)?;
+    let mut nivctl = Command::new(paths::program("nivctl"));
+    output(nivctl.arg("--api").arg(topology::api("vis0")).arg("configure").arg(&file)).map(drop)
+}
+
+/// How long the adapters wait for a lost switch before the guests lose their links: `carrier_delay`, where the
+/// configuration leaves it out.
+pub(crate) const CARRIER_DELAY: Duration = Duration::from_secs(3);
+
+/// Stops the switch and starts it at once: after what time from its start the first ping between two guests of one
+/// adapter is answered. No guest sees its link change.
+pub(crate) fn restart(lab: &mut Lab) -> Result<Duration> {
+    let (pids, before) = (lab.pids(), carrier_changes(lab)?);
+    // The guest knows the other's address from now on: its next ARP request would be a second away.
+    lab.agents()[0].must(&format!("ping -c 1 -w 5 {}", VMS[1].ip), Duration::from_secs(10))?;
+    let switch = lab.take_switch()?;
+    let agent = &lab.agents()[0];
+    switch.stop();
+    // The guest tries ten times a second, so that what is measured is the switch and not the next try.
+    let command = format!("echo ready; ping -i 0.1 -w 15 {}", VMS[1].ip);
+    let ping = agent.begin(&command, Duration::from_secs(20))?;
+    ping.until(Duration::from_secs(5), |line| line == "ready")?;
+    let began = Instant::now();
+    let switch = start_again()?;
+    ping.until(Duration::from_secs(20), |line| line.contains("bytes from"))?;
+    let back = began.elapsed();
+    drop(ping);
+    lab.put_switch(switch);
+    unharmed(lab, &pids)?;
+    let after = carrier_changes(lab)?;
+    if after != before {
+        bail!("changes of the guests' carriers: {before:?} before and {after:?} after the switch's restart");
+    }
+    Ok(back)
+}
+
+/// How often each guest's carrier has changed since its boot.
+fn carrier_changes(lab: &Lab) -> Result<Vec<u64>> {
+    let count = |agent: &Agent| {
+        let text = agent.must("cat /sys/class/net/eth0/carrier_changes", Duration::from_secs(10))?;
+        text.trim().parse().with_context(|| format!("a guest counts {text:?} changes of its carrier"))
+    };
+    lab.agents().iter().map(count).collect()
+}
+
+/// What an absence of the switch did that was longer than [`CARRIER_DELAY`].
+pub(crate) struct Absence {
+    /// Pings between two guests of one adapter that were answered meanwhile, of how many.
+    pub(crate) answered: (u32, u32),
+    /// From its end until the last guest had lost its carrier.
+    pub(crate) down: Duration,
+    /// From its start until the last guest had its carrier again.
+    pub(crate) up: Duration,
+}
+
+/// Stops the switch until each guest has lost its link, and starts it again.
+pub(crate) fn absence(lab: &mut Lab) -> Result<Absence> {
     const TRIES: u32 = 3;
-    let before = lab.pids();
-    lab.stop_switch();
+    let pids = lab.pids();
+    let switch = lab.take_switch()?;
+    let places = places(lab);
+    let mut carriers = lab.agents().iter().map(Carrier::watch).collect::<Result<Vec<_>>>()?;
+    let began = Instant::now();
+    switch.stop();
     let pings: Vec<Result<(u32, Option<f64>)>> = std::thread::scope(|scope| {
-        let places = places(lab);
         let (one, two) = (places[0], places[1]);
         let pings = [(one, two), (two, one)].map(|(from, to)| scope.spawn(move || from.ping(to.ip(), TRIES)));
         pings.map(|ping| ping.join().unwrap_or_else(|_| Err(anyhow!("ping panicked")))).into_iter().collect()
@@ -149,22 +226,37 @@ pub(crate) fn outage(lab: &mut Lab) -> Result<Outage> {
     for ping in pings {
         answered += ping?.0;
     }
-    // The guest tries ten times a second, so that what is measured is the switch and not the next try.
-    let agent = &lab.agents()[0];
-    let command = format!("for try in 1 2 3 4; do ping -i 0.1 -w 4 {} && break; done", VMS[1].ip);
-    let ping = agent.begin(&command, Duration::from_secs(20))?;
-    ping.until(Duration::from_secs(5), |line| line.starts_with("PING"))?;
+    let down = all_change(&mut carriers, false, began)?;
+    if down < CARRIER_DELAY {
+        bail!("the guests lost their carriers {down:?} after the switch, before {CARRIER_DELAY:?} were over");
+    }
     let began = Instant::now();
     let switch = start_again()?;
-    ping.until(Duration::from_secs(20), |line| line.contains("bytes from"))?;
-    let back = began.elapsed();
-    drop(ping);
+    let up = all_change(&mut carriers, true, began)?;
+    drop(carriers);
     lab.put_switch(switch);
+    unharmed(lab, &pids)?;
+    Ok(Absence { answered: (answered, 2 * TRIES), down, up })
+}
+
+/// The next change of each carrier is the one to `up`: when the last of them saw it.
+fn all_change(carriers: &mut [Carrier<'_>], up: bool, since: Instant) -> Result<Duration> {
+    for (carrier, vm) in carriers.iter_mut().zip(&VMS) {
+        let (before, next) = (carrier.last, carrier.next(Duration::from_secs(10)));
+        if next != Some((up, before.1 + 1)) {
+            bail!("{}: its carrier was {before:?} (up, changes) and then {next:?}", vm.name);
+        }
+    }
+    Ok(since.elapsed())
+}
+
+/// Everything lives, and nothing but the switch was started again.
+fn unharmed(lab: &mut Lab, pids: &[u32]) -> Result<()> {
     lab.check()?;
-    if lab.pids() != before {
+    if lab.pids() != pids {
         bail!("an adapter or a guest was restarted");
     }
-    Ok(Outage { answered: (answered, 2 * TRIES), back })
+    Ok(())
 }
 
 /// Prints one proven fact with its number.

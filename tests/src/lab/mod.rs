@@ -13,6 +13,7 @@
 //! | [`guest`] | one QEMU process |
 //! | [`topology`] | who is in the lab: adapters, switch, guests, addresses, their configuration files |
 //! | [`running`] | the lab running: start in order, stop in order |
+//! | [`given`] | whom the switch found, and what it gave the guests: VIFs and interfaces |
 //! | [`facts`], [`wire`] | what is shown of it: reachability and throughput, and what the capture holds |
 //! | [`carrier`] | what a guest sees of its link, and whether its clock goes |
 //! | [`balance`] | that no frame is lost in silence |
@@ -27,6 +28,7 @@ pub(crate) mod cleanup;
 pub mod cli;
 pub(crate) mod demo;
 pub(crate) mod facts;
+pub(crate) mod given;
 pub mod guest;
 pub(crate) mod image;
 pub(crate) mod inside;

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// Things worth keeping between runs: kernel, image, unpacked packages.
 pub(crate) const CACHE: &str = "cache";
-/// Sockets, pid files, the lock; emptied at each start.
-pub(crate) const RUN: &str = "run";
+/// Sockets, pid files, the lock; emptied at each start. `nivctl` and `nivsh` look there by themselves.
+pub(crate) const RUN: &str = "niv-run";
+/// What the daemons keep while a lab runs; emptied at each start, so that every lab begins alike.
+pub(crate) const STATE: &str = "state";
 /// One log per process.
 pub(crate) const LOG: &str = "log";
 
@@ -62,6 +64,12 @@ pub(crate) fn enter() -> Result<()> {
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     }
     std::env::set_current_dir(&lab).with_context(|| format!("cannot enter {}", lab.display()))
+}
+
+/// How a built program's path reads from the repository.
+pub(crate) fn shown_program(name: &str) -> String {
+    let program = program(name);
+    program.strip_prefix(repository()).unwrap_or(&program).display().to_string()
 }
 
 /// How a path under the lab reads from the repository: what a person can copy.

@@ -103,11 +103,9 @@ impl Lab {
         self.agents.clear();
     }
 
-    /// Ends the switch.
-    pub(crate) fn stop_switch(&mut self) {
-        if let Some(switch) = self.switch.take() {
-            switch.stop();
-        }
+    /// Hands over the switch, for somebody who ends it and starts another one.
+    pub(crate) fn take_switch(&mut self) -> Result<Process> {
+        self.switch.take().context("no switch is running")
     }
 
     /// Takes over a switch that was started again.
@@ -142,7 +140,7 @@ impl Drop for Lab {
         self.agents.clear();
         self.guests.clear();
         self.adapters.clear();
-        self.stop_switch();
+        self.switch = None;
     }
 }
 

@@ -7,9 +7,10 @@
 //! vm4 --- adapter1 === link1 === ethernet1/2 -+
 //! ```
 //!
-//! Everybody is in VLAN 10 and in 10.10.0.0/24. VIFs and lists are static: each is written down on both ends.
+//! Everybody is in VLAN 10 and in 10.10.0.0/24. No VIF is written down anywhere: adapters ask for a vNIC's port by the
+//! name of its profile, and the switch gives VIFs, interfaces and lists.
 
-use super::paths::RUN;
+use super::paths::{RUN, STATE};
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::fs;
@@ -18,8 +19,8 @@ use std::path::{Path, PathBuf};
 /// The VLAN of everybody.
 pub(crate) const VLAN: u16 = 10;
 
-/// The VIF list that floods use, on each link.
-pub(crate) const FLOOD_LIST: u16 = 1;
+/// The port profile that says so.
+pub(crate) const PROFILE: &str = "lab";
 
 /// The switch's interface to the host.
 pub(crate) const TAP: &str = "visup0";
@@ -37,17 +38,16 @@ pub(crate) const CAPTURE: &str = "link0.pcapng";
 pub(crate) struct Vm {
     pub(crate) name: &'static str,
     pub(crate) adapter: usize,
-    pub(crate) vif: u16,
     pub(crate) ip: &'static str,
     pub(crate) mac: &'static str,
 }
 
 /// The guests.
 pub(crate) const VMS: [Vm; 4] = [
-    Vm { name: "vm1", adapter: 0, vif: 1, ip: "10.10.0.1", mac: "52:54:00:0a:00:01" },
-    Vm { name: "vm2", adapter: 0, vif: 2, ip: "10.10.0.2", mac: "52:54:00:0a:00:02" },
-    Vm { name: "vm3", adapter: 0, vif: 3, ip: "10.10.0.3", mac: "52:54:00:0a:00:03" },
-    Vm { name: "vm4", adapter: 1, vif: 1, ip: "10.10.0.4", mac: "52:54:00:0a:00:04" },
+    Vm { name: "vm1", adapter: 0, ip: "10.10.0.1", mac: "52:54:00:0a:00:01" },
+    Vm { name: "vm2", adapter: 0, ip: "10.10.0.2", mac: "52:54:00:0a:00:02" },
+    Vm { name: "vm3", adapter: 0, ip: "10.10.0.3", mac: "52:54:00:0a:00:03" },
+    Vm { name: "vm4", adapter: 1, ip: "10.10.0.4", mac: "52:54:00:0a:00:04" },
 ];
 
 /// How many adapters there are; each has one link.
@@ -65,7 +65,7 @@ pub(crate) fn link_socket(adapter: usize) -> PathBuf {
 
 /// The administrative socket of `vis0`, `adapter0` ...
 pub(crate) fn api(node: &str) -> PathBuf {
-    Path::new(RUN).join(format!("{node}.api"))
+    Path::new(RUN).join(format!("{node}.sock"))
 }
 
 /// Writes the configuration of switch and adapters.
@@ -83,13 +83,13 @@ pub(crate) fn write() -> Result<()> {
 fn switch_chassis() -> String {
     let mut text = format!(
         "# The switch's chassis: its ports. Everything else is in vis.cfg.\n\
-         [node]\nname = \"vis0\"\nstate_dir = \"state/vis0\"\napi = \"{}\"\nstartup = \"vis.cfg\"\n",
+         [node]\nname = \"vis0\"\nstate_dir = \"{STATE}/vis0\"\napi = \"{}\"\nstartup = \"vis.cfg\"\n",
         api("vis0").display()
     );
     for adapter in 0..ADAPTERS {
         let _ = write!(
             text,
-            "\n[[port]]\nname = \"ethernet1/{}\"\nmode = \"vntag\"\ndevice = \"memif:{}\"\nnegotiation = \"off\"\n",
+            "\n[[port]]\nname = \"ethernet1/{}\"\nmode = \"vntag\"\ndevice = \"memif:{}\"\n",
             adapter + 1,
             link_socket(adapter).display()
         );
@@ -103,38 +103,19 @@ fn switch_chassis() -> String {
 }
 
 fn switch_configuration() -> String {
-    let mut text = String::from("! Who is behind which VIF of which link, and the lists that floods use.\n");
-    for (nr, vm) in VMS.iter().enumerate() {
-        let Vm { name, adapter, vif, .. } = vm;
-        let _ = write!(
-            text,
-            "! {name}\ninterface vethernet {}\n  switchport access vlan {VLAN}\n  bind interface ethernet 1/{} channel {vif}\n",
-            nr + 1,
-            adapter + 1,
-        );
-    }
-    for adapter in 0..ADAPTERS {
-        let members: Vec<_> = members(adapter).iter().map(u16::to_string).collect();
-        let _ = write!(
-            text,
-            "interface ethernet 1/{}\n  vif-list {FLOOD_LIST} members {}\n",
-            adapter + 1,
-            members.join(",")
-        );
-    }
-    let _ = write!(text, "interface ethernet 1/{}\n  switchport access vlan {VLAN}\n", ADAPTERS + 1);
-    text
-}
-
-fn members(adapter: usize) -> Vec<u16> {
-    VMS.iter().filter(|vm| vm.adapter == adapter).map(|vm| vm.vif).collect()
+    format!(
+        "! What a vNIC gets that asks for \"{PROFILE}\", and where the host is.\n\
+         port-profile {PROFILE}\n  switchport access vlan {VLAN}\n  state enabled\n\
+         interface ethernet 1/{}\n  switchport access vlan {VLAN}\n",
+        ADAPTERS + 1
+    )
 }
 
 fn adapter_toml(adapter: usize) -> String {
     let capture = if adapter == 0 { format!("capture = \"{CAPTURE}\"\n") } else { String::new() };
     let mut text = format!(
-        "[node]\nname = \"adapter{adapter}\"\nstate_dir = \"state/adapter{adapter}\"\napi = \"{}\"\n\n\
-         [[link]]\nname = \"link{adapter}\"\ndevice = \"memif:{}\"\nnegotiation = \"off\"\n{capture}",
+        "[node]\nname = \"adapter{adapter}\"\nstate_dir = \"{STATE}/adapter{adapter}\"\napi = \"{}\"\n\n\
+         [[link]]\nname = \"link{adapter}\"\ndevice = \"memif:{}\"\n{capture}",
         api(&format!("adapter{adapter}")).display(),
         link_socket(adapter).display()
     );
@@ -142,17 +123,12 @@ fn adapter_toml(adapter: usize) -> String {
         let _ = write!(
             text,
             "\n[[vnic]]\nname = \"{}\"\ndevice = \"vhost-user:{}\"\nlink = \"link{adapter}\"\nmac = \"{}\"\n\
-             vif = {}\nvlan = {VLAN}\nvlan_mode = \"access\"\n",
+             vm = \"{}\"\nprofile = \"{PROFILE}\"\n",
             vm.name,
             vnic_socket(vm).display(),
             vm.mac,
-            vm.vif
+            vm.name
         );
     }
-    let _ = write!(
-        text,
-        "\n[[list]]\nlink = \"link{adapter}\"\nid = {FLOOD_LIST}\nmembers = {:?}\n",
-        members(adapter)
-    );
     text
 }

@@ -53,19 +53,30 @@ pub(crate) fn up(detach: bool) -> Result<()> {
 
 fn hints() {
     say::heading("Try");
-    say::line("  cargo lab exec vm1 ping -c 3 10.10.0.2     a command in a guest");
-    say::line("  cargo lab console vm1                      its console");
+    say::line("  cargo lab exec vm1 ping -c 3 10.10.0.2        a command in a guest");
+    say::line("  cargo lab console vm1                         its console; Ctrl-] leaves it");
     for vm in &VMS {
-        say::line(&say::dim(&format!(
-            "    {}  {:<12} {}  VIF {} of adapter{}",
-            vm.name, vm.ip, vm.mac, vm.vif, vm.adapter
-        )));
+        say::line(&say::dim(&format!("    {}  {:<12} {}  on adapter{}", vm.name, vm.ip, vm.mac, vm.adapter)));
     }
     say::line(&say::dim(&format!(
         "    host {HOST:<12} behind the switch: ip netns exec {} ping 10.10.0.1",
         cleanup::namespace()
     )));
-    say::line("  (cd target/lab && ../release/nivctl --api run/vis0.api show mac address-table)");
+    let folder = std::env::current_dir().unwrap_or_default();
+    let programs = paths::program("nivctl");
+    let programs = programs.parent().unwrap_or(&folder);
+    say::line(&format!("  cd {}; PATH={}:$PATH", folder.display(), programs.display()));
+    say::line(&say::dim(
+        "    from there the tools find switch and adapter0 by themselves; --api adapter1 is the other one",
+    ));
+    for (command, what) in [
+        ("nivctl show interface virtual", "who has which port of the switch"),
+        ("nivctl show vnic", "the adapter's side of it"),
+        ("nivctl capture vm1 | tshark -r -", "what a guest sends and gets; Ctrl-C ends it"),
+        ("nivsh", "the switch's command line; ? says what there is"),
+    ] {
+        say::line(&format!("  {command:<45} {what}"));
+    }
 }
 
 /// Starts `cargo lab up` as a process of its own session and shows its output until the lab is up.
@@ -115,9 +126,8 @@ pub(crate) fn status() -> Result<()> {
         "  {:<10} {:>7}  {:>10}  {:>10}  {}",
         "process", "pid", "running", "CPU time", "what"
     ));
-    let guests = VMS
-        .iter()
-        .map(|vm| (vm.name.to_owned(), format!("guest {} on adapter{}, VIF {}", vm.ip, vm.adapter, vm.vif)));
+    let guests =
+        VMS.iter().map(|vm| (vm.name.to_owned(), format!("guest {} on adapter{}", vm.ip, vm.adapter)));
     let adapters = (0..ADAPTERS).map(|nr| (format!("adapter{nr}"), format!("niv-adapter, link{nr}")));
     let switch =
         [("vis0".to_owned(), format!("vis-switch; host {HOST} in namespace {}", cleanup::namespace()))];

@@ -1,5 +1,6 @@
 //! What the capture of a link holds: the frames as they were, and the same read by tshark.
 
+use super::given::Given;
 use super::packages::output;
 use super::say;
 use super::topology::{CAPTURE, VLAN, VMS};
@@ -85,11 +86,11 @@ impl Tagged {
     }
 
     /// Its tags in words.
-    fn words(&self) -> String {
+    fn words(&self, given: &[Given]) -> String {
         let tag = self.tag;
         let name = |vif: u16| {
-            let vm = VMS.iter().find(|vm| vm.adapter == 0 && vm.vif == vif);
-            vm.map_or_else(|| format!("{vif}"), |vm| format!("{vif} ({})", vm.name))
+            let known = VMS.iter().zip(given).find(|(vm, given)| vm.adapter == 0 && given.vif == vif);
+            known.map_or_else(|| format!("{vif}"), |(vm, _)| format!("{vif} ({})", vm.name))
         };
         let vnt = if tag.d() {
             let looped =
@@ -134,8 +135,8 @@ pub(crate) fn read() -> Result<Vec<Tagged>> {
 }
 
 /// One hairpinned ping: request up, request down, reply up, reply down.
-pub(crate) fn hairpinned_ping(frames: &[Tagged]) -> Result<[&Tagged; 4]> {
-    let (one, two) = (VMS[0].vif, VMS[1].vif);
+pub(crate) fn hairpinned_ping<'a>(frames: &'a [Tagged], given: &[Given]) -> Result<[&'a Tagged; 4]> {
+    let (one, two) = (given[0].vif, given[1].vif);
     for (at, up) in frames.iter().enumerate() {
         let Some((true, name, [a, b, c, d, w, x, y, z])) = up.echo() else { continue };
         if up.tag.d() || up.tag.src_vif() != one {
@@ -163,7 +164,7 @@ pub(crate) fn hairpinned_ping(frames: &[Tagged]) -> Result<[&Tagged; 4]> {
 }
 
 /// Shows the four frames of a ping with their tags.
-pub(crate) fn show_ping(frames: &[&Tagged; 4]) {
+pub(crate) fn show_ping(frames: &[&Tagged; 4], given: &[Given]) {
     let (one, two) = (VMS[0].name, VMS[1].name);
     let captions = [
         format!("{one} asks {two}: up to the switch"),
@@ -174,12 +175,12 @@ pub(crate) fn show_ping(frames: &[&Tagged; 4]) {
     for (frame, caption) in frames.iter().zip(captions) {
         say::line(&format!("       {}", say::dim(&format!("frame {}, {caption}", frame.number))));
         say::line(&format!("       {}", frame.hex()));
-        say::line(&format!("         {}", frame.words()));
+        say::line(&format!("         {}", frame.words(given)));
     }
 }
 
 /// The copies of the broadcast that says `text`: it went up once and came down once, looped, by a list.
-pub(crate) fn broadcast(frames: &[Tagged], text: &str) -> Result<String> {
+pub(crate) fn broadcast(frames: &[Tagged], text: &str, given: &[Given]) -> Result<String> {
     let copies: Vec<&Tagged> = frames
         .iter()
         .filter(|f| f.ethertype == super::inside::EXPERIMENTAL && f.payload().starts_with(text.as_bytes()))
@@ -192,7 +193,7 @@ pub(crate) fn broadcast(frames: &[Tagged], text: &str) -> Result<String> {
             down.len()
         );
     };
-    let from = VMS[0].vif;
+    let from = given[0].vif;
     let tag = down.tag;
     if up.tag.src_vif() != from || !tag.p() || !tag.l() || tag.src_vif() != from || down.vid != Some(VLAN) {
         bail!("the broadcast's tags are wrong: up {:?}, down {:?}, VLAN {:?}", up.tag, tag, down.vid);
@@ -273,10 +274,11 @@ mod tests {
                 frame(5, 0x8001_8002, false),
             ]
         };
+        let given = [1, 2].map(|vif| Given { vif, veth: vif.into() });
         let frames = wire(0x8002_8001);
-        let ping = hairpinned_ping(&frames).unwrap();
+        let ping = hairpinned_ping(&frames, &given).unwrap();
         assert_eq!(ping.map(|frame| frame.number), [2, 3, 4, 5]);
-        assert!(hairpinned_ping(&wire(0x8002_0000)).is_err());
+        assert!(hairpinned_ping(&wire(0x8002_0000), &given).is_err());
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn set(door: &FrontDoor, up: bool) -> Instant {
 #[test]
 fn a_guest_follows_its_link_by_the_socket_and_its_clock_never_stops() {
     let Some((machine, _turn)) = machine() else { return };
-    let socket = "run/socket.sock";
+    let socket = "niv-run/socket.sock";
     let (door, vnic) = door(&config(socket));
     let nic = nic(socket.as_ref(), "reconnect=1", MAC);
     let (guest, agent) = boot("socket", machine, &nic);
@@ -84,7 +84,7 @@ fn a_guest_follows_its_link_by_the_socket_and_its_clock_never_stops() {
 #[test]
 fn a_guest_whose_qemu_listens_follows_too() {
     let Some((machine, _turn)) = machine() else { return };
-    let socket = "run/server.sock";
+    let socket = "niv-run/server.sock";
     let (door, _vnic) = door(&VnicConfig { client: true, ..config(socket) });
     let nic = nic(socket.as_ref(), "server=on,wait=off", MAC);
     let (guest, agent) = boot("server", machine, &nic);
@@ -111,7 +111,7 @@ fn a_guest_whose_qemu_listens_follows_too() {
 #[test]
 fn a_guest_follows_its_link_by_the_monitor_of_qemu() {
     let Some((machine, _turn)) = machine() else { return };
-    let (socket, monitor) = ("run/qmp.sock", "run/qmp.qmp");
+    let (socket, monitor) = ("niv-run/qmp.sock", "niv-run/qmp.qmp");
     let (door, vnic) = door(&VnicConfig { link_signal: LinkSignal::Qmp(monitor.into()), ..config(socket) });
     let mut nic = nic(socket.as_ref(), "reconnect=1", MAC);
     nic.extend(["-qmp".to_owned(), format!("unix:{monitor},server=on,wait=off")]);

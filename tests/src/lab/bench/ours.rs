@@ -17,13 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const VIS_TOML: &str = r#"[node]
 name = "vis0"
 state_dir = "state/bench-vis0"
-api = "run/bench-vis0.api"
+api = "niv-run/bench-vis0.sock"
 startup = "bench-vis.cfg"
 
 [[port]]
 name = "ethernet1/1"
 mode = "vntag"
-device = "memif:run/bench-link0.sock"
+device = "memif:niv-run/bench-link0.sock"
 negotiation = "off"
 "#;
 
@@ -41,16 +41,16 @@ interface ethernet 1/1
 const ADAPTER_TOML: &str = r#"[node]
 name = "adapter0"
 state_dir = "state/bench-adapter0"
-api = "run/bench-adapter0.api"
+api = "niv-run/bench-adapter0.sock"
 
 [[link]]
 name = "link0"
-device = "memif:run/bench-link0.sock"
+device = "memif:niv-run/bench-link0.sock"
 negotiation = "off"
 
 [[vnic]]
 name = "vnic0"
-device = "vhost-user:run/bench-vnic0.sock"
+device = "vhost-user:niv-run/bench-vnic0.sock"
 link = "link0"
 mac = "52:54:00:0b:00:01"
 vif = 1
@@ -59,7 +59,7 @@ vlan_mode = "access"
 
 [[vnic]]
 name = "vnic1"
-device = "vhost-user:run/bench-vnic1.sock"
+device = "vhost-user:niv-run/bench-vnic1.sock"
 link = "link0"
 mac = "52:54:00:0b:00:02"
 vif = 2
@@ -79,7 +79,7 @@ pub(super) struct Ours {
 }
 
 fn api(node: &str) -> PathBuf {
-    Path::new(RUN).join(format!("bench-{node}.api"))
+    Path::new(RUN).join(format!("bench-{node}.sock"))
 }
 
 impl Ours {
@@ -108,7 +108,7 @@ impl Ours {
 
 impl Side for Ours {
     fn sockets(&self) -> [PathBuf; 2] {
-        ["run/bench-vnic0.sock", "run/bench-vnic1.sock"].map(PathBuf::from)
+        ["niv-run/bench-vnic0.sock", "niv-run/bench-vnic1.sock"].map(PathBuf::from)
     }
 
     fn pids(&self) -> Vec<u32> {
