@@ -82,25 +82,88 @@ impl Classes {
 
     /// The classes with members, by their first VLAN.
     pub(super) fn compute(&self) -> Vec<(VlanSet, Arc<[VifId]>)> {
-        // What tells VLANs apart: the programs that carry them, as a hash of their numbers. One pass over the VLANs of
-        // each program, whatever the number of VIFs.
-        let mut programs: Vec<Vec<u32>> = vec![Vec::new(); 4096];
-        for (number, group) in &self.groups {
-            group.program.allowed.iter().for_each(|vlan| programs[usize::from(vlan & 4095)].push(*number));
+        let mut split = Split::new();
+        for group in self.groups.values() {
+            split.refine(&group.program.allowed, &group.members);
         }
-        let mut index: BTreeMap<&[u32], usize> = BTreeMap::new();
+        split.finish()
+    }
+}
+
+/// The class of the VLANs that nobody carries.
+const NOBODY: u16 = 0;
+
+/// VLANs, told apart by who carries them: one class at first, split by each program in turn. That takes two passes over the
+/// VLANs of each program, whatever the number of VIFs.
+struct Split {
+    /// The class of each VLAN.
+    of: Box<[u16; 4096]>,
+    /// The VLANs that somebody carries.
+    carried: VlanSet,
+    classes: Vec<Part>,
+}
+
+struct Part {
+    members: VifSet,
+    /// VLANs.
+    size: usize,
+    /// Of these, those of the present program.
+    hits: usize,
+    /// The class that these are from now on.
+    moves_to: u16,
+}
+
+impl Split {
+    fn new() -> Self {
+        let nobody = Part { members: VifSet::EMPTY, size: 4096, hits: 0, moves_to: NOBODY };
+        Self { of: Box::new([NOBODY; 4096]), carried: VlanSet::EMPTY, classes: vec![nobody] }
+    }
+
+    fn class_of(&self, vlan: u16) -> usize {
+        usize::from(self.of[usize::from(vlan & 4095)])
+    }
+
+    /// These VIFs, too, carry these VLANs.
+    fn refine(&mut self, vlans: &VlanSet, members: &VifSet) {
+        let mut hit: Vec<usize> = Vec::new();
+        for vlan in vlans.iter() {
+            let class = self.class_of(vlan);
+            if self.classes[class].hits == 0 {
+                hit.push(class);
+            }
+            self.classes[class].hits += 1;
+            self.carried.insert(vlan);
+        }
+        for class in hit {
+            let after = self.classes.len();
+            let part = &mut self.classes[class];
+            let hits = core::mem::take(&mut part.hits);
+            // There is a class for each VLAN and one for nobody, at most.
+            part.moves_to = if hits == part.size { class } else { after } as u16;
+            if hits == part.size {
+                part.members.add_all(members);
+            } else {
+                part.size -= hits;
+                let mut both = part.members.clone();
+                both.add_all(members);
+                self.classes.push(Part { members: both, size: hits, hits: 0, moves_to: NOBODY });
+            }
+        }
+        for vlan in vlans.iter() {
+            self.of[usize::from(vlan & 4095)] = self.classes[self.class_of(vlan)].moves_to;
+        }
+    }
+
+    fn finish(self) -> Vec<(VlanSet, Arc<[VifId]>)> {
+        let mut found: Vec<Option<usize>> = vec![None; self.classes.len()];
         let mut classes: Vec<(VlanSet, Arc<[VifId]>)> = Vec::new();
-        for (vlan, carrying) in (0u16..).zip(&programs).filter(|(_, carrying)| !carrying.is_empty()) {
-            let at = *index.entry(carrying).or_insert_with(|| {
-                let mut members = VifSet::EMPTY;
-                let groups = carrying.iter().filter_map(|number| self.groups.get(number));
-                groups.for_each(|group| members.add_all(&group.members));
-                classes.push((VlanSet::EMPTY, members.iter().collect()));
+        for vlan in self.carried.iter() {
+            let class = self.class_of(vlan);
+            let at = *found[class].get_or_insert_with(|| {
+                classes.push((VlanSet::EMPTY, self.classes[class].members.iter().collect()));
                 classes.len() - 1
             });
-            if let Some((vlans, _)) = classes.get_mut(at) {
-                vlans.insert(vlan);
-            }
+            classes[at].0.insert(vlan);
         }
         classes
     }
@@ -136,5 +199,49 @@ mod tests {
         classes.set(vif(2), None);
         classes.set(vif(3), None);
         assert_eq!(shown(&classes), [(vec![10], vec![1, 64, 4094])]);
+    }
+
+    /// As the sentence says it: for each VLAN those that carry it, and together what is the same.
+    fn by_definition(vifs: &[(VifId, Arc<Program>)]) -> Vec<(VlanSet, Arc<[VifId]>)> {
+        let mut classes: Vec<(VlanSet, Arc<[VifId]>)> = Vec::new();
+        for vlan in 1..=4094 {
+            let carry = vifs.iter().filter(|(_, program)| program.allowed.contains(vlan));
+            let members: Arc<[VifId]> = carry.map(|(vif, _)| *vif).collect();
+            match classes.iter_mut().find(|(_, known)| *known == members) {
+                _ if members.is_empty() => {}
+                Some((vlans, _)) => vlans.insert(vlan),
+                None => classes.push(([vlan].into_iter().collect(), members)),
+            }
+        }
+        classes
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+        #[test]
+        fn classes_are_what_their_definition_says(
+            trunks in proptest::collection::vec(
+                proptest::collection::vec((1u16..4095, 0u16..200), 0..4), 1..12),
+            near in proptest::collection::vec((1u16..4095, proptest::collection::vec(1u16..12, 0..8)), 0..20),
+        ) {
+            let wide = trunks.iter().map(|spans| {
+                spans.iter().flat_map(|(first, more)| *first..=first.saturating_add(*more)).collect()
+            });
+            let narrow = near.iter().map(|(_, vlans)| vlans.iter().copied().collect());
+            let sets: Vec<VlanSet> = wide.chain(narrow).collect();
+            let mut classes = Classes::default();
+            let mut vifs = Vec::new();
+            for (at, set) in (0u32..).zip(&sets) {
+                let program = Arc::new(Program::trunk(1, set.clone()));
+                // Each program on two VIFs that are far apart.
+                for id in [at as u16 + 1, 4094 - at as u16] {
+                    let vif = VifId::new(id).expect("a VIF");
+                    classes.set(vif, Some((at, &program)));
+                    vifs.push((vif, program.clone()));
+                }
+            }
+            vifs.sort_by_key(|(vif, _)| *vif);
+            proptest::prop_assert_eq!(classes.compute(), by_definition(&vifs));
+        }
     }
 }
