@@ -174,6 +174,10 @@ impl Control {
                 self.refuse(key.0, id, refusal);
             }
         }
+        // What the adapter was told while its request waited may count for more with it than our late answer.
+        if let Some(vif) = self.vif_mut(key) {
+            vif.state = None;
+        }
     }
 
     /// The vNIC has its VIF.

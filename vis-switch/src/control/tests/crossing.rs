@@ -96,3 +96,31 @@ fn an_adapter_that_lost_the_switch_unnoticed_gets_its_lists_anew() {
     world.run(SECOND);
     assert_eq!(world.control.session(0).expect("a session").counters().ctl_request_tx, heard);
 }
+
+#[test]
+fn a_late_answer_to_a_claim_is_said_once_more() {
+    let mut world = World::new();
+    assert_eq!(world.create(0, 3, vnic(1), ACTIVE), Ok((1, 1)));
+    assert_eq!(world.create(1, 9, vnic(1).incarnation(7), STANDBY), Ok((1, 1)));
+    world.adapters[1].silent = true;
+    shut(&mut world, 1, true);
+    shut(&mut world, 1, false);
+    assert_eq!(world.enable(0, 1), Ok(()));
+    // The second one claims before it is shut, and is shut before its claim is decided.
+    world.adapters[0].silent = true;
+    let claim = world.adapters[1].ask(world.now, Request::VifEnable { vif: vif(1) });
+    world.run(MS);
+    world.adapters[1].silent = false;
+    world.run(MS);
+    assert_eq!(world.known(1, 1).map(|known| known.0), Some(VifState::Disabled));
+    assert!(world.adapters[1].answer(claim).is_none());
+    world.adapters[1].heard.clear();
+    world.adapters[0].silent = false;
+    world.run(100 * MS);
+    assert!(matches!(world.adapters[1].answer(claim), Some(Ok(_))));
+    let set = |request: &Request| match request {
+        Request::VifSet { state, .. } => *state,
+        _ => None,
+    };
+    assert_eq!(world.adapters[1].heard.iter().filter_map(set).next_back(), Some(VifState::Active));
+}
