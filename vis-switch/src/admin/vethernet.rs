@@ -12,6 +12,7 @@ use crate::switch::{State, Switch, Traffic};
 use niv_node::command::{Args, Refusal};
 use niv_node::output::Output;
 use serde_json::{Value, json};
+use vntag::ethernet::Mac;
 
 /// Addresses that a page shows of those that were learned.
 const ADDRESSES: usize = 16;
@@ -82,11 +83,11 @@ fn bound(page: &mut Page, switch: &Switch, state: &State, veth: &VethView<'_>) {
 
 /// Who it is, and which addresses its guest really uses.
 fn identity(page: &mut Page, switch: &Switch, state: &State, veth: &VethView<'_>) {
-    let learned: Vec<String> = switch
+    let learned: Vec<Mac> = switch
         .addresses(state)
         .into_iter()
         .filter(|(_, owner)| *owner == Owner::Vethernet(veth.number))
-        .map(|(entry, _)| entry.mac.to_string())
+        .map(|(entry, _)| entry.mac)
         .collect();
     if let Some(record) = veth.record {
         let mac = record.identity.mac;
@@ -105,19 +106,19 @@ fn identity(page: &mut Page, switch: &Switch, state: &State, veth: &VethView<'_>
         page.set("vm", record.vm.clone());
         page.set("vnic", record.vnic.clone());
         page.set("host", record.host.clone());
-        let other = learned.iter().any(|used| *used != mac.to_string());
+        let other = learned.iter().any(|used| *used != mac);
         if other {
             page.line(&format!("Addresses in use: {}", some(&learned)));
         }
     } else if !learned.is_empty() {
         page.line(&format!("Addresses in use: {}", some(&learned)));
     }
-    page.set("addresses", learned);
+    page.set("addresses", learned.iter().map(Mac::to_string).collect::<Vec<String>>());
 }
 
-fn some(addresses: &[String]) -> String {
+fn some(addresses: &[Mac]) -> String {
     let more = addresses.len().saturating_sub(ADDRESSES);
-    let first: Vec<&str> = addresses.iter().take(ADDRESSES).map(String::as_str).collect();
+    let first: Vec<String> = addresses.iter().take(ADDRESSES).map(|mac| mac.dotted()).collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     first.join(", ") + &more
 }
