@@ -12,11 +12,16 @@ pub use octets::Octets;
 /// The name of a line of the conformance tables, or of a drop that has no line.
 pub type Line = &'static str;
 
-/// How many random worlds a property is tried in: 10,000 in release builds and under CI, fewer in a quick run;
-/// `NIV_WORLDS` overrides it.
+/// Whether random tests try everything they can: in release builds and under CI.
+#[must_use]
+pub fn is_thorough() -> bool {
+    !cfg!(debug_assertions) || std::env::var_os("CI").is_some()
+}
+
+/// How many random worlds a property is tried in: 10,000 in a thorough run, fewer in a quick one; `NIV_WORLDS` overrides
+/// it.
 #[must_use]
 pub fn worlds() -> u32 {
-    let thorough = !cfg!(debug_assertions) || std::env::var_os("CI").is_some();
     let asked = std::env::var("NIV_WORLDS").ok().and_then(|worlds| worlds.parse().ok());
-    asked.unwrap_or(if thorough { 10_000 } else { 1_000 })
+    asked.unwrap_or(if is_thorough() { 10_000 } else { 1_000 })
 }
