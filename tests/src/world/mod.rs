@@ -5,15 +5,25 @@
 
 pub mod adapter;
 pub mod capture;
+pub mod clock;
 pub mod end;
 pub mod frames;
+pub mod managed_adapter;
+pub mod managed_switch;
+pub mod niv;
 pub mod switch;
+pub mod wire;
 
 pub use adapter::{AdapterSpec, VirtualAdapter, VnicSpec};
 pub use end::End;
+pub use managed_adapter::ManagedAdapter;
+pub use managed_switch::ManagedSwitch;
+pub use niv::{NivWorld, Setup};
 pub use switch::VirtualSwitch;
+pub use wire::Wire;
 
 use niv_node::worker::Worker;
+use std::time::Duration;
 
 /// Turns after which a world that does not come to rest is taken for broken.
 const RESTLESS: usize = 100_000;
@@ -22,6 +32,11 @@ const RESTLESS: usize = 100_000;
 pub trait Machine {
     /// Polls every queue and takes turns until nothing moves; says how many frames moved.
     fn run(&mut self, now: u64) -> usize;
+
+    /// When it has something to do by itself.
+    fn deadline(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Runs all machines until a whole round moves nothing.
@@ -35,6 +50,12 @@ pub fn settle(now: u64, machines: &mut [&mut dyn Machine]) {
         }
     }
     panic!("the world does not come to rest");
+}
+
+/// Processor time of this thread.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Takes turns until one moves nothing; every queue has been woken before.
