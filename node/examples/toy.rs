@@ -143,6 +143,10 @@ impl Daemon for Toy {
         &self.table
     }
 
+    fn ports(&self) -> Vec<String> {
+        vec!["clock".to_owned()]
+    }
+
     fn capture(&self, port: &str, count: Option<u64>) -> Result<Box<dyn Capture>, CommandError> {
         if port != "clock" {
             let message = format!("There is no port {port}; there is clock.");

@@ -37,6 +37,11 @@ impl Daemon for Api {
         &self.table
     }
 
+    fn ports(&self) -> Vec<String> {
+        let vnics = self.adapter.vnics().into_iter().map(|view| view.entry.config.name.clone());
+        self.adapter.links.iter().map(|link| link.name.clone()).chain(vnics).collect()
+    }
+
     fn capture(&self, port: &str, count: Option<u64>) -> Result<Box<dyn Capture>, CommandError> {
         capture::begin(&self.adapter, port, count)
     }

@@ -29,6 +29,7 @@ pub(super) fn router(daemon: Arc<dyn Daemon>) -> Router {
         .route("/v1/line", post(line))
         .route("/v1/hints", post(hints))
         .route("/v1/commands", get(commands))
+        .route("/v1/ports", get(ports))
         .route("/v1/capture", get(capture))
         .route("/v1/health", get(health))
         .route("/metrics", get(page))
@@ -99,6 +100,10 @@ async fn hints(State(daemon): Shared, body: Result<Json<Typed>, JsonRejection>) 
 
 async fn commands(State(daemon): Shared) -> Result<Response, Problem> {
     Ok(Json(call(move || daemon.language().commands()).await?).into_response())
+}
+
+async fn ports(State(daemon): Shared) -> Result<Response, Problem> {
+    Ok(Json(call(move || daemon.ports()).await?).into_response())
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@
 //! | `POST /v1/line` `{"place": [], "line": "configure terminal"}` | `{"text", "place": ["configure terminal"], "prompt"?: "config"}`: a [conversation](crate::command::Place); what it does takes effect at once |
 //! | `POST /v1/hints` `{"place": [], "line": "show v"}` | `[{"word", "help"}]`: what may be typed there |
 //! | `GET /v1/commands` | the command table: `[{"mode", "syntax", "no"?, "default"?, "enters"?, "help"}]` |
+//! | `GET /v1/ports` | what can be captured: `["ethernet1/1", ...]` |
 //! | `GET /v1/capture?port=ethernet1/1[&count=N]` | pcapng as it grows, until the client ends it or N frames are there |
 //! | `GET /v1/health` | `{"status": "ok", "daemon", "name", "version"}`, or 503 with the reason in `status` |
 //! | `GET /metrics` | OpenMetrics text |
@@ -60,6 +61,11 @@ pub trait Daemon: Send + Sync + 'static {
 
     /// The command table.
     fn language(&self) -> &dyn Language;
+
+    /// The names under which ports can be captured. The default is a daemon without ports.
+    fn ports(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Captures what passes a port, from now on; of `count` frames if that is given. The default is a daemon without
     /// ports.

@@ -32,7 +32,7 @@ use tokio::runtime::{Builder, Runtime};
 /// An answer may have so many octets (100,000 interfaces as JSON are about 30 MiB).
 const LONGEST_ANSWER: usize = 256 << 20;
 
-/// How long a daemon may take.
+/// How long a daemon may take, unless a client says otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a request has no answer.
@@ -63,13 +63,20 @@ pub enum ClientError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     path: PathBuf,
+    patience: Duration,
 }
 
 impl Client {
     /// A client of the daemon at this socket.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), patience: PATIENCE }
+    }
+
+    /// The same, which gives up after so long.
+    #[must_use]
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The socket.
@@ -134,6 +141,14 @@ impl Client {
         self.parsed(Method::GET, "/v1/commands", None)
     }
 
+    /// What can be captured there.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn ports(&self) -> Result<Vec<String>, ClientError> {
+        self.parsed(Method::GET, "/v1/ports", None)
+    }
+
     /// Who serves there, and how it is.
     ///
     /// # Errors
@@ -158,7 +173,7 @@ impl Client {
         let path = format!("/v1/capture?port={}{count}", percent(port));
         let request = self.http(Method::GET, &path, "*/*", String::new())?;
         self.runtime()?.block_on(async {
-            let mut body = tokio::time::timeout(PATIENCE, async {
+            let mut body = tokio::time::timeout(self.patience, async {
                 let response = self.send(request).await?;
                 let status = response.status();
                 let body = response.into_body();
@@ -241,7 +256,7 @@ impl Client {
     ) -> Result<String, ClientError> {
         let request = self.http(method, path, accept, body.map(ToString::to_string).unwrap_or_default())?;
         let (status, text) = self.runtime()?.block_on(async {
-            tokio::time::timeout(PATIENCE, async {
+            tokio::time::timeout(self.patience, async {
                 let response = self.send(request).await?;
                 let status = response.status();
                 Ok::<_, ClientError>((status, self.whole(response.into_body()).await?))

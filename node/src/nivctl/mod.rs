@@ -4,11 +4,14 @@
 //! daemons are there, a line goes to the first one that knows it.
 
 mod capture;
+mod complete;
 mod daemons;
+
+pub use complete::Shell;
 
 use crate::client::{Client, ClientError};
 use crate::command::{CommandInfo, ErrorKind};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, ValueHint};
 use daemons::Daemons;
 use serde_json::{Value, json};
 use std::io::{self, Read, Write};
@@ -59,6 +62,7 @@ enum Request {
     /// All lines are in effect when the command returns, or none is; a mistake is named with its line and column.
     Configure {
         /// The configuration; `-` is standard input
+        #[arg(value_hint = ValueHint::FilePath)]
         file: String,
     },
     Capture(capture::Args),
@@ -72,6 +76,9 @@ enum Request {
     },
     /// Print the whole command table, configuration too
     Commands,
+    Completion(complete::Completion),
+    #[command(hide = true)]
+    Complete(complete::Complete),
     #[command(external_subcommand)]
     Line(Vec<String>),
 }
@@ -132,9 +139,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let daemons = Daemons::find(cli.api.as_deref())?;
+    let daemons = || Daemons::find(cli.api.as_deref());
     match &cli.request {
         Request::Configure { file } => {
+            let daemons = daemons()?;
             let text = configuration(file)?;
             if cli.json {
                 print_json(&daemons.first(|client| client.configure(&text))?)
@@ -146,15 +154,17 @@ fn run(cli: &Cli) -> Result<(), Failure> {
                 )
             }
         }
-        Request::Commands if cli.json => print_json(&daemons.all(
+        Request::Commands if cli.json => print_json(&daemons()?.all(
             Client::commands,
             |commands| json!(commands),
             |parts| Value::Object(parts.into_iter().collect()),
         )?),
-        Request::Commands => print(&daemons.all(Client::commands, table_text, pages)?),
-        Request::Capture(args) => capture::run(&daemons, args),
-        Request::Exec { line } => execute(&daemons, line, cli.json),
-        Request::Line(words) => execute(&daemons, &words.join(" "), cli.json),
+        Request::Commands => print(&daemons()?.all(Client::commands, table_text, pages)?),
+        Request::Capture(args) => capture::run(&daemons()?, args),
+        Request::Exec { line } => execute(&daemons()?, line, cli.json),
+        Request::Completion(wanted) => print(wanted.shell.script()),
+        Request::Complete(line) => print(&line.answer()),
+        Request::Line(words) => execute(&daemons()?, &words.join(" "), cli.json),
     }
 }
 

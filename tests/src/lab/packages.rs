@@ -38,7 +38,13 @@ pub(crate) const PEERS: &[Need] =
     &[need("dpdk-testpmd", "dpdk-dev"), need("tcpdump", "tcpdump"), need("lldpd", "lldpd")];
 
 /// For what is written for the system around the daemons.
-pub(crate) const SYSTEM: &[Need] = &[need("systemd-analyze", "systemd")];
+pub(crate) const SYSTEM: &[Need] = &[
+    need("systemd-analyze", "systemd"),
+    need("groff", "groff-base"),
+    need("bash", "bash"),
+    need("zsh", "zsh"),
+    need("fish", "fish"),
+];
 
 /// For comparisons.
 pub(crate) const COMPARED: &[Need] = &[

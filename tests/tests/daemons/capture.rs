@@ -2,6 +2,7 @@
 
 use super::files::{link, list, niv_port, node, port, vethernet, vif_list, vnic};
 use super::place::{Place, left_out, missing_program, text, until};
+use core::ops::ControlFlow;
 use niv_lab::driver::{Features, Guest};
 use niv_lab::world::frames::{BROADCAST, frame, mac, up};
 use rustix::process::{Pid, Signal, kill_process};
@@ -114,7 +115,16 @@ fn each_place_shows_its_frames_with_what_became_of_them() {
         check((file, child), "1 frames captured\n", &[("from link0", Some(&broadcast))]);
     }
 
-    // There is room again, and nobody else has what was not there.
+    // There is room again for all that are listed, and nobody else has what was not there.
+    for (node, names) in
+        [("vis0", &["ethernet1/1", "ethernet1/2"][..]), ("adapter0", &["link0", "vnic0", "vnic1"])]
+    {
+        assert_eq!(place.client(node).ports().unwrap(), names);
+        for name in names {
+            let begun = place.client(node).capture(name, None, async {}, |_| ControlFlow::Break(()));
+            assert!(begun.is_ok(), "{name}: {begun:?}");
+        }
+    }
     let (code, _, complained) =
         place.nivctl(&["--api", "adapter0.sock", "capture", "vnic9", "-w", "x.pcapng"]);
     assert!(code == 2 && complained.contains("no link or vNIC vnic9"), "{code}: {complained}");

@@ -15,6 +15,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The ports by their names.
+pub(super) fn ports(switch: &Switch) -> Vec<String> {
+    switch.ports.iter().map(|port| format!("ethernet{}", port.id)).collect()
+}
+
 /// Begins a capture of a port: `ethernet1/1`, shortened as in a command.
 ///
 /// # Errors
@@ -26,8 +31,7 @@ pub(super) fn begin(
 ) -> Result<Box<dyn Capture>, CommandError> {
     let port = id(name).and_then(|id| Some((id, switch.port(id)?)));
     let Some((id, (index, port))) = port else {
-        let ports: Vec<String> = switch.ports.iter().map(|port| format!("ethernet{}", port.id)).collect();
-        let message = format!("There is no port {name}; there are {}.", ports.join(", "));
+        let message = format!("There is no port {name}; there are {}.", ports(switch).join(", "));
         return Err(CommandError { kind: ErrorKind::Invalid, ..CommandError::refused(message) });
     };
     let index = u16::try_from(index).unwrap_or(u16::MAX);

@@ -208,6 +208,10 @@ impl Daemon for Admin {
         &self.table
     }
 
+    fn ports(&self) -> Vec<String> {
+        capture::ports(&self.switch)
+    }
+
     fn capture(&self, port: &str, count: Option<u64>) -> Result<Box<dyn Capture>, CommandError> {
         capture::begin(&self.switch, port, count)
     }
