@@ -2,13 +2,13 @@
 
 use std::io;
 
-/// A device that could not be opened: which one, what is wrong, and where one is known, what mends it.
+/// A device that could not be opened: which one, what is wrong, and where one is known, what mends it. The text is whole:
+/// what the system said is in it.
 #[derive(Debug, thiserror::Error)]
 #[error("{device}: {problem}")]
 pub struct OpenError {
     device: String,
     problem: String,
-    #[source]
     cause: Option<io::Error>,
 }
 

@@ -444,7 +444,7 @@ fn sockets_say_what_is_wrong_with_them() {
     let add =
         |config: &VnicConfig| bench.door.add(config, Box::new(|_| ())).map(drop).unwrap_err().to_string();
     let folder = bench.socket.parent().unwrap();
-    assert_eq!(add(&config(&folder.join("a.sock"))), "vNIC vnic0 exists already");
+    assert_eq!(add(&config(&folder.join("a.sock"))), "there is one of this name already");
     assert!(!folder.join("a.sock").exists());
     let named = |socket: PathBuf| VnicConfig { name: "vnic1".to_owned(), ..config(&socket) };
     assert!(add(&named(folder.join("no/a.sock"))).contains("no does not exist"));

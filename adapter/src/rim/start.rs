@@ -42,7 +42,7 @@ pub(super) struct Started {
 /// Opens everything.
 pub(super) fn start(config: &AdapterConfig, boot_id: u64) -> anyhow::Result<Started> {
     let node = &config.node;
-    let uuid = Uuid(node_uuid(&node.state_dir, &node.name)?);
+    let uuid = Uuid(node_uuid(&node.state_dir, &node.name).context("state_dir")?);
     let store: Arc<dyn Store> = Arc::new(RedbStore::open(&node.state_dir, &node.name)?);
     let stats = Arc::new(Stats::default());
     let (orders, mailbox) = mailbox(MAILBOX)?;

@@ -37,14 +37,14 @@ pub enum ListenError {
     #[error("{0}: exists and is not a socket")]
     NotASocket(PathBuf),
     /// The kernel refused.
-    #[error("{path}: cannot {what}: {source}")]
+    #[error("{path}: cannot {what}: {cause}")]
     System {
         /// The socket's path.
         path: PathBuf,
         /// What was tried.
         what: &'static str,
         /// The kernel's answer.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -86,7 +86,7 @@ impl Listener {
     pub(super) fn bind(place: &Place) -> Result<Self, ListenError> {
         let path = place.path.as_path();
         let system = |what| {
-            move |error: Errno| ListenError::System { path: path.to_owned(), what, source: error.into() }
+            move |error: Errno| ListenError::System { path: path.to_owned(), what, cause: error.into() }
         };
         if let Some(folder) = path.parent()
             && !folder.as_os_str().is_empty()
@@ -147,10 +147,10 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
         return Err(ListenError::NotASocket(path.to_owned()));
     }
     match connect_to(path) {
-        Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(|source| ListenError::System {
+        Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(|cause| ListenError::System {
             path: path.to_owned(),
             what: "remove the stale socket",
-            source,
+            cause,
         }),
         Err(Errno::NOENT) => Ok(()),
         // Connected, or its queue is full, or it is not ours to connect to: somebody is there.

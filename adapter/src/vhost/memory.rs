@@ -75,20 +75,20 @@ pub enum MemoryError {
     #[error("{0} guest memory regions are too many")]
     TooMany(usize),
     /// It cannot be watched.
-    #[error("cannot watch the guest memory region at {guest:#x}: {source}")]
+    #[error("cannot watch the guest memory region at {guest:#x}: {cause}")]
     Guard {
         /// Its guest physical address.
         guest: u64,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The kernel refused.
-    #[error("cannot map the guest memory region at {guest:#x}: {source}")]
+    #[error("cannot map the guest memory region at {guest:#x}: {cause}")]
     Map {
         /// Its guest physical address.
         guest: u64,
         /// The kernel's answer.
-        source: rustix::io::Errno,
+        cause: rustix::io::Errno,
     },
 }
 
@@ -125,7 +125,7 @@ impl Region {
         if info.size == 0 {
             return Err(range());
         }
-        let map_error = |source| MemoryError::Map { guest, source };
+        let map_error = |cause| MemoryError::Map { guest, cause };
         // Before its size is read. Refused by what knows no seals, or whose owner wants no more of them.
         let _ = fcntl_add_seals(file, SealFlags::SHRINK);
         let stat = fstat(file).map_err(map_error)?;
@@ -167,7 +167,7 @@ impl Region {
         // SAFETY: a mapping of our own, of whole pages, read as memory that others write; `drop` ends the guard
         // before it unmaps.
         let guard = unsafe { Guard::watch(mapping, mapped) };
-        region.guard = Some(guard.map_err(|source| MemoryError::Guard { guest, source })?);
+        region.guard = Some(guard.map_err(|cause| MemoryError::Guard { guest, cause })?);
         Ok(region)
     }
 

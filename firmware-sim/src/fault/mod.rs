@@ -45,7 +45,10 @@ pub struct Rule {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RuleError {
     /// HELLO, or an unknown operation.
-    #[error("no fault can be put on this operation")]
+    #[error(
+        "no fault can be put on this operation, but on VIF_CREATE, VIF_ENABLE, VIF_DISABLE, VIF_DELETE, VIF_SET, \
+         LIST_SET, LIST_MOD, LIST_GET, STATS_GET, LINK_STATE, EVENT and ANNOUNCE"
+    )]
     Opcode,
     /// The firmware sends these requests itself: they can only be refused.
     #[error("a request of the adapter's own can only be refused")]

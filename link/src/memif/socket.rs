@@ -50,7 +50,12 @@ impl Listener {
     /// Binds. A socket file that nobody listens on is a dead process's and makes way.
     pub(super) fn bind(config: &Config) -> Result<Self, OpenError> {
         let device = config.device();
-        let failed = |error: Errno| OpenError::io(&device, "cannot listen", error.into());
+        let failed = |error: Errno| match config.socket.parent() {
+            Some(folder) if error == Errno::NOENT => {
+                OpenError::new(&device, format!("the folder {} does not exist", folder.display()))
+            }
+            _ => OpenError::io(&device, "cannot listen", error.into()),
+        };
         let address = address(config).map_err(failed)?;
         let socket = new_socket().map_err(failed)?;
         match bind(&socket, &address) {

@@ -112,6 +112,19 @@ fn what_cannot_be_opened_is_code_1_and_named() {
 }
 
 #[test]
+fn a_missing_folder_is_named_once_and_whose_it_is() {
+    let place = place();
+    place.write("vis0.toml", &chassis().replace("link0.sock", "no/link0.sock"));
+    place.write("adapter0.toml", &adapter().replace("vnic0.sock", "no/vnic0.sock"));
+    for (node, said) in [
+        ("vis0", "vis-switch: [[port]] ethernet1/1: memif:no/link0.sock: the folder no does not exist\n"),
+        ("adapter0", "niv-adapter: vNIC vnic0: no/vnic0.sock: the folder no does not exist\n"),
+    ] {
+        assert_eq!(place.run_daemon(node, &["--config", &format!("{node}.toml")]), (1, said.to_owned()));
+    }
+}
+
+#[test]
 fn a_configuration_is_applied_whole_or_not_at_all() {
     let mut place = place();
     place.start("vis0");
@@ -188,6 +201,9 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
                 ("show control statistics", &["Counter"]),
                 ("show control statistics all", &["ctl_frames_unsent"]),
                 ("show port-profile", &["port-profile default", "enabled"]),
+                ("show port-profile brief", &["default"]),
+                ("show port-profile usage", &["Port Profile"]),
+                ("show port-profile expand-interface", &[]),
                 ("show logging", &["%VIM-5-IF_ATTACHED: Veth1"]),
                 ("show logging last 1", &["%"]),
                 ("show interface vethernet 1", &["Vethernet1 is up", "Ethernet1/1"]),
@@ -199,6 +215,8 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
                 ("show drops all", &["rx_no_vntag", "V1"]),
                 ("show vif-list", &["Eth1/1", "5"]),
                 ("show running-config", &["vif-list 1 members 5"]),
+                ("show running-config interface vethernet 1", &["bind interface ethernet 1/1 channel 5"]),
+                ("show running-config interface vethernet 1 expand-port-profile", &["access vlan 10"]),
                 ("show version", &["vis-switch"]),
                 ("reload", &[]),
                 ("terminal length 0", &[]),

@@ -43,6 +43,7 @@ pub fn startup(chassis: &Chassis) -> Result<RunningConfig, ConfigError> {
     let Some(path) = &chassis.node.startup else { return Ok(config) };
     let file = path.display().to_string();
     let refused = |message| ConfigError { file: file.clone(), line: None, place: String::new(), message };
-    let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| refused(format!("the startup file cannot be read: {error}")))?;
     configure(config, &text).map_err(|error| refused(error.to_string()))
 }

@@ -38,40 +38,25 @@ const MAX_QUEUE_PAIRS: u16 = 128;
 /// Called on the front door's thread; must not block.
 pub type EventSink = Box<dyn Fn(FrontendEvent) + Send>;
 
-/// Why a vNIC was not added.
+/// Why a vNIC was not added. Its name is not in it.
 #[derive(Debug, thiserror::Error)]
 pub enum AddError {
     /// No vNIC can have that many.
-    #[error("vNIC {name}: {pairs} queue pairs (1 to {MAX_QUEUE_PAIRS} are possible)")]
-    QueuePairs {
-        /// The vNIC.
-        name: String,
-        /// What was asked for.
-        pairs: u16,
-    },
+    #[error("{0} queue pairs (1 to {MAX_QUEUE_PAIRS} are possible)")]
+    QueuePairs(u16),
     /// There is one of this name.
-    #[error("vNIC {0} exists already")]
-    Exists(String),
+    #[error("there is one of this name already")]
+    Exists,
     /// Its socket could not be made.
-    #[error("vNIC {name}: {source}")]
-    Listen {
-        /// The vNIC.
-        name: String,
-        /// Why.
-        source: ListenError,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The kernel gave no more descriptors.
-    #[error("vNIC {name}: {source}")]
-    System {
-        /// The vNIC.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    System(#[from] io::Error),
 }
 
 enum Command {
-    Add(Box<Host>, mpsc::SyncSender<Result<(), String>>),
+    Add(Box<Host>, mpsc::SyncSender<bool>),
     Remove(String, mpsc::SyncSender<bool>),
     SetCarrier(String, Option<String>),
     Stop,
@@ -131,30 +116,26 @@ impl FrontDoor {
     /// # Errors
     /// When the configuration makes no sense, the name is taken, or the socket cannot be made.
     pub fn add(&self, config: &VnicConfig, events: EventSink) -> Result<Vnic, AddError> {
-        let name = config.name.clone();
         if config.queue_pairs == 0 || config.queue_pairs > MAX_QUEUE_PAIRS {
-            return Err(AddError::QueuePairs { name, pairs: config.queue_pairs });
+            return Err(AddError::QueuePairs(config.queue_pairs));
         }
-        let monitor = VnicMonitor::new(name.clone(), config.queue_pairs)
-            .map_err(|source| AddError::System { name: name.clone(), source })?;
-        let monitor = Arc::new(monitor);
+        let monitor = Arc::new(VnicMonitor::new(config.name.clone(), config.queue_pairs)?);
         let door = if config.client {
             Door::Client(config.socket.clone())
         } else {
             let place =
                 Place { path: config.socket.clone(), mode: config.socket_mode, group: config.socket_group };
             // Here and not on the thread, so that what is wrong with the path is this call's error.
-            let listener =
-                Listener::bind(&place).map_err(|source| AddError::Listen { name: name.clone(), source })?;
+            let listener = Listener::bind(&place)?;
             Door::Listener { place, open: Some(listener) }
         };
         let host = Host::new(config, door, Arc::clone(&monitor), self.discard.clone(), events);
         let (done, wait) = mpsc::sync_channel(1);
         self.mailbox.send(Command::Add(Box::new(host), done));
         match wait.recv() {
-            Ok(Ok(())) => Ok(Vnic::new(monitor)),
-            Ok(Err(name)) => Err(AddError::Exists(name)),
-            Err(_) => Err(AddError::System { name, source: io::Error::other("the front door has closed") }),
+            Ok(true) => Ok(Vnic::new(monitor)),
+            Ok(false) => Err(AddError::Exists),
+            Err(_) => Err(io::Error::other("the front door has closed").into()),
         }
     }
 

@@ -146,17 +146,18 @@ impl Turns {
         true
     }
 
-    fn add(&mut self, host: Host) -> Result<(), String> {
+    /// Whether its name was free.
+    fn add(&mut self, host: Host) -> bool {
         let name = host.name().to_owned();
         if self.names.contains_key(&name) {
-            return Err(name);
+            return false;
         }
         let id = self.next;
         self.next += 1;
         self.names.insert(name, id);
         self.hosts.insert(id, Entry { host, deadline: None });
         self.step(id, |host, step| host.begin(step));
-        Ok(())
+        true
     }
 
     fn remove(&mut self, name: &str) -> bool {
