@@ -7,6 +7,7 @@
 
 use anyhow::Context;
 use clap::Parser;
+use niv_node::accounting::Accounting;
 use niv_node::api::{self, Capture, Daemon, Identity};
 use niv_node::command::{CONFIG, Command, CommandError, EXEC, ErrorKind, Language, Mode, Reply, Table};
 use niv_node::config::{self, File, Node, NodeSection};
@@ -115,6 +116,7 @@ impl Capture for Ticks {
 }
 
 struct Toy {
+    accounting: Accounting,
     captures: Arc<()>,
     node: Node,
     table: Table<Vlans>,
@@ -129,6 +131,10 @@ impl Daemon for Toy {
 
     fn exec(&self, line: &str) -> Result<Output, CommandError> {
         self.table.exec(&mut self.vlans.lock(), line)
+    }
+
+    fn accounting(&self) -> &Accounting {
+        &self.accounting
     }
 
     fn configure(&self, text: &str) -> Result<Output, CommandError> {
@@ -200,14 +206,20 @@ fn run(args: &daemon::Args, stop: &Stop) -> anyhow::Result<()> {
     let worker = spawn("worker0", Idler { mailbox }, options, stop.clone())?;
 
     let startup = node.startup.clone();
-    let toy = Arc::new(Toy { captures: Arc::default(), node, table: table(), vlans: Mutex::default() });
+    let toy = Arc::new(Toy {
+        accounting: Accounting::default(),
+        captures: Arc::default(),
+        node,
+        table: table(),
+        vlans: Mutex::default(),
+    });
     if let Some(path) = startup {
         let name = || path.display().to_string();
         let text = std::fs::read_to_string(&path).with_context(name)?;
         toy.configure(&text).with_context(name)?;
     }
     let daemon: Arc<dyn Daemon> = toy.clone();
-    let server = api::serve(&toy.node.api, daemon)?;
+    let server = api::serve(&toy.node.api, toy.node.access.clone(), daemon)?;
     println!("ready");
     supervisor.watch(stop, String::new);
     drop((server, control));

@@ -124,12 +124,8 @@ pub struct Recorded {
 impl Display for Recorded {
     /// `2026 Nov 22 16:20:01.123 vis0 %VIM-5-IF_ATTACHED: ...`; the time is UTC.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MONTHS: [&str; 12] =
-            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-        let Utc { year, month, day, hour, minute, second, milli } = Utc::of(self.time);
-        let name = MONTHS.get(usize::from(month).wrapping_sub(1)).copied().unwrap_or("?");
         let Self { node, event, .. } = self;
-        write!(f, "{year} {name} {day:2} {hour:02}:{minute:02}:{second:02}.{milli:03} {node} {event}")
+        write!(f, "{} {node} {event}", stamp(self.time))
     }
 }
 
@@ -158,9 +154,7 @@ impl EventLog {
     /// Something happened now.
     pub fn record(&self, event: &Event) {
         // Quoted from a peer, it may hold anything.
-        let clean = |c: char| if c.is_control() { '?' } else { c };
-        let text = event.text.chars().take(LONGEST).map(clean).collect();
-        let event = Event { text, ..event.clone() };
+        let event = Event { text: clean(&event.text, LONGEST), ..event.clone() };
         let mut ring = self.ring.lock();
         if let Some(held_back) = ring.valve.pass(clock::monotonic()) {
             if held_back > 0 {
@@ -248,6 +242,20 @@ impl Valve {
         self.level -= 1;
         Some(core::mem::take(&mut self.held_back))
     }
+}
+
+/// The first characters of a text, at most so many, without anything that a terminal obeys.
+pub(crate) fn clean(text: &str, longest: usize) -> String {
+    text.chars().take(longest).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// A moment as NX-OS logs it, in UTC: `2026 Nov 22 16:20:01.123`.
+pub(crate) fn stamp(time: SystemTime) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let Utc { year, month, day, hour, minute, second, milli } = Utc::of(time);
+    let name = MONTHS.get(usize::from(month).wrapping_sub(1)).copied().unwrap_or("?");
+    format!("{year} {name} {day:2} {hour:02}:{minute:02}:{second:02}.{milli:03}")
 }
 
 /// A moment as people write it, in UTC: `2026-11-22T16:20:01.123Z`.

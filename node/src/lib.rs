@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accounting;
 pub mod api;
 pub mod client;
 pub mod clock;

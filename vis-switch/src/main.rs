@@ -70,7 +70,7 @@ fn serve(file: Option<&Path>, stop: &Stop) -> anyhow::Result<()> {
     let (switch, mut controller, engine) = assemble(chassis, beginning, parts)?;
     // How the ports are is known before anybody asks.
     controller.turn();
-    let api = api::serve(&node.api, Arc::new(Admin::new(Arc::clone(&switch))))?;
+    let api = api::serve(&node.api, node.access.clone(), Arc::new(Admin::new(Arc::clone(&switch))))?;
 
     let mut supervisor = Supervisor::from_environment();
     let pulse = Some(supervisor.pulse("worker0").context("worker0")?);

@@ -8,6 +8,7 @@ mod vnic;
 
 use crate::rim::{Adapter, VnicView};
 use core::time::Duration;
+use niv_node::accounting;
 use niv_node::command::{Args, Command, EXEC, Refusal, Reply, Table};
 use niv_node::event;
 use niv_node::output::Cell;
@@ -21,6 +22,8 @@ type Answer = Result<Reply, Refusal>;
 /// The command table of the adapter.
 #[must_use]
 pub fn table() -> Table<Context> {
+    let accounting =
+        |adapter: &mut Context, args: &Args| Ok(accounting::show(&adapter.accounting, args).into());
     let logging = |adapter: &mut Context, args: &Args| Ok(event::show(&adapter.log, args).into());
     Table::new(
         vec![
@@ -38,6 +41,7 @@ pub fn table() -> Table<Context> {
             Command::new(EXEC, "show counters", "Both sides of the frame balance", show::counters),
             Command::new(EXEC, "show drops [all]", "Dropped frames by reason", show::drops),
             Command::new(EXEC, event::SYNTAX, event::HELP, logging),
+            Command::new(EXEC, accounting::SYNTAX, accounting::HELP, accounting),
             Command::new(EXEC, "show version", "Name and version of this adapter", show::version),
             Command::new(
                 EXEC,
@@ -71,7 +75,7 @@ pub fn table() -> Table<Context> {
                 "Carries out a host mailbox command on a vNIC; data in hex",
                 firmware::devcmd,
             ),
-            Command::new(EXEC, "vnic list", "vNICs, one a line", vnic::list_all),
+            Command::new(EXEC, "vnic list", "vNICs, one a line", vnic::list_all).only_shows(),
             Command::new(
                 EXEC,
                 "vnic add <name:word> <settings:line>",
@@ -85,13 +89,15 @@ pub fn table() -> Table<Context> {
                 vnic::set,
             ),
             Command::new(EXEC, "vnic del <name:word>", "Deletes a vNIC that was added", vnic::delete),
-            Command::new(EXEC, "vnic qemu <name:word>", "QEMU arguments for a guest on a vNIC", guest::qemu),
+            Command::new(EXEC, "vnic qemu <name:word>", "QEMU arguments for a guest on a vNIC", guest::qemu)
+                .only_shows(),
             Command::new(
                 EXEC,
                 "vnic libvirt <name:word>",
                 "libvirt XML for a guest on a vNIC",
                 guest::libvirt,
-            ),
+            )
+            .only_shows(),
         ],
         &[
             ("show", "Show running system information"),

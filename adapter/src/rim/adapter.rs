@@ -11,6 +11,7 @@ use crate::inventory::{LinkEntry, VnicEntry};
 use crate::vhost::FrontDoor;
 use firmware_sim::{Firmware, VnicId, VnicStatus};
 use link::PortState;
+use niv_node::accounting::Accounting;
 use niv_node::clock;
 use niv_node::event::EventLog;
 use niv_node::mailbox::Sender;
@@ -33,6 +34,8 @@ pub struct Adapter {
     pub stats: Arc<Stats>,
     /// What happened.
     pub log: Arc<EventLog>,
+    /// Who changed what.
+    pub accounting: Accounting,
     pub(super) link_configs: Vec<LinkConfig>,
     pub(super) captures: Captures,
     pub(super) orders: Sender<Order>,

@@ -3,6 +3,7 @@
 use super::adapter::Adapter;
 use super::capture;
 use crate::admin;
+use niv_node::accounting::Accounting;
 use niv_node::api::{Capture, Daemon, Identity};
 use niv_node::command::{CommandError, Language, Table};
 use niv_node::metrics::Metrics;
@@ -40,6 +41,10 @@ impl Daemon for Api {
     fn ports(&self) -> Vec<String> {
         let vnics = self.adapter.vnics().into_iter().map(|view| view.entry.config.name.clone());
         self.adapter.links.iter().map(|link| link.name.clone()).chain(vnics).collect()
+    }
+
+    fn accounting(&self) -> &Accounting {
+        &self.adapter.accounting
     }
 
     fn capture(&self, port: &str, count: Option<u64>) -> Result<Box<dyn Capture>, CommandError> {

@@ -65,7 +65,11 @@ pub fn run(config: &AdapterConfig, stop: &Stop) -> anyhow::Result<()> {
     let worker = worker::spawn("worker0", started.datapath, options, ending.clone())?;
     let pulse = supervisor.pulse("control").context("control")?;
     let control = control::spawn(Arc::clone(&adapter), started.punted, pulse, ending.clone())?;
-    let server = server::serve(&config.node.api, Arc::new(api::Api::new(Arc::clone(&adapter))))?;
+    let server = server::serve(
+        &config.node.api,
+        config.node.access.clone(),
+        Arc::new(api::Api::new(Arc::clone(&adapter))),
+    )?;
     tracing::info!(
         name = config.node.name,
         links = adapter.links.len(),

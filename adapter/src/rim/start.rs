@@ -16,6 +16,7 @@ use crate::inventory::Origin;
 use crate::vhost::FrontDoor;
 use anyhow::Context;
 use firmware_sim::Firmware;
+use niv_node::accounting::Accounting;
 use niv_node::event::{Event, EventLog, Severity};
 use niv_node::identity::node_uuid;
 use niv_node::mailbox::{Mailbox, lanes, mailbox};
@@ -84,6 +85,7 @@ pub(super) fn start(config: &AdapterConfig, boot_id: u64) -> anyhow::Result<Star
         links,
         stats,
         log,
+        accounting: Accounting::default(),
         link_configs: config.links.clone(),
         captures: datapath.captures(),
         orders,

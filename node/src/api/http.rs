@@ -1,5 +1,6 @@
 //! Requests and answers.
 
+use super::access::{Client, Role, known};
 use super::capture::Lasting;
 use super::{Daemon, LONGEST_REQUEST, conversation};
 use crate::command::{CommandError, ErrorKind, Place};
@@ -39,6 +40,7 @@ pub(super) fn router(daemon: Arc<dyn Daemon>) -> Router {
         })
         .layer(DefaultBodyLimit::max(LONGEST_REQUEST))
         .layer(from_fn(in_time))
+        .layer(from_fn(known))
         .with_state(daemon)
 }
 
@@ -63,21 +65,32 @@ struct Text {
 
 async fn exec(
     State(daemon): Shared,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     body: Result<Json<Line>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(Line { line }) = body?;
-    let output = call(move || daemon.exec(&line)).await??;
+    let run = move || {
+        // What is not understood is refused by the daemon, in its own words.
+        let changes = daemon
+            .language()
+            .understand(&Place::default(), &line)
+            .is_ok_and(|understood| understood.changes());
+        as_allowed(&*daemon, &client, changes.then_some(line.as_str()), || daemon.exec(&line))
+    };
+    let output = call(run).await??;
     Ok(face(&headers, &output))
 }
 
 async fn configure(
     State(daemon): Shared,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     body: Result<Json<Text>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(Text { text }) = body?;
-    let output = call(move || daemon.configure(&text)).await??;
+    let run = move || as_allowed(&*daemon, &client, Some(&text), || daemon.configure(&text));
+    let output = call(run).await??;
     Ok(face(&headers, &output))
 }
 
@@ -88,9 +101,13 @@ struct Typed {
     line: String,
 }
 
-async fn line(State(daemon): Shared, body: Result<Json<Typed>, JsonRejection>) -> Result<Response, Problem> {
+async fn line(
+    State(daemon): Shared,
+    Extension(client): Extension<Client>,
+    body: Result<Json<Typed>, JsonRejection>,
+) -> Result<Response, Problem> {
     let Json(Typed { place, line }) = body?;
-    Ok(Json(call(move || conversation::step(&*daemon, &place, &line)).await??).into_response())
+    Ok(Json(call(move || conversation::step(&*daemon, &client, &place, &line)).await??).into_response())
 }
 
 async fn hints(State(daemon): Shared, body: Result<Json<Typed>, JsonRejection>) -> Result<Response, Problem> {
@@ -115,11 +132,16 @@ struct Port {
 
 async fn capture(
     State(daemon): Shared,
+    Extension(client): Extension<Client>,
     connection: Option<Extension<Lasting>>,
     query: Result<Query<Port>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(Port { port, count }) = query?;
-    let capture = call(move || daemon.capture(&port, count)).await??;
+    // It changes nothing, but shows what guests say to each other.
+    let begin = move || {
+        as_allowed(&*daemon, &client, Some(&format!("capture {port}")), || daemon.capture(&port, count))
+    };
+    let capture = call(begin).await??;
     super::capture::answer(capture, connection.as_deref())
 }
 
@@ -142,6 +164,20 @@ async fn page(State(daemon): Shared) -> Result<Response, Problem> {
         page.finish()
     });
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text.await?).into_response())
+}
+
+/// Does it if the client may, and accounts for it where `change` says what it is.
+pub(super) fn as_allowed<T>(
+    daemon: &dyn Daemon,
+    client: &Client,
+    change: Option<&str>,
+    act: impl FnOnce() -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    let Some(change) = change else { return act() };
+    let done =
+        if client.role == Some(Role::Admin) { act() } else { Err(CommandError::denied(client.denial())) };
+    daemon.accounting().record(client, change, done.as_ref().err());
+    done
 }
 
 /// Does the daemon's part on a thread where it may block.
@@ -189,6 +225,7 @@ impl From<CommandError> for Problem {
         let status = match error.kind {
             ErrorKind::Invalid | ErrorKind::Ambiguous | ErrorKind::Incomplete => StatusCode::BAD_REQUEST,
             ErrorKind::Refused => StatusCode::CONFLICT,
+            ErrorKind::Denied => StatusCode::FORBIDDEN,
             ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
         };
         Self {

@@ -18,17 +18,22 @@
 //!
 //! A client is not trusted to be quick or modest: requests are bounded in size and time, connections in number, and
 //! nothing here runs on a thread that moves frames. (A capture has no bound in time; how many run is the daemon's to
-//! bound.) Who may connect is decided by the socket's mode, 0660.
+//! bound.) Who may connect is decided by the socket's mode, 0660; or, where [`Access`] names groups, by the user who
+//! connects: readers get what only shows, everybody else a 403. Whatever changes something is
+//! [accounted for](crate::accounting).
 
+mod access;
 mod capture;
 mod conversation;
 pub(crate) mod http;
 mod server;
 mod socket;
 
+pub use access::{Access, Client, NamedGroup, Role};
 pub use conversation::Step;
 pub use server::{Server, serve};
 
+use crate::accounting::Accounting;
 use crate::command::{CommandError, Language};
 use crate::metrics::Metrics;
 use crate::output::Output;
@@ -66,6 +71,9 @@ pub trait Daemon: Send + Sync + 'static {
     fn ports(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// Who changed what.
+    fn accounting(&self) -> &Accounting;
 
     /// Captures what passes a port, from now on; of `count` frames if that is given. The default is a daemon without
     /// ports.

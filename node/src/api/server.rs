@@ -1,5 +1,6 @@
 //! The thread that serves.
 
+use super::access::{Access, Client, Role};
 use super::capture::Lasting;
 use super::socket::{SocketFile, listen};
 use super::{Daemon, http};
@@ -20,6 +21,10 @@ use tokio::sync::{Semaphore, oneshot};
 
 /// Connections served at once; others wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 32;
+
+/// Of them, those of readers and of strangers, so that there is always room for who may do everything.
+const MOST_READERS: usize = 24;
+const MOST_STRANGERS: usize = 2;
 
 /// A connection carries one request and lives so long at the most, unless it carries a capture.
 const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
@@ -53,8 +58,8 @@ impl Drop for Server {
 ///
 /// # Errors
 /// The socket cannot be made, or is in use; the message names it.
-pub fn serve(socket: &Path, daemon: Arc<dyn Daemon>) -> io::Result<Server> {
-    let (listener, file) = listen(socket)?;
+pub fn serve(socket: &Path, access: Access, daemon: Arc<dyn Daemon>) -> io::Result<Server> {
+    let (listener, file) = listen(socket, access.mode())?;
     listener.set_nonblocking(true)?;
     let (running, dropped) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -63,7 +68,7 @@ pub fn serve(socket: &Path, daemon: Arc<dyn Daemon>) -> io::Result<Server> {
         .thread_name("api-call")
         .build()?;
     let thread = std::thread::Builder::new().name("api".to_owned()).spawn(move || {
-        let served = runtime.block_on(accept(listener, dropped, daemon));
+        let served = runtime.block_on(accept(listener, dropped, access, daemon));
         // A call that hangs must not hold up the end.
         runtime.shutdown_timeout(Duration::from_secs(1));
         if let Err(error) = served {
@@ -76,10 +81,16 @@ pub fn serve(socket: &Path, daemon: Arc<dyn Daemon>) -> io::Result<Server> {
 async fn accept(
     listener: std::os::unix::net::UnixListener,
     mut dropped: oneshot::Receiver<()>,
+    access: Access,
     daemon: Arc<dyn Daemon>,
 ) -> io::Result<()> {
     let listener = tokio::net::UnixListener::from_std(listener)?;
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let guests = Arc::new(Guests {
+        access,
+        readers: Semaphore::new(MOST_READERS),
+        strangers: Semaphore::new(MOST_STRANGERS),
+    });
     let service = TowerToHyperService::new(http::router(daemon));
     loop {
         let next = async {
@@ -100,19 +111,46 @@ async fn accept(
             }
         };
         let service = service.clone();
+        let guests = Arc::clone(&guests);
         tokio::spawn(async move {
             let _permit = permit;
-            serve_one(stream, service).await;
+            guests.serve(stream, service).await;
         });
     }
 }
 
+/// Who may connect, and how many of those who may not do everything at once.
+struct Guests {
+    access: Access,
+    readers: Semaphore,
+    strangers: Semaphore,
+}
+
+impl Guests {
+    async fn serve(self: Arc<Self>, stream: UnixStream, service: TowerToHyperService<Router>) {
+        let Ok(peer) = stream.peer_cred() else { return };
+        let (uid, gid) = (peer.uid(), peer.gid());
+        let judge = Arc::clone(&self);
+        let Ok(role) = tokio::task::spawn_blocking(move || judge.access.role(uid, gid)).await else { return };
+        let room = match role {
+            Some(Role::Admin) => None,
+            Some(Role::Reader) => Some(&self.readers),
+            None => Some(&self.strangers),
+        };
+        // Who comes when there is no room may come again; waiting here would take the place of others.
+        let Ok(_room) = room.map(Semaphore::try_acquire).transpose() else { return };
+        let client = Client { uid, pid: peer.pid(), role, rule: self.access.rule() };
+        serve_one(stream, client, service).await;
+    }
+}
+
 /// One connection, which is one request.
-async fn serve_one(stream: UnixStream, service: TowerToHyperService<Router>) {
+async fn serve_one(stream: UnixStream, client: Client, service: TowerToHyperService<Router>) {
     let lasting = Lasting::default();
     let mark = lasting.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(mark.clone());
+        request.extensions_mut().insert(client.clone());
         service.call(request)
     });
     let connection = http1::Builder::new()

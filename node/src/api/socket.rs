@@ -14,9 +14,9 @@ pub(super) struct SocketFile {
     id: (u64, u64),
 }
 
-/// Listens at `path`, which is a new file of mode 0660 from its first moment on. Missing folders are made (mode
+/// Listens at `path`, which is a new file of this mode from its first moment on. Missing folders are made (mode
 /// 0755). A file that a dead process left behind is replaced, a live one and anything else is not.
-pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+pub(super) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     let name = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(name)?;
@@ -28,7 +28,7 @@ pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let draft = folder.join(format!(".{}.{}", std::process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed)));
     let _ = std::fs::remove_file(&draft);
     let listener = UnixListener::bind(&draft).map_err(name)?;
-    let placed = std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o660))
+    let placed = std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(mode))
         .and_then(|()| std::fs::symlink_metadata(&draft))
         .and_then(|data| std::fs::rename(&draft, path).map(|()| data));
     match placed {

@@ -19,8 +19,10 @@ pub(super) const WORDS: [(&str, &str); 1] = [("terminal", "The screen, which is 
 pub(super) fn commands<C>(configures: bool) -> Vec<Command<C>> {
     let mut commands = vec![
         // Sent by every tool that logs in; answers are never cut into pages or lines.
-        Command::new(EXEC, "terminal length <lines:0-511>", "Accepted; there are no pages", accepted),
-        Command::new(EXEC, "terminal width <columns:24-511>", "Accepted; lines are not cut", accepted),
+        Command::new(EXEC, "terminal length <lines:0-511>", "Accepted; there are no pages", accepted)
+            .only_shows(),
+        Command::new(EXEC, "terminal width <columns:24-511>", "Accepted; lines are not cut", accepted)
+            .only_shows(),
     ];
     if configures {
         let configure = Command::new(EXEC, "configure [terminal]", "Configure from this terminal", accepted);

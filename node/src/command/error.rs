@@ -38,6 +38,16 @@ pub enum ErrorKind {
     Refused,
     /// This daemon has nothing of the kind.
     Unsupported,
+    /// Who asks may not.
+    Denied,
+}
+
+impl ErrorKind {
+    /// Whether the daemon knew what was wanted, and did not do it.
+    #[must_use]
+    pub const fn was_understood(self) -> bool {
+        matches!(self, Self::Refused | Self::Denied)
+    }
 }
 
 /// A line that was not accepted, and where.
@@ -69,6 +79,12 @@ impl CommandError {
     #[must_use]
     pub fn refused(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Refused, line: None, column: 0, text: String::new(), message: message.into() }
+    }
+
+    /// Who asks may not.
+    #[must_use]
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Denied, ..Self::refused(message) }
     }
 
     /// This daemon has nothing of the kind.

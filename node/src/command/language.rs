@@ -38,6 +38,8 @@ pub enum Wanted {
         line: String,
         /// Characters before it.
         behind: usize,
+        /// Whether it does more than show.
+        changes: bool,
     },
     /// A text of configuration, whose last line is the one that was typed.
     Configure(String),
@@ -52,6 +54,18 @@ pub struct Understood {
     pub after: Place,
     /// What the prompt shows then; nothing at the exec prompt.
     pub prompt: Option<&'static str>,
+}
+
+impl Understood {
+    /// Whether it does more than show.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        match self.wanted {
+            Wanted::Answer(_) => false,
+            Wanted::Exec { changes, .. } => changes,
+            Wanted::Configure(_) => true,
+        }
+    }
 }
 
 /// What there is to know of a table without running anything.
@@ -117,9 +131,10 @@ impl<C> Language for Table<C> {
                 }
                 Wanted::Answer(Output::Nothing)
             }
-            Reading::Exec { begin, .. } => {
+            Reading::Exec { begin, command, .. } => {
                 let (before, rest) = line.split_at_checked(begin).unwrap_or(("", line));
-                Wanted::Exec { line: rest.to_owned(), behind: before.chars().count() }
+                let changes = self.commands[command].changes;
+                Wanted::Exec { line: rest.to_owned(), behind: before.chars().count(), changes }
             }
             Reading::Configure { depth, command, args } => {
                 let around = cursor.modes.iter().take(depth).skip(2);

@@ -150,6 +150,7 @@ pub struct Command<C> {
     by_default: ByDefault,
     enters: Option<Mode>,
     help: &'static str,
+    changes: bool,
     run: Run<C>,
 }
 
@@ -157,7 +158,15 @@ impl<C> Command<C> {
     /// A command of `mode`; `help` is one line that starts with a capital and has no full stop.
     #[must_use]
     pub const fn new(mode: Mode, syntax: &'static str, help: &'static str, run: Run<C>) -> Self {
-        Self { mode, syntax, no: None, by_default: ByDefault::No, enters: None, help, run }
+        let changes = !matches!(syntax.as_bytes(), [b's', b'h', b'o', b'w', b' ', ..]);
+        Self { mode, syntax, no: None, by_default: ByDefault::No, enters: None, help, changes, run }
+    }
+
+    /// It only shows something, although it does not begin with `show`: those who may only look may use it.
+    #[must_use]
+    pub const fn only_shows(mut self) -> Self {
+        self.changes = false;
+        self
     }
 
     /// What may follow `no`; most often the syntax with its last parameter optional.

@@ -1,6 +1,7 @@
 //! The `[node]` section, the same for every daemon.
 
 use super::{ConfigError, File, Spanned};
+use crate::api::{Access, NamedGroup};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,10 @@ pub struct NodeSection {
     pub state_dir: Option<PathBuf>,
     /// The socket of the admin API.
     pub api: Option<PathBuf>,
+    /// The group of users who may do everything by the API.
+    pub admin_group: Option<Spanned<String>>,
+    /// The group of users who may look.
+    pub reader_group: Option<Spanned<String>>,
     /// Threads that move frames.
     pub workers: Option<Spanned<usize>>,
     /// The CPU of each worker; with fewer CPUs than workers they are shared in turn.
@@ -37,6 +42,8 @@ pub struct Node {
     pub state_dir: PathBuf,
     /// The socket of the admin API.
     pub api: PathBuf,
+    /// Who may use it.
+    pub access: Access,
     /// Threads that move frames, at least one.
     pub workers: usize,
     /// CPUs to stay on; empty for none in particular.
@@ -53,6 +60,7 @@ impl Node {
             name: name.to_owned(),
             state_dir: Path::new("niv-run").join(name),
             api: Path::new("niv-run").join(format!("{name}.sock")),
+            access: Access::default(),
             workers: 1,
             cpus: Vec::new(),
             startup: None,
@@ -93,10 +101,16 @@ impl Node {
         {
             return Err(file.error(at, "there is no such CPU"));
         }
+        let group = |written: &Option<Spanned<String>>| {
+            let Some(name) = written else { return Ok(None) };
+            let found = NamedGroup::find(name.get_ref());
+            found.map(Some).ok_or_else(|| file.error(name, "there is no such group of users"))
+        };
         Ok(Self {
             name: name.to_owned(),
             state_dir: section.state_dir.clone().unwrap_or_else(|| Path::new("/var/lib/niv").join(name)),
             api: section.api.clone().unwrap_or_else(|| Path::new("/run/niv").join(format!("{name}.sock"))),
+            access: Access { admins: group(&section.admin_group)?, readers: group(&section.reader_group)? },
             workers,
             cpus,
             startup: section.startup.clone(),

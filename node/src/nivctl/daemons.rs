@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::client::{self, Client, ClientError};
-use crate::command::{CommandError, ErrorKind};
+use crate::command::CommandError;
 use core::fmt::Display;
 use std::path::Path;
 
@@ -25,7 +25,7 @@ impl Daemons {
         for client in &self.0 {
             match ask(client) {
                 Ok(answer) => return Ok(answer),
-                Err(ClientError::Command(error)) if error.kind != ErrorKind::Refused => {
+                Err(ClientError::Command(error)) if !error.kind.was_understood() => {
                     if best.as_ref().is_none_or(|best| (error.line, error.column) > (best.line, best.column))
                     {
                         best = Some(error);

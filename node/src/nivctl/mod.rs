@@ -208,7 +208,7 @@ fn name_file(failure: Failure, file: &str) -> Failure {
 }
 
 fn wrong(kind: ErrorKind) -> bool {
-    !matches!(kind, ErrorKind::Refused)
+    !kind.was_understood()
 }
 
 /// The exit code, and what to say.

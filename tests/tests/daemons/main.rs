@@ -20,6 +20,7 @@ mod many_veths;
 mod negotiation;
 mod net;
 mod place;
+mod roles;
 mod scripted;
 mod strangers;
 mod systemd;

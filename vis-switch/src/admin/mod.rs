@@ -16,6 +16,7 @@ use crate::config::commands::{Candidate, Selected, commands};
 use crate::config::running::{ProfileName, RunningConfig};
 use crate::config::text;
 use crate::switch::Switch;
+use niv_node::accounting::{self, Accounting};
 use niv_node::api::{Capture, Daemon, Identity};
 use niv_node::command::{Args, Command, CommandError, EXEC, Language, Refusal, Reply, Table};
 use niv_node::event;
@@ -115,6 +116,7 @@ pub fn table() -> Table<Session> {
         Command::new(EXEC, "show counters", "What went in, what came out", counters::counters),
         Command::new(EXEC, "show drops [all]", "Dropped frames by reason", counters::drops),
         Command::new(EXEC, event::SYNTAX, event::HELP, logging),
+        Command::new(EXEC, accounting::SYNTAX, accounting::HELP, accounts),
         Command::new(EXEC, "show running-config", "The configuration in force", running_config),
         Command::new(
             EXEC,
@@ -149,6 +151,10 @@ fn running_config(session: &mut Session, _: &Args) -> Answer {
 
 fn logging(session: &mut Session, args: &Args) -> Answer {
     Ok(event::show(&session.switch.events, args).into())
+}
+
+fn accounts(session: &mut Session, args: &Args) -> Answer {
+    Ok(accounting::show(&session.switch.accounting, args).into())
 }
 
 fn reload(session: &mut Session, _: &Args) -> Answer {
@@ -210,6 +216,10 @@ impl Daemon for Admin {
 
     fn ports(&self) -> Vec<String> {
         capture::ports(&self.switch)
+    }
+
+    fn accounting(&self) -> &Accounting {
+        &self.switch.accounting
     }
 
     fn capture(&self, port: &str, count: Option<u64>) -> Result<Box<dyn Capture>, CommandError> {

@@ -12,6 +12,7 @@ use crate::engine::mac::MacTable;
 use crate::engine::tables::{Published, Tables};
 use crate::engine::worker::{Engine, EnginePort, Options};
 use link::Port;
+use niv_node::accounting::Accounting;
 use niv_node::counter::Counter;
 use niv_node::event::EventLog;
 use niv_node::mailbox;
@@ -123,6 +124,7 @@ pub fn assemble(
         counters: engine.counters(),
         captures: engine.captures(),
         events,
+        accounting: Accounting::default(),
         started: now(),
         epoch,
         unsent: Counter::default(),

@@ -48,6 +48,7 @@ use crate::engine::counters::WorkerCounters;
 use crate::engine::mac::MacTable;
 use crate::engine::tables::{Published, Tables};
 use link::{Monitor, PortState};
+use niv_node::accounting::Accounting;
 use niv_node::command::CommandError;
 use niv_node::counter::Counter;
 use niv_node::event::{EventLog, rfc3339};
@@ -89,6 +90,8 @@ pub struct Switch {
     pub captures: Captures,
     /// What happened.
     pub events: EventLog,
+    /// Who changed what.
+    pub accounting: Accounting,
     /// When it was put together, on its clock.
     pub started: u64,
     /// Nanoseconds from 1970 to the zero of that clock.

@@ -7,7 +7,7 @@ mod editor;
 use clap::Parser;
 use editor::{Editor, Input};
 use niv_node::client::{Client, ClientError, find};
-use niv_node::command::{CommandError, ErrorKind, Place, page};
+use niv_node::command::{CommandError, Place, page};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             let (code, text) = match failure {
                 Failure::Client(ClientError::Command(error)) => {
-                    (if error.kind == ErrorKind::Refused { 1 } else { 2 }, error.to_string())
+                    (if error.kind.was_understood() { 1 } else { 2 }, error.to_string())
                 }
                 Failure::Client(error) => (1, format!("nivsh: {error}")),
                 Failure::Other(text) => (1, format!("nivsh: {text}")),

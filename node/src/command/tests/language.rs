@@ -53,7 +53,7 @@ fn a_line_is_sent_with_the_modes_that_it_needs() {
 
 #[test]
 fn exec_lines_from_anywhere() {
-    let exec = |line: &str, behind| Wanted::Exec { line: line.to_owned(), behind };
+    let exec = |line: &str, behind| Wanted::Exec { line: line.to_owned(), behind, changes: false };
     assert_eq!(said(&["show counters | count"]).0, exec("show counters | count", 0));
     assert_eq!(said(&["conf t", " do show counters"]).0, exec(" show counters", 3));
     assert_eq!(said(&["conf t", "int veth 1", "show counters"]).0, exec("show counters", 0));
