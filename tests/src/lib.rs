@@ -1,7 +1,8 @@
-//! The lab's library: worlds, virtual drivers and models for the tests of this project.
+//! The lab's library: worlds, virtual drivers, models and fuzz targets for the tests of this project.
 
 pub mod control;
 pub mod driver;
+pub mod fuzz;
 pub mod lab;
 pub mod model;
 pub mod random;

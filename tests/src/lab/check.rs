@@ -5,6 +5,7 @@
 
 use super::process::{Process, last_lines};
 use super::{cleanup, demo, packages, paths, say};
+use crate::fuzz::command as fuzz;
 use anyhow::Result;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// No step of a healthy tree comes near it.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
+
+/// How long each target is fuzzed: a minute for all of them on two processors.
+const FUZZED: Duration = Duration::from_secs(8);
 
 /// How often a step that writes to no terminal says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -73,6 +77,7 @@ pub(crate) fn run() -> Result<bool> {
             outcomes.push(cargo(run)?);
         }
     }
+    outcomes.push(fuzzed()?);
     outcomes.push(guests());
     Ok(report(&outcomes))
 }
@@ -163,6 +168,12 @@ fn summary(text: &str) -> String {
         line.is_empty() || line.ends_with("... ok") || cargo.iter().any(|word| line.starts_with(word))
     };
     text.lines().filter(|line| !boring(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn fuzzed() -> Result<Outcome> {
+    let started = Instant::now();
+    let fuzz::Sum { passed, failed } = fuzz::every_target(FUZZED)?;
+    Ok(Outcome { what: "Fuzzing".into(), passed, failed, time: started.elapsed() })
 }
 
 fn guests() -> Outcome {

@@ -1,6 +1,7 @@
 //! The subcommands and their help.
 
 use super::{bench, check, cleanup, demo, inside, up};
+use crate::fuzz::{command, counters};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -51,6 +52,14 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// Look for inputs that make a parser or a state machine panic, hang, grow or break its laws.
+    ///
+    /// Each target runs in a process of its own, guided by the places of the program that inputs come to. A
+    /// finding is made as short as it can be and kept in target/lab/fuzz, with the command that tries it again.
+    Fuzz(command::Fuzz),
+    /// The process in which a target is fuzzed.
+    #[command(hide = true)]
+    FuzzChild(command::FuzzChild),
     /// Runs inside the guests.
     #[command(hide = true)]
     Inside {
@@ -61,6 +70,9 @@ enum What {
 
 /// The whole program. Exit codes: 0 done, 1 the thing asked for failed, 2 the request was wrong.
 pub fn main() -> ExitCode {
+    if let Some(code) = counters::wrap() {
+        return code;
+    }
     let done = run(Cli::parse().what);
     cleanup::let_interrupt_finish();
     match done {
@@ -84,6 +96,9 @@ fn run(what: What) -> Result<ExitCode> {
         What::Exec { vm, command } => return Ok(ExitCode::from(up::exec(&vm, &command)?)),
         What::Down => up::down()?,
         What::Bench { quick } => bench::run(quick)?,
+        What::Fuzz(what) if !what.run()? => return Ok(ExitCode::FAILURE),
+        What::Fuzz(_) => {}
+        What::FuzzChild(what) => what.run()?,
         What::Inside { what } => inside::run(&what)?,
     }
     Ok(ExitCode::SUCCESS)

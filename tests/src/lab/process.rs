@@ -179,7 +179,7 @@ pub(crate) fn started(pid: u32) -> Option<u64> {
     stat(pid)?[19].parse().ok()
 }
 
-fn die_with_parent(command: &mut Command) {
+pub(crate) fn die_with_parent(command: &mut Command) {
     let die = || {
         let signal = Some(rustix::process::Signal::KILL);
         rustix::process::set_parent_process_death_signal(signal).map_err(std::io::Error::from)
