@@ -211,6 +211,21 @@ fn at_a_terminal() {
 }
 
 #[test]
+fn a_pasted_configuration_is_taken_line_by_line() {
+    const VLANS: usize = 60;
+    let toy = Toy::start();
+    let mut terminal = Terminal::open(&toy);
+    terminal.until("vis0# ");
+    let lines: String = (1..=VLANS).map(|vlan| format!("vlan {vlan}\r  name web{vlan}\r!\r")).collect();
+    terminal.answer(&format!("configure terminal\r{lines}end\r"), "\nvis0# ");
+    let vlans = toy.vlans();
+    assert_eq!(vlans.as_array().map(Vec::len), Some(VLANS), "{vlans}");
+    assert_eq!(vlans[VLANS - 1]["name"], format!("web{VLANS}"));
+    terminal.press("exit\r");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
 fn the_end_of_input_ends_the_shell_in_any_mode() {
     let toy = Toy::start();
     let mut terminal = Terminal::open(&toy);
