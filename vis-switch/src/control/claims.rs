@@ -4,7 +4,8 @@
 //! active, and it keeps the vEth unless
 //!
 //! - the other one has a higher incarnation number, or is the same vNIC's on its adapter's other link: then the active
-//!   one goes to standby, its adapter is told, and the other one is active as soon as the adapter has answered or is lost;
+//!   one goes to standby, its adapter is told, and the other one is active as soon as the adapter has answered or is lost
+//!   (so it is after the active one was shut);
 //! - its own adapter has been lost for longer than carrier-delay, or restarts, or lets go of it.
 
 use super::Control;
@@ -91,10 +92,17 @@ impl Control {
             let (from, to) = (self.port_id(holder.0), self.port_id(key.0));
             self.event(Event::ClaimMoved { veth, from, to });
             self.input(now, holder, Input::Overruled);
-            let reachable = self.link(holder.0).is_some_and(|link| link.up);
-            if let Some(veth) = self.veths.get_mut(veth).filter(|_| reachable) {
-                veth.awaited = Some(holder);
-            }
+            self.await_yield(holder);
+        }
+    }
+
+    /// The adapter of this VIF may take it for active until it has been told otherwise: nobody else of its vEth is active
+    /// before that.
+    pub(super) fn await_yield(&mut self, key: VifKey) {
+        let reachable = self.link(key.0).is_some_and(|link| link.up);
+        let veth = self.vif_of(key).and_then(|vif| vif.veth).filter(|_| reachable);
+        if let Some(veth) = veth.and_then(|veth| self.veths.get_mut(veth)) {
+            veth.awaited = Some(key);
         }
     }
 
@@ -112,6 +120,7 @@ impl Control {
         if let Some(veth) = self.veths.get_mut(number).filter(|veth| veth.awaited == Some(key)) {
             veth.awaited = None;
             self.grant(now, Some(number));
+            self.something_freed(&Waits::Veth(number));
         }
     }
 
@@ -123,8 +132,9 @@ impl Control {
             return;
         }
         // A vNIC whose create is refused has no VIF.
-        let refused_create = matches!(claim, Some((_, Opcode::VIF_CREATE)));
-        let after = after.filter(|after| *after != Standing::Standby || !refused_create);
+        let create = matches!(claim, Some((_, Opcode::VIF_CREATE)));
+        let refused = matches!(after, Some(Standing::Standby | Standing::Disabled));
+        let after = after.filter(|_| !(create && refused));
         if let Some(after) = after {
             (vif.standing, vif.since) = (after, now);
         }
@@ -145,6 +155,8 @@ impl Control {
             link.tell.insert(key.1);
         }
         match (after, number.and_then(|number| self.veths.get_mut(number))) {
+            // It is so for its adapter when that has been told.
+            (Some(Standing::Disabled), _) if before == Standing::Active => self.await_yield(key),
             (Some(Standing::Standby | Standing::Disabled), _) => {}
             // It waits for nobody but others. Who has it claim grants it, when the claim is complete.
             (Some(Standing::Claiming), Some(veth)) => {
@@ -167,7 +179,6 @@ impl Control {
         let create = opcode == Opcode::VIF_CREATE;
         match after {
             Some(Standing::Active) if create => self.accept_create(key, id, VifState::Active),
-            Some(Standing::Disabled) if create => self.accept_create(key, id, VifState::Active),
             Some(Standing::Active) => self.accept_enable(key, id),
             _ => {
                 let refusal = self.bad_state(key);

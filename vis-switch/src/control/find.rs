@@ -47,9 +47,16 @@ impl Control {
         self.check_profile(place, claimant, profile)?;
         if let Place::Known(number) = place
             && initial == InitialState::Active
-            && self.may(number, known, port, claimant) == May::Loses
+            && let Some(veth) = self.veths.get(number)
         {
-            let why = self.veths.get(number).map(|veth| self.claimed_text(veth)).unwrap_or_default();
+            let why = match (self.may(number, known, port, claimant), self.block(veth)) {
+                (May::Loses, _) => self.claimed_text(veth),
+                // Who asks for a VIF that is shut has an active one until it is told. Not two at a time.
+                (May::Blocked, Some(cause)) if veth.awaited.is_some_and(|at| Some(at) != known) => {
+                    cause.to_string()
+                }
+                _ => return Ok(place),
+            };
             return Err(Refused::new(Status::BADSTATE, why, Waits::Veth(number)));
         }
         Ok(place)

@@ -70,6 +70,8 @@ pub(super) struct Link {
     pub(super) peer: Option<Peer>,
     /// How often an adapter came.
     pub(super) epoch: u64,
+    /// The epoch in which the present adapter came for the first time since it was started.
+    pub(super) life: u64,
     pub(super) vifs: BTreeMap<VifId, Vif>,
     /// VIFs that are not being taken back, by who asked.
     pub(super) by_claimant: BTreeMap<(Identity, u16), VifId>,
@@ -103,6 +105,7 @@ impl Link {
             up: false,
             peer: None,
             epoch: 0,
+            life: 0,
             vifs: BTreeMap::new(),
             by_claimant: BTreeMap::new(),
             ids: Namespace::new(),

@@ -34,6 +34,10 @@ impl Control {
         link.peer = Some(Peer { boot_id: hello.boot_id, node: hello.node_uuid, limits: hello.limits });
         (link.up, link.event_sent) = (true, false);
         link.epoch += 1;
+        if !same {
+            link.life = link.epoch;
+        }
+        let life = link.life;
         link.ids.resize(hello.limits.vifs);
         link.lists.reset(Some(hello.limits));
         self.timers.stop(Timer::Carrier(port));
@@ -44,10 +48,11 @@ impl Control {
             resumed: same,
         });
         for key in self.vif_keys(port) {
-            let wish = self.vif_of(key).map(|vif| vif.wish);
+            // What a former life of the adapter asked for, this one knows nothing of.
+            let wish = self.vif_of(key).filter(|vif| vif.heard >= life).map(|vif| vif.wish);
             match wish {
-                Some(wish) if same => self.input(now, key, Input::Back(wish)),
-                _ => self.input(now, key, Input::Restarted),
+                Some(wish) => self.input(now, key, Input::Back(wish)),
+                None => self.input(now, key, Input::Restarted),
             };
             if let Some(link) = self.link_mut(port) {
                 link.tell.insert(key.1);

@@ -179,6 +179,9 @@ impl Control {
                 if initial == InitialState::Standby {
                     // Whatever it was told to do, it lets go of it by itself.
                     self.yielded(now, key);
+                } else if self.vif_of(key).is_some_and(|vif| vif.standing == Standing::Disabled) {
+                    // It is active for its adapter until it is told that it is shut.
+                    self.await_yield(key);
                 }
                 self.accept_create(key, id, state);
             }

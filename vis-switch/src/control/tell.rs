@@ -257,8 +257,9 @@ impl Control {
         if outcome == Outcome::Done {
             self.tell_all(&[key]);
         }
-        // Done or refused: it has heard of it, and frames of that VIF go nowhere.
-        if telling.state.is_some_and(|state| state != VifState::Active) && outcome != Outcome::Hidden {
+        // Done or refused: it has heard of it, and frames of that VIF go nowhere; unless it was given leave meanwhile.
+        let closed = telling.state.is_some_and(|state| state != VifState::Active);
+        if closed && !telling.crossed && outcome != Outcome::Hidden {
             self.yielded(now, key);
         }
     }

@@ -174,13 +174,13 @@ fn a_claimant_that_goes_away_leaves_everything_to_be_asked_for_anew() {
         (standing(&world, 1, 1), standing(&world, 1, 2)),
         (Some(Standing::Standby), Some(Standing::Claiming))
     );
-    // A block ends the claim: the VIF is there, and shut.
+    // A block ends the claim: it asks again when it may.
     world.configure(|running| {
         running.make_vethernet(1).expect("room");
         running.vethernet_mut(1).expect("a vEth").shutdown = true;
     });
-    assert!(matches!(world.adapters[1].answer(create), Some(Ok(_))));
-    assert_eq!(world.known(1, 2).map(|(state, _)| state), Some(VifState::Disabled));
+    assert!(matches!(world.adapters[1].answer(create), Some(Err(_))));
+    assert_eq!((world.known(1, 2), standing(&world, 1, 2)), (None, None));
     world.adapters[0].silent = false;
     world.configure(|running| running.vethernet_mut(1).expect("a vEth").shutdown = false);
     assert_eq!(world.enable(0, 1), Ok(()));

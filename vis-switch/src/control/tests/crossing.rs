@@ -2,7 +2,7 @@
 
 use super::adapter::{ACTIVE, STANDBY, vnic};
 use super::*;
-use vntag::ctl::{Request, Response, VifState};
+use vntag::ctl::{Request, Response, Status, VifState};
 
 fn shut(world: &mut World, veth: u32, shutdown: bool) {
     world.configure(|running| {
@@ -123,4 +123,64 @@ fn a_late_answer_to_a_claim_is_said_once_more() {
         _ => None,
     };
     assert_eq!(world.adapters[1].heard.iter().filter_map(set).next_back(), Some(VifState::Active));
+}
+
+#[test]
+fn who_is_shut_is_waited_for_like_who_has_to_yield() {
+    let mut world = World::new();
+    assert_eq!(world.create(0, 3, vnic(1), ACTIVE), Ok((1, 1)));
+    assert_eq!(world.create(1, 9, vnic(1), STANDBY), Ok((1, 1)));
+    world.adapters[0].silent = true;
+    shut(&mut world, 1, true);
+    shut(&mut world, 1, false);
+    let claim = world.adapters[1].ask(world.now, Request::VifEnable { vif: vif(1) });
+    world.run(100 * MS);
+    assert!(world.adapters[1].answer(claim).is_none(), "the first one may still be active");
+    world.adapters[0].silent = false;
+    world.run(100 * MS);
+    assert!(matches!(world.adapters[1].answer(claim), Some(Ok(_))));
+    assert_eq!(world.at(1), Some((1, 1)));
+}
+
+#[test]
+fn of_two_who_ask_while_they_are_shut_one_comes_after_the_other() {
+    let mut world = World::new();
+    assert_eq!(world.create(0, 3, vnic(1), ACTIVE), Ok((1, 1)));
+    world.adapters[0].silent = true;
+    shut(&mut world, 1, true);
+    let claim = |world: &mut World| world.create(1, 9, vnic(1).incarnation(7), ACTIVE);
+    assert_eq!(claim(&mut world), Err(Status::BADSTATE), "the first one may still be active");
+    world.adapters[1].heard.clear();
+    world.adapters[0].silent = false;
+    world.run(100 * MS);
+    let told = &world.adapters[1].heard;
+    assert!(
+        told.iter().any(|request| matches!(request, Request::Event { .. })),
+        "it may ask again: {told:?}"
+    );
+    assert_eq!(claim(&mut world), Ok((1, 1)));
+    world.run(100 * MS);
+    assert_eq!(world.known(1, 1).map(|known| known.0), Some(VifState::Disabled));
+}
+
+#[test]
+fn who_was_given_leave_while_it_was_being_shut_has_not_yielded_when_that_is_answered() {
+    let mut world = World::new();
+    assert_eq!(world.create(0, 3, vnic(1), ACTIVE), Ok((1, 1)));
+    assert_eq!(world.create(1, 9, vnic(1).incarnation(7), STANDBY), Ok((1, 1)));
+    shut(&mut world, 1, true);
+    world.adapters[0].silent = true;
+    shut(&mut world, 1, false);
+    // What it was told is not answered yet, and it is active again.
+    assert_eq!(world.enable(0, 1), Ok(()));
+    let claim = world.adapters[1].ask(world.now, Request::VifEnable { vif: vif(1) });
+    world.run(100 * MS);
+    assert!(world.adapters[1].answer(claim).is_none());
+    world.adapters[0].answer_one(world.now);
+    world.run(100 * MS);
+    assert!(world.adapters[1].answer(claim).is_none(), "that was what it had been told before");
+    world.adapters[0].silent = false;
+    world.run(100 * MS);
+    assert!(matches!(world.adapters[1].answer(claim), Some(Ok(_))));
+    assert_eq!(world.known(0, 1).map(|known| known.0), Some(VifState::Standby));
 }

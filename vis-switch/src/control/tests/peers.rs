@@ -51,6 +51,20 @@ fn an_adapter_back_later_finds_the_same_veths() {
 }
 
 #[test]
+fn a_restarted_adapter_that_is_lost_and_back_has_only_what_it_asked_for() {
+    let mut world = two();
+    world.restart_adapter(0);
+    world.run(GREETING);
+    assert_eq!(world.create(0, 2, vnic(2), ACTIVE), Ok((2, 2)));
+    world.link(0, false);
+    world.run(SECOND);
+    world.link(0, true);
+    world.run(GREETING);
+    assert_eq!((world.state(1).as_str(), world.state(2).as_str()), ("down (link lost)", "up"));
+    assert_eq!(world.at(1), None);
+}
+
+#[test]
 fn vifs_that_a_restarted_adapter_does_not_ask_for_expire() {
     let mut world = two();
     world.restart_adapter(0);
