@@ -57,9 +57,10 @@ impl Ends {
             for ((link, vif), (vnic, state)) in &end.path.vifs {
                 if let (VifState::Active, Some(who), true) =
                     (state, self.who(adapter, *vnic), self.undisturbed)
+                    && let Some((other, its)) = active.insert(who, (adapter, *vnic))
                 {
-                    let before = active.insert(who, adapter);
-                    assert_eq!(before, None, "{who} is active at adapter {adapter}, too");
+                    let both = [self.describe(other, its), self.describe(adapter, *vnic)];
+                    panic!("{} ms: {who} is active twice\n{}", self.now / MS, both.join("\n"));
                 }
                 let at = (self.port(adapter, *link), *vif);
                 let taken_for = located.get(&at).and_then(|number| snapshot.identities.get(number));

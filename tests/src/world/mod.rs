@@ -20,7 +20,7 @@ pub use managed_adapter::ManagedAdapter;
 pub use managed_switch::ManagedSwitch;
 pub use niv::{NivWorld, Setup};
 pub use switch::VirtualSwitch;
-pub use wire::Wire;
+pub use wire::{Seen, Wire};
 
 use niv_node::worker::Worker;
 use std::time::Duration;

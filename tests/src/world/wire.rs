@@ -7,8 +7,26 @@ use link::Port;
 use link::pair::{Cable, Config};
 use std::collections::BTreeMap;
 
+/// The switch's end of a link.
+pub const SWITCH: usize = 0;
+/// The adapter's.
+pub const ADAPTER: usize = 1;
+
+/// A frame as a listener on the wire sees it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// When it was sent.
+    pub sent: u64,
+    /// Which end sent it.
+    pub from: usize,
+    /// The frame.
+    pub frame: Vec<u8>,
+}
+
 /// Two cables and what lies between them.
 pub struct Wire {
+    /// What was sent, since a test began to listen by putting something here.
+    pub seen: Option<Vec<Seen>>,
     ends: [End; 2],
     cables: [Cable; 2],
     config: Config,
@@ -32,6 +50,7 @@ impl Wire {
     pub fn new(config: Config, weather: Weather, seed: u64) -> (Self, [Port; 2]) {
         let [a, b] = [0, 1].map(|_| config.open().expect("a pair without events needs nothing"));
         let wire = Self {
+            seen: None,
             ends: [End::new(a.1), End::new(b.1)],
             cables: [a.2, b.2],
             config,
@@ -57,6 +76,12 @@ impl Wire {
         near
     }
 
+    /// Puts a frame on the wire that neither end has sent; it arrives at once.
+    pub fn inject(&mut self, to: usize, frame: &[u8]) {
+        self.sent += 1;
+        self.under_way[to].insert((self.now, self.sent), frame.to_vec());
+    }
+
     /// Both ends see it go down, and what is under way is lost; or both see it come up.
     pub fn plug(&mut self, up: bool) {
         for (cable, under_way) in self.cables.iter().zip(&mut self.under_way) {
@@ -77,6 +102,9 @@ impl Machine for Wire {
         for (from, to) in [(0, 1), (1, 0)] {
             let frames = self.ends[from].received();
             moved += frames.len();
+            if let Some(seen) = &mut self.seen {
+                seen.extend(frames.iter().map(|frame| Seen { sent: now, from, frame: frame.clone() }));
+            }
             for frame in frames.into_iter().filter(|_| !self.cut) {
                 for after in self.weather.arrivals(&mut self.random) {
                     self.sent += 1;
