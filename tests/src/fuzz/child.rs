@@ -5,6 +5,7 @@ use super::fuzzer::Fuzzer;
 use super::{Target, corpus};
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -14,6 +15,11 @@ use std::time::{Duration, Instant};
 /// Memory that a target may ask for, in octets, with the program and its threads: what grows without bound comes here
 /// soon.
 const MEMORY: u64 = 1 << 30;
+/// An input that takes so many times as long as the others is not changed further: those made of it would take the time
+/// of many others, and find what shorter ones find, too.
+const SLOW: u32 = 20;
+/// But no input is slow that takes less.
+const FAST: Duration = Duration::from_millis(5);
 /// How a process ends in which something panicked.
 pub(super) const PANICKED: i32 = 101;
 
@@ -28,7 +34,7 @@ pub(super) struct Report {
     pub(super) places: usize,
     /// Places there are; 0 in a program without counters.
     pub(super) of: usize,
-    /// Microseconds that the slowest input took.
+    /// Microseconds of processor time that the slowest input took.
     pub(super) slowest: u64,
 }
 
@@ -78,16 +84,21 @@ pub(super) fn fuzz(target: &Target, seed: u64, time: Duration, note: &Path) -> R
     let mut fuzzer = Fuzzer::new(target.form, inputs, seed);
     let mut guide = Guide::new();
     let mut report = Report::default();
+    let mut all = Duration::ZERO;
     let begun = Instant::now();
     while !fuzzer.is_warm() || begun.elapsed() < time {
         let input = fuzzer.next();
         report.cases += 1;
         note.write(report.cases, &input)?;
         guide.clear();
-        let tried = Instant::now();
+        let tried = processor_time();
         (target.run)(&input);
-        report.slowest = report.slowest.max(tried.elapsed().as_micros() as u64);
-        if guide.anything_new() {
+        let took = processor_time().saturating_sub(tried);
+        all += took;
+        report.slowest = report.slowest.max(took.as_micros() as u64);
+        let mean = all / u32::try_from(report.cases).unwrap_or(u32::MAX);
+        let slow = fuzzer.is_warm() && took > FAST && took > SLOW * mean;
+        if !slow && guide.anything_new() {
             fuzzer.keep(input);
         }
     }
@@ -95,6 +106,12 @@ pub(super) fn fuzz(target: &Target, seed: u64, time: Duration, note: &Path) -> R
     report.pool = fuzzer.pool();
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
+}
+
+/// Processor time that this process has had, with all its threads.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Tries one input. Fails by ending the process.

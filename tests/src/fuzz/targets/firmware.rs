@@ -245,14 +245,18 @@ impl Machine for Adapter {
     }
 }
 
-pub(super) fn seeds() -> Vec<Vec<u8>> {
-    // Two vNICs, the second with a backup, rings on, some time.
-    let begin = [
+/// Two vNICs, the second with a backup, rings on, some time.
+fn begin() -> Vec<u8> {
+    [
         &[0, 0, 0, 1, 0, 1, 1, 0, 1, 0, 0, 0, 0][..],
         &[0, 0, 1, 2, 0, 2, 2, 0, 2, 0, 0, 1, 4, 0],
         &[0, 5, 0, 1, 0, 5, 1, 1, 15, 5],
     ]
-    .concat();
+    .concat()
+}
+
+pub(super) fn seeds() -> Vec<Vec<u8>> {
+    let begin = begin();
     let mut all: Vec<Vec<u8>> = wire::seeds().into_iter().map(|seed| [&begin[..], &seed].concat()).collect();
     all.extend((0..16).map(|command| [&begin[..], &[0, command, 1, 1, 0, 0, 0, 15, 5]].concat()));
     all
@@ -325,4 +329,20 @@ pub(super) fn mailbox(input: &[u8]) {
         }
     }
     over(world);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Schedules of firmware without a VIF would find nothing.
+    #[test]
+    fn schedules_begin_with_active_vifs() {
+        let mut world = World::new(Adapter::new(LINKS));
+        world.schedule(&mut Steps::new(&begin()));
+        let vnics: Vec<_> = world.machine.firmware.vnics().collect();
+        assert_eq!((vnics.len(), world.machine.vifs.len()), (2, 3), "{vnics:?}");
+        let active = world.machine.carriers.values().filter(|up| **up).count();
+        assert!(active > 0 || world.machine.carriers.is_empty(), "carriers are up");
+    }
 }

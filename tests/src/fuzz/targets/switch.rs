@@ -45,7 +45,7 @@ const LINES: [&str; 26] = [
     "interface vethernet #\nbind interface ethernet 1/1 channel #",
     "interface vethernet #\nbind interface ethernet 1/3 channel #",
     "interface vethernet #\nbind mac 02:00:00:00:01:0#",
-    "interface vethernet #\nno bind",
+    "interface vethernet #\nno bind mac\nno bind interface",
     "interface vethernet #\ninherit port-profile web",
     "interface vethernet #\nuplink-fail-action link-down",
     "no interface vethernet #",
@@ -246,11 +246,25 @@ impl Machine for Switch {
     }
 }
 
+/// Two vNICs on one link, one of them on the other too.
+fn begin() -> Vec<u8> {
+    const NO_TLV: [u8; 3] = [0xff, 0xff, 0];
+    [
+        &[7, 0, 1, 0, 0][..],
+        &NO_TLV,
+        &[1],
+        &[7, 0, 2, 5, 0],
+        &NO_TLV,
+        &[0],
+        &[0x80, 0, 1, 0, 0],
+        &NO_TLV,
+        &[0, 15, 3],
+    ]
+    .concat()
+}
+
 pub(super) fn seeds() -> Vec<Vec<u8>> {
-    // Two vNICs on one link, one of them on the other too.
-    let begin =
-        [&[7, 0, 1, 0, 1, 0, 0, 0, 0][..], &[7, 0, 2, 5, 0, 0, 0, 0, 1], &[0x87, 0, 1, 0, 1, 0, 0, 0, 0]];
-    let begin = [begin.concat(), vec![15, 3]].concat();
+    let begin = begin();
     let mut all: Vec<Vec<u8>> = wire::seeds().into_iter().map(|seed| [&begin[..], &seed].concat()).collect();
     all.extend((0..LINES.len()).map(|line| [&begin[..], &[0, 0, line as u8, 0, 0, 15, 5]].concat()));
     all.extend((7..12).map(|command| [&begin[..], &[0, command, 1, 0, 0, 15, 5]].concat()));
@@ -288,5 +302,32 @@ pub(super) fn starts_with(records: Vec<VethRecord>, running: Arc<RunningConfig>)
         assert!(control.veths().count() <= most);
         assert!(control.footprint() <= 8 * most + LEFT);
         while control.poll_output().is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Schedules of a switch that nobody can make do anything would find nothing.
+    #[test]
+    fn schedules_begin_with_active_vifs() {
+        let mut world = World::new(Switch::new());
+        world.schedule(&mut Steps::new(&begin()));
+        let Switch { control, records, .. } = &world.machine;
+        let active = control.vifs(0).filter(|vif| vif.state == Standing::Active).count();
+        assert_eq!((active, records.len()), (1, 2), "{:?}", control.vifs(0).collect::<Vec<_>>());
+        assert!(control.veths().any(|veth| veth.at.is_some() && veth.state.to_string() == "up"));
+    }
+
+    #[test]
+    fn every_line_is_one_that_a_switch_takes() {
+        let mut switch = Switch::new();
+        switch.configure(0, "port-profile web\nstate enabled");
+        for line in LINES {
+            let text = line.replace('#', "2");
+            let made = "interface vethernet 2\nport-profile web\n";
+            assert!(configure(switch.running.clone(), &format!("{made}{text}")).is_ok(), "{text}");
+        }
     }
 }
