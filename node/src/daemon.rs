@@ -7,7 +7,7 @@
 //!
 //! /// The virtual interface switch.
 //! #[derive(Parser)]
-//! #[command(name = "vis-switch", version)]
+//! #[command(name = "vis-switch", version, after_help = daemon::MANUAL)]
 //! struct Cli {
 //!     #[command(flatten)]
 //!     common: daemon::Args,
@@ -39,6 +39,14 @@ const FAILED: u8 = 1;
 
 /// The request was wrong: a file, an option.
 const WRONG: u8 = 2;
+
+/// What a daemon's help says behind its options: `#[command(after_help = daemon::MANUAL)]`.
+pub const MANUAL: &str = "\
+SIGTERM or SIGINT end it in good order, a second one at once. Under a service manager that speaks
+the protocol of sd_notify(3) it tells of readiness, status and progress.
+
+Exit code: 0 ended in good order, 1 something could not be opened or failed, 2 an option or the
+configuration was wrong.";
 
 /// Options that every daemon has; `--version` comes from the daemon's own `#[command(version)]`.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -16,6 +16,7 @@ pub mod log;
 pub mod mailbox;
 pub mod metrics;
 pub mod nivctl;
+pub mod nivsh;
 pub mod output;
 pub mod stop;
 pub mod store;

@@ -17,19 +17,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 use vis_switch::admin::Admin;
+use vis_switch::cli::Cli;
 use vis_switch::config::chassis::{Chassis, ChassisPort};
 use vis_switch::config::running::{PortMode, RunningConfig};
 use vis_switch::switch::start::Beginning;
 use vis_switch::switch::{IN_EFFECT, Kept, Parts, assemble};
 use vntag::uuid::Uuid;
-
-/// The virtual interface switch: switches between the virtual interfaces of its adapters and physical ports
-#[derive(Parser)]
-#[command(name = "vis-switch", version)]
-struct Cli {
-    #[command(flatten)]
-    common: daemon::Args,
-}
 
 /// What a VNTag and the 802.1Q tag behind it add to a frame.
 const TAGS: usize = 10;

@@ -30,7 +30,7 @@ All other words are a line in the language of the daemon that is asked:
   nivctl show ?               what may follow
   nivctl show counters        what a daemon shows; with -j for programs
   nivctl vnic qemu vnic0      an adapter's vNICs, a guest's arguments for one
-What `nivctl commands` lists for configuration modes goes through configure, or nivsh.
+Lines of configuration go through `nivctl configure`, or nivsh.
 
 Which daemon: --api, else $NIV_API, else the sockets vis0.sock and adapter0.sock, in that order,
 in ./niv-run/ or, if none is there, in /run/niv/. Where both daemons run, a line goes to the first
@@ -110,7 +110,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// The command line, for man pages and completion.
+/// The program's options, words and help.
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()

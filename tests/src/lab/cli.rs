@@ -1,9 +1,10 @@
 //! The subcommands and their help.
 
-use super::{bench, check, cleanup, demo, inside, up};
+use super::{bench, check, cleanup, demo, inside, man, up};
 use crate::fuzz::{command, counters};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The lab of the network-interface-virtualization emulator: real guests, a real adapter, a real switch.
@@ -60,6 +61,11 @@ enum What {
     /// The process in which a target is fuzzed.
     #[command(hide = true)]
     FuzzChild(command::FuzzChild),
+    /// Write manual pages, and completion for bash, zsh and fish.
+    Man {
+        /// Where to, laid out as /usr/share is; without it, target/share.
+        folder: Option<PathBuf>,
+    },
     /// Runs inside the guests.
     #[command(hide = true)]
     Inside {
@@ -99,6 +105,7 @@ fn run(what: What) -> Result<ExitCode> {
         What::Fuzz(what) if !what.run()? => return Ok(ExitCode::FAILURE),
         What::Fuzz(_) => {}
         What::FuzzChild(what) => what.run()?,
+        What::Man { folder } => man::run(folder.as_deref())?,
         What::Inside { what } => inside::run(&what)?,
     }
     Ok(ExitCode::SUCCESS)

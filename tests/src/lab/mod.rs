@@ -17,6 +17,7 @@
 //! | [`facts`], [`wire`] | what is shown of it: reachability and throughput, and what the capture holds |
 //! | [`carrier`] | what a guest sees of its link, and whether its clock goes |
 //! | [`balance`] | that no frame is lost in silence |
+//! | [`man`] | manual pages and shell completion |
 //! | [`demo`], [`up`], [`check`], [`mod@bench`] | the subcommands themselves |
 
 pub mod agent;
@@ -33,6 +34,7 @@ pub mod guest;
 pub(crate) mod image;
 pub(crate) mod inside;
 pub(crate) mod kernel;
+pub mod man;
 pub(crate) mod packages;
 pub mod paths;
 pub(crate) mod process;

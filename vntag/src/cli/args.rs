@@ -1,18 +1,13 @@
-//! The command line.
+//! The command line. (The lab reads this file too, for manual pages.)
 
 use clap::{Parser, Subcommand, ValueEnum};
 use vntag::{Direction, ListId, VifId};
-
-/// A request that cannot be carried out however the files look: exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct WrongRequest(pub(crate) &'static str);
 
 /// Show, check, insert, remove and convert VNTag and E-TAG in capture files
 ///
 /// Reads pcap and pcapng (Ethernet only), writes pcap with nanoseconds. `-` is standard input or output.
 #[derive(Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(name = "vntag", version, after_help = EXIT_CODES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -14,6 +14,11 @@ use clap::Parser;
 
 use args::{Args, Command};
 
+/// A request that cannot be carried out however the files look: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongRequest(pub(crate) &'static str);
+
 /// What a command that ran to its end has to say.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -37,7 +42,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(Outcome::Findings) => ExitCode::FAILURE,
         // Whoever reads our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) if error.is::<args::WrongRequest>() => {
+        Err(error) if error.is::<WrongRequest>() => {
             eprintln!("vntag: {error:#}");
             ExitCode::from(2)
         }

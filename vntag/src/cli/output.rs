@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 
 use anyhow::Context;
 
-use super::args::{Files, WrongRequest};
+use super::WrongRequest;
+use super::args::Files;
 use super::capture::Time;
 
 /// The snapshot length in the header: what libpcap takes for "everything".

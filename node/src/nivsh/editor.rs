@@ -1,7 +1,7 @@
 //! Reading a line from a terminal.
 
-use niv_node::client::Client;
-use niv_node::command::Place;
+use crate::client::Client;
+use crate::command::Place;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;

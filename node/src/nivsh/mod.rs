@@ -1,13 +1,13 @@
-//! `nivsh`: a conversation with a daemon, in the words of its command table.
+//! The program `nivsh`: a conversation with a daemon, in the words of its command table.
 //!
 //! It knows no command of any daemon: what a line means, what may follow and which mode it opens is asked of the daemon.
 
 mod editor;
 
-use clap::Parser;
+use crate::client::{Client, ClientError, find};
+use crate::command::{CommandError, Place, page};
+use clap::{CommandFactory, Parser};
 use editor::{Editor, Input};
-use niv_node::client::{Client, ClientError, find};
-use niv_node::command::{CommandError, Place, page};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ Which daemon: --api, else $NIV_API, else vis0.sock or adapter0.sock in ./niv-run
 
 Exit code: 0 done, 1 a line failed, 2 a line or an option was wrong.";
 
-/// The command line of a running vis-switch or niv-adapter.
+/// The command line of a running vis-switch or niv-adapter
 #[derive(Parser)]
 #[command(name = "nivsh", version, after_help = MANUAL)]
 struct Cli {
@@ -35,7 +35,7 @@ struct Cli {
     api: Option<PathBuf>,
 
     /// Run these lines, which " ; " separates, and end
-    #[arg(short, value_name = "LINES")]
+    #[arg(short, long, value_name = "LINES")]
     command: Option<String>,
 }
 
@@ -71,7 +71,15 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn main() -> ExitCode {
+/// The program's options and help.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(()) | Err(Failure::Pipe) => ExitCode::SUCCESS,
         Err(failure) => {
