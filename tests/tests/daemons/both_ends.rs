@@ -121,8 +121,7 @@ fn what_is_configured_at_the_switch_is_so_at_the_guest() {
     assert!(shut["vif_state"].as_str().unwrap().starts_with("disabled"), "{shut}");
     b.disconnect();
     switch.configure(&format!("interface vethernet {veth}\n  no shutdown\n")).unwrap();
-    until("a listener", || place.path("vnic1.sock").exists().then_some(()));
-    b.reconnect(&place.path("vnic1.sock")).unwrap();
+    until("the guest again", || b.reconnect(&place.path("vnic1.sock")).ok());
     until_row(&place, "vnic1", is_active);
     until_flooded(&mut a, &mut b, &says(4, BROADCAST, 1));
     place.at_rest();

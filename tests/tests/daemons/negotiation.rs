@@ -4,7 +4,7 @@ use super::files::node;
 use super::net::{Net, missing_rights};
 use super::place::{PATIENCE, Place, left_out, missing_program, until};
 use super::scripted::{PARAMS, Scripted};
-use niv_lab::driver::{Features, Guest};
+use niv_lab::driver::{Features, Guest, Wire};
 use niv_lab::world::frames::{BROADCAST, down, down_list, frame, mac, up};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -179,8 +179,7 @@ fn the_guests_link_follows_the_switch() {
             // Asked for again by and by.
             switch.asked("another VIF", |request| matches!(request, Request::VifCreate { .. }));
         }
-        switch.until("a listener", |_| place.path("vnic0.sock").exists().then_some(()));
-        first.reconnect(&place.path("vnic0.sock")).unwrap();
+        switch.until("the guest again", |_| first.reconnect(&place.path("vnic0.sock")).ok());
         until_row(&mut switch, &place, "vnic0", |row| row["vif_state"] == "active" && row["state"] == "up");
         switch.requests.clear();
     }
@@ -381,12 +380,13 @@ fn what_the_switch_refuses_is_shown_and_tried_again() {
     assert_eq!(switch.ask(Request::Event { code }), Ok(Response::Event));
     until_row(&mut switch, &place, "vnic0", |row| row["vif_state"] == "standby");
     // The fault plan refuses the first enable as if the switch had; it is asked for again after a second.
-    switch.until("a listener", |_| place.path("vnic0.sock").exists().then_some(()));
+    let wire = switch.until("a listener", |_| Wire::connect(&place.path("vnic0.sock")).ok());
     // Its link goes down as soon as its rings are enabled, perhaps before it has its last answer.
-    let _ = guest.start(niv_lab::driver::Wire::connect(&place.path("vnic0.sock")).unwrap(), false);
+    let _ = guest.start(wire, false);
     until_row(&mut switch, &place, "vnic0", |row| row["vif_state"].as_str().unwrap().starts_with("claimed"));
     guest.disconnect();
-    // As QEMU does it: again and again, until its link is up.
+    // As QEMU does it: again and again, until its link is up. A listener that it meets before may be the one that is just
+    // being closed.
     switch.until("the guest again", |_| guest.reconnect(&place.path("vnic0.sock")).ok());
     until_row(&mut switch, &place, "vnic0", |row| row["vif_state"] == "active");
     assert!(place.show("adapter0", "show logging").to_string().contains("by the fault plan"));
