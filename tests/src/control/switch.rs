@@ -110,6 +110,8 @@ impl SwitchEnd {
                     self.storing.push_back((ticket, ops));
                     stores += 1;
                 }
+                // Of frames this world knows those of control only.
+                Output::Announce { .. } => {}
                 Output::Event(event) => self.events.push(event),
             }
         }

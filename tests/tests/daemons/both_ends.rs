@@ -2,7 +2,7 @@
 
 use super::files::node;
 use super::place::{PATIENCE, Place, until};
-use niv_lab::driver::{Features, Guest};
+use niv_lab::driver::{Features, Guest, Request};
 use niv_lab::world::frames::{BROADCAST, frame, mac};
 use serde_json::Value;
 use std::time::Duration;
@@ -124,6 +124,25 @@ fn what_is_configured_at_the_switch_is_so_at_the_guest() {
     until("the guest again", || b.reconnect(&place.path("vnic1.sock")).ok());
     until_row(&place, "vnic1", is_active);
     until_flooded(&mut a, &mut b, &says(4, BROADCAST, 1));
+    place.at_rest();
+}
+
+#[test]
+fn a_guest_that_has_moved_here_is_announced_in_its_vlan() {
+    let place = pair("", "");
+    let [mut a, mut b] = guests(&place);
+    until_flooded(&mut a, &mut b, &says(1, BROADCAST, 1));
+    // As QEMU does it at the end of a migration; the guest itself says nothing. It may have another address by now.
+    let [p, q, r, s, t, u] = mac(9);
+    a.wire().unwrap().set_number(Request::SEND_RARP, u64::from_ne_bytes([p, q, r, s, t, u, 0, 0])).unwrap();
+    let heard = b.recv(PATIENCE).expect("an announcement");
+    assert!(heard.starts_with(&[&BROADCAST[..], &mac(9), &[0x80, 0x35]].concat()), "{heard:x?}");
+    // And back to whom it is for.
+    assert!(b.send(&says(2, mac(9), 2)));
+    assert_eq!(a.recv(PATIENCE), Some(says(2, mac(9), 2)));
+    let addresses = place.show("vis0", "show vethernet 1 export")["addresses"].to_string();
+    assert!(addresses.contains("52:54:00:00:00:09"), "{addresses}");
+    assert!(place.show("vis0", "show logging").to_string().contains("Veth1: the guest announced"));
     place.at_rest();
 }
 

@@ -3,6 +3,8 @@
 use super::Change;
 use super::event::Event;
 use super::record::{StoreOp, StoreTicket};
+use vntag::VifId;
+use vntag::ethernet::Mac;
 
 /// Something to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,6 +15,15 @@ pub enum Output {
     /// To disk, in this order; then [`Control::stored`](super::Control::stored). Groups are stored in the order of
     /// their tickets.
     Store(StoreTicket, Vec<StoreOp>),
+    /// A guest to be announced in its VLAN, because it has moved; before any frame that was asked for with it.
+    Announce {
+        /// Index of its port.
+        port: usize,
+        /// Its VIF there, which is active.
+        vif: VifId,
+        /// Its address.
+        mac: Mac,
+    },
     /// For the log.
     Event(Event),
 }

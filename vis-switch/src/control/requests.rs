@@ -1,17 +1,19 @@
 //! The adapters' requests.
 
-use super::Control;
 use super::event::Event;
 use super::find::Place;
 use super::life::{Input, Standing, Verdict};
+use super::output::Output;
 use super::pending::{FORGOTTEN, Refused, Waits};
 use super::record::Identity;
 use super::timer::Timer;
 use super::veth::Unused;
 use super::vif::{Claimant, Vif, VifKey};
+use super::{Control, MAX_OUTPUTS};
 use vntag::VifId;
 use vntag::ctl::session::RequestId;
 use vntag::ctl::{InitialState, Opcode, Provisioning, Refusal, Request, Response, Status, VifState};
+use vntag::ethernet::Mac;
 use vntag::uuid::Uuid;
 
 impl Control {
@@ -37,12 +39,21 @@ impl Control {
             Request::Announce { vif, mac } => match self.vif_of((port, *vif)).and_then(|vif| vif.veth) {
                 Some(veth) => {
                     self.event(Event::Announced { veth, mac: *mac });
+                    self.announce(veth, (port, *vif), *mac);
                     self.accept(port, id, Response::Announce);
                 }
                 None => self.refuse(port, id, unknown(*vif)),
             },
             // The switch's own; the session refuses them.
             _ => self.refuse(port, id, Refusal::of(Status::INVALID)),
+        }
+    }
+
+    /// Has a guest announced whose VIF is the active one of its vEth. Any other one is of no use to anybody.
+    fn announce(&mut self, veth: u32, (port, vif): VifKey, mac: Mac) {
+        let at = self.forwarding.veths.get(&veth).and_then(|veth| veth.at);
+        if at == Some((port, vif)) && self.outputs.len() < MAX_OUTPUTS {
+            self.outputs.push_back(Output::Announce { port, vif, mac });
         }
     }
 

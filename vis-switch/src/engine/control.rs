@@ -8,7 +8,8 @@
 use super::verdict::DropReason;
 use link::OutFrame;
 use niv_node::mailbox::Sender;
-use vntag::{Untagged, untagged};
+use vntag::ethernet::Mac;
+use vntag::{Untagged, VifId, untagged};
 
 /// Slots of a transmit queue that frames of the data path leave free where control uses the port, so that a link
 /// that is full of traffic does not lose its peer.
@@ -32,6 +33,16 @@ pub enum Order {
         port: usize,
         /// The frames.
         frames: Vec<Vec<u8>>,
+    },
+    /// Announces a guest that has moved: a frame in its name goes to everybody in its VLAN, and its address is learned. The
+    /// frame counts as one that control sent; where the VIF is not known (any more), it is dropped by name.
+    Announce {
+        /// Index of the port of its link.
+        port: u16,
+        /// Its VIF there.
+        vif: VifId,
+        /// Its address.
+        mac: Mac,
     },
     /// Nothing. Once it is applied, as once any other order is, the tables that were published before it was posted
     /// are in effect.

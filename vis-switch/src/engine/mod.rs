@@ -7,8 +7,8 @@
 //!
 //! What the stages look up is compiled beforehand: [`tables`] from a [`Plan`](tables::Plan), [`flood`] sets by VLAN
 //! [`classes`], [`vlan`] programs by interface. What they learn is in [`mac`]. What they count is in [`counters`]; why
-//! they drop is in [`verdict`]. What passes between them and the control plane is in [`control`], what a capture of a
-//! port shows in [`capture`].
+//! they drop is in [`verdict`]. What passes between them and the control plane is in [`control`], the frame that
+//! [`announce`]s a guest is made there, and what a capture of a port shows is in [`capture`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -35,6 +35,7 @@
 
 mod address;
 mod admit;
+mod announce;
 pub mod capture;
 pub mod classes;
 pub mod control;

@@ -26,7 +26,7 @@ use super::verdict::{DropReason, Verdict};
 use super::vlan::Program;
 use super::worker::{EnginePort, Options};
 use core::marker::PhantomData;
-use link::{BURST, Frame, Nanos, RxQueue};
+use link::{BURST, Frame, Gather, Nanos, RxQueue, Seg};
 use niv_node::mailbox::Sender;
 use std::sync::Arc;
 use vntag::{ListId, NivTag, Target};
@@ -98,6 +98,38 @@ impl<T: NivTag> Pipeline<T> {
     /// Takes over frames of control for a port.
     pub(super) fn queue(&mut self, port: usize, frames: Vec<Vec<u8>>) {
         self.outbox.queue(port, frames);
+    }
+
+    /// Announces a guest: this frame goes to everybody in its VLAN, as if it had come in by this port.
+    #[cold]
+    pub(super) fn announce(&mut self, tables: &Tables, port: u16, frame: &[u8], now: Nanos) {
+        if let Some(counters) = self.counters.ports.get(usize::from(port)) {
+            counters.originated.add(1);
+        }
+        self.desk.clear();
+        self.capture.begin();
+        let frame = Frame { data: Gather::one(Seg::from_slice(frame)) };
+        let turn = Burst { tables, burst: &[frame], now, second: Second::of(now) };
+        if let Err(reason) = self.spread(&turn, port, &frame) {
+            self.counters.drops[reason].add(1);
+        }
+        self.flush(&turn);
+        if self.capture.is_on() {
+            self.capture.finish();
+        }
+    }
+
+    /// The way of the only frame of a burst that control made. No interface has received it.
+    fn spread(&mut self, turn: &Burst<'_>, port: u16, frame: &Frame<'_>) -> Result<(), DropReason> {
+        let role = turn.tables.roles.get(usize::from(port)).unwrap_or(&PortRole::Unused);
+        let mut admitted = Admitted::EMPTY;
+        let head = self.desk.load(0, frame);
+        admit::admit::<T>(turn.tables, role, head, frame.len(), &mut admitted)
+            .map_err(|refused| refused.reason)?;
+        let source = turn.tables.lif(admitted.lif).ok_or(DropReason::RxSrcUnknown)?;
+        let recent = &mut Recent::default();
+        forward::learn(turn.tables, &self.mac, &admitted, source, turn.second, &self.counters, recent);
+        self.flood(turn, &admitted, source)
     }
 
     /// Brings a burst from one port through all stages.

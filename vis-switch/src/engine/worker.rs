@@ -1,5 +1,6 @@
 //! The worker: takes bursts from its receive queues, brings every frame through the stages, sends.
 
+use super::announce;
 use super::capture::Captures;
 use super::control::{Order, Punted};
 use super::counters::WorkerCounters;
@@ -11,7 +12,8 @@ use niv_node::mailbox::{Mailbox, Sender};
 use niv_node::worker::{Turn, Worker};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use vntag::NivTag;
+use vntag::ethernet::Mac;
+use vntag::{NivTag, VifId};
 
 /// Frames a turn moves at the most.
 const TURN: usize = 512;
@@ -60,6 +62,8 @@ pub struct Engine<T> {
     swept: Second,
     sweep_part: usize,
     orders: Option<Mailbox<Order>>,
+    /// Guests to announce in this turn.
+    announcements: Vec<(u16, VifId, Mac)>,
     events_changed: bool,
 }
 
@@ -89,6 +93,7 @@ impl<T: NivTag> Engine<T> {
             swept: Second::default(),
             sweep_part: 0,
             orders: None,
+            announcements: Vec::new(),
             events_changed: true,
         }
     }
@@ -105,6 +110,7 @@ impl<T: NivTag> Engine<T> {
     pub fn apply(&mut self, order: Order) {
         match order {
             Order::Send { port, frames } => self.pipeline.queue(port, frames),
+            Order::Announce { port, vif, mac } => self.announcements.push((port, vif, mac)),
             Order::Quiesce => {}
         }
     }
@@ -155,7 +161,13 @@ impl<T: NivTag> Engine<T> {
             self.tables = self.published.current();
         }
         self.sweep(Second::of(now));
-        self.pipeline.originate(now)
+        // By the tables in effect, which know a VIF that was enabled just before. What control sends behind an
+        // announcement says that it is done.
+        let announced = self.announcements.len();
+        for (port, vif, mac) in self.announcements.drain(..) {
+            self.pipeline.announce(&self.tables, port, &announce::frame::<T>(vif, mac), now);
+        }
+        self.pipeline.originate(now) + announced
     }
 
     /// Forgets addresses that are too old.

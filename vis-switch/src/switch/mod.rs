@@ -290,8 +290,12 @@ impl Switch {
     /// Has the worker do something. What it has no room for is counted; whoever wanted it tries again.
     fn send(&self, order: Order) {
         let Some(worker) = self.orders.first() else { return };
-        if let Err(mailbox::PostError::Full(Order::Send { frames, .. })) = worker.post(order) {
-            self.unsent.add(frames.len() as u64);
+        if let Err(mailbox::PostError::Full(order)) = worker.post(order) {
+            self.unsent.add(match order {
+                Order::Send { frames, .. } => frames.len() as u64,
+                Order::Announce { .. } => 1,
+                Order::Quiesce => 0,
+            });
         }
     }
 }

@@ -106,6 +106,18 @@ impl State {
     }
 
     fn carry_out(&mut self, switch: &Switch, now: u64) {
+        while let Some(output) = self.control.poll_output() {
+            match output {
+                Output::Publish(change) => self.publishing.want(Some(change)),
+                Output::Store(ticket, ops) => self.records.want(ticket, ops),
+                Output::Announce { port, vif, mac } => {
+                    // There are fewer ports than that.
+                    let port = u16::try_from(port).unwrap_or(u16::MAX);
+                    switch.send(Order::Announce { port, vif, mac });
+                }
+                Output::Event(event) => switch.events.record(&log::line(&event)),
+            }
+        }
         for port in 0..switch.ports.len() {
             loop {
                 let frames: Vec<Vec<u8>> = core::iter::from_fn(|| self.control.poll_transmit(now, port))
@@ -115,13 +127,6 @@ impl State {
                     break;
                 }
                 switch.send(Order::Send { port, frames });
-            }
-        }
-        while let Some(output) = self.control.poll_output() {
-            match output {
-                Output::Publish(change) => self.publishing.want(Some(change)),
-                Output::Store(ticket, ops) => self.records.want(ticket, ops),
-                Output::Event(event) => switch.events.record(&log::line(&event)),
             }
         }
         if self.publishing.is_wanted() {

@@ -170,6 +170,7 @@ impl Machine for Switch {
             match output {
                 Output::Publish(change) => self.published = Some(change),
                 Output::Store(ticket, ops) => self.stored.push((ticket, ops)),
+                Output::Announce { port, .. } => assert!(port < PORTS),
                 Output::Event(event) => assert!(!event.to_string().is_empty()),
             }
             busy = true;

@@ -54,6 +54,7 @@ pub(super) struct World {
     pub(super) records: BTreeMap<u32, VethRecord>,
     pub(super) writes: usize,
     pub(super) events: Vec<Event>,
+    pub(super) announced: Vec<(usize, VifId, Mac)>,
     /// The data path or the disk does not say when it is ready.
     pub(super) hold_publish: bool,
     pub(super) hold_store: bool,
@@ -105,6 +106,7 @@ impl World {
             records: BTreeMap::new(),
             writes: 0,
             events: Vec::new(),
+            announced: Vec::new(),
             hold_publish: false,
             hold_store: false,
             published: None,
@@ -177,6 +179,7 @@ impl World {
                             };
                         }
                     }
+                    Output::Announce { port, vif, mac } => self.announced.push((port, vif, mac)),
                     Output::Event(event) => self.events.push(event),
                 }
             }

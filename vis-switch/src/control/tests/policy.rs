@@ -199,15 +199,20 @@ fn many_vifs_are_told_by_vectors_of_512() {
 }
 
 #[test]
-fn an_announcement_is_an_event() {
+fn an_announcement_is_an_event_and_reaches_the_vlan_of_an_active_vif() {
     let mut world = World::new();
     assert_eq!(world.create(0, 1, vnic(1), ACTIVE), Ok((1, 1)));
     let mac = Mac([2, 0, 0, 0, 0, 9]);
     assert!(world.ask(0, Request::Announce { vif: vif(1), mac }).is_ok());
     assert_eq!(world.told().last().map(String::as_str), Some("Veth1: the guest announced 02:00:00:00:00:09"));
+    assert_eq!(world.announced, [(0, vif(1), mac)]);
     assert_eq!(world.ask(0, Request::Announce { vif: vif(2), mac }), Err(Status::UNKNOWN_VIF));
+    // Nobody's traffic goes there: nobody is told.
+    assert_eq!(world.create(0, 2, vnic(2), STANDBY), Ok((2, 2)));
+    assert!(world.ask(0, Request::Announce { vif: vif(2), mac }).is_ok());
+    assert_eq!(world.announced.len(), 1);
     let vifs = vntag::ctl::Vifs::one;
     assert!(world.ask(0, Request::LinkState { vifs: vifs(vif(1)), up: false }).is_ok());
-    assert_eq!(world.ask(0, Request::LinkState { vifs: vifs(vif(2)), up: false }), Err(Status::UNKNOWN_VIF));
+    assert_eq!(world.ask(0, Request::LinkState { vifs: vifs(vif(3)), up: false }), Err(Status::UNKNOWN_VIF));
     assert_eq!(world.state(1), "up");
 }

@@ -3,6 +3,7 @@
 use super::super::control::Order;
 use super::*;
 use niv_node::mailbox::{lanes, mailbox};
+use vntag::ethernet::Mac;
 
 #[test]
 fn an_applied_order_says_that_what_was_published_before_is_in_effect() {
@@ -54,4 +55,39 @@ fn control_gets_its_frames_until_its_lane_is_full() {
     assert_eq!(counters.drops[DropReason::PuntFull].get(), 1);
     assert!(counters.balance().holds());
     assert_eq!(punted.drain(|punted| assert_eq!((punted.port, &*punted.frame), (0, &*lldp))), 1);
+}
+
+#[test]
+fn an_announced_guest_is_heard_in_its_vlan_and_learned() {
+    let (sender, orders) = mailbox(8).unwrap();
+    let mut rig = Rig::new(campus());
+    rig.engine = rig.engine.ordered_by(orders);
+    // So far the address was behind VIF 6.
+    rig.teach(LINK0, &up(6, BROADCAST, mac(1), None));
+    rig.all_taken();
+    let announce = |vif: u16| Order::Announce { port: 0, vif: vif_id(vif), mac: Mac(mac(1)) };
+    sender.post(announce(5)).unwrap();
+    rig.run();
+    let ports = rig.all_taken().into_iter().map(|(port, frame)| {
+        if port == ACCESS {
+            let begin = [&BROADCAST[..], &mac(1), &[0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3], &mac(1)].concat();
+            assert!(frame.starts_with(&begin) && frame.len() == 60, "{frame:x?}");
+        }
+        port
+    });
+    assert_eq!(ports.collect::<Vec<_>>(), [LINK0, LINK1, TRUNK, ACCESS], "everybody else in VLAN 10");
+    assert_eq!(rig.learned()[0].learned.lif, lif_id(1), "and not the interface of VIF 6 any more");
+    assert_eq!(rig.counters.ports[LINK0].originated.get(), 1);
+    assert_eq!(
+        rig.published.current().lif(lif_id(1)).unwrap().counters.rx.get().frames,
+        0,
+        "no guest sent it"
+    );
+
+    // A VIF that is gone meanwhile.
+    let before = rig.drops();
+    sender.post(announce(77)).unwrap();
+    rig.run();
+    assert_eq!(rig.drops_since(&before), [(DropReason::RxSrcUnknown, 1)]);
+    assert_eq!(rig.all_taken(), []);
 }
