@@ -5,8 +5,9 @@ use super::supervise::{self, Finding, Settings};
 use super::targets::{self, TARGETS};
 use super::{FINDINGS, Target, corpus, counters};
 use crate::lab::{paths, say};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, bail};
 use clap::Args;
+use clap::error::ErrorKind;
 use parking_lot::Mutex;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long one input may take. The slowest take some milliseconds; but others may want the processor, too.
-const PATIENCE: f64 = 10.0;
+const PATIENCE: &str = "10";
 
 /// What is to be fuzzed.
 #[derive(Args, Debug)]
@@ -22,16 +23,17 @@ pub struct Fuzz {
     /// The targets; none: all of them.
     ///
     /// `cargo lab fuzz --list` shows what there is.
-    targets: Vec<String>,
+    #[arg(value_parser = find, value_name = "TARGET")]
+    targets: Vec<Target>,
     /// How long each target is fuzzed.
-    #[arg(long, default_value_t = 60.0, value_name = "N")]
-    seconds: f64,
+    #[arg(long, default_value = "60", value_parser = seconds, value_name = "N")]
+    seconds: Duration,
     /// Begins the same search again, as far as time allows: it ends when the time is over.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// How many seconds one input may take.
-    #[arg(long, default_value_t = PATIENCE, value_name = "N")]
-    patience: f64,
+    #[arg(long, default_value = PATIENCE, value_parser = seconds, value_name = "N")]
+    patience: Duration,
     /// Try this input alone, from a file as findings are written.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -46,11 +48,12 @@ pub struct Fuzz {
 /// The process in which a target runs.
 #[derive(Args, Debug)]
 pub struct FuzzChild {
-    target: String,
+    #[arg(value_parser = find)]
+    target: Target,
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    #[arg(long, default_value_t = 1.0)]
-    seconds: f64,
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    seconds: Duration,
     #[arg(long, required_unless_present = "input")]
     note: Option<PathBuf>,
     #[arg(long)]
@@ -68,15 +71,15 @@ impl FuzzChild {
     /// Runs it.
     ///
     /// # Errors
-    /// There is no such target, or files cannot be read or written. A finding ends the process.
+    /// Files cannot be read or written. A finding ends the process.
     pub fn run(&self) -> Result<()> {
-        let target = find(&self.target)?;
+        let target = &self.target;
         if let Some(input) = &self.input {
             child::replay(target, &corpus::read(target.form, input)?);
             return Ok(());
         }
         let note = self.note.as_deref().context("no note")?;
-        child::fuzz(target, self.seed, seconds(self.seconds)?, note)
+        child::fuzz(target, self.seed, self.seconds, note)
     }
 }
 
@@ -84,26 +87,23 @@ impl Fuzz {
     /// Runs it. True if nothing was found.
     ///
     /// # Errors
-    /// The request makes no sense, or the program with counters cannot be built.
+    /// The input cannot be read, or the program with counters not be built.
     pub fn run(&self) -> Result<bool> {
         if self.list {
             let width = TARGETS.iter().map(|target| target.name.len()).max().unwrap_or(0);
             TARGETS.iter().for_each(|target| say::line(&format!("{:width$}  {}", target.name, target.about)));
             return Ok(true);
         }
-        let mut chosen = Vec::new();
-        for name in &self.targets {
-            chosen.push(*find(name)?);
-        }
-        if chosen.is_empty() {
-            chosen = TARGETS.to_vec();
-        }
-        let (time, patience) = (seconds(self.seconds)?, seconds(self.patience)?);
-        let input = match (&self.input, chosen.as_slice()) {
+        let input = match (&self.input, self.targets.as_slice()) {
             (None, _) => None,
             (Some(path), [target]) => Some((*target, corpus::read(target.form, path)?)),
-            (Some(_), _) => bail!("one input is for one target: cargo lab fuzz TARGET --input FILE"),
+            (Some(_), _) => {
+                let words = "one input is for one target: cargo lab fuzz TARGET --input FILE\n";
+                clap::Error::raw(ErrorKind::WrongNumberOfValues, words).exit()
+            }
         };
+        let chosen = if self.targets.is_empty() { TARGETS } else { self.targets.as_slice() };
+        let (time, patience) = (self.seconds, self.patience);
         enter()?;
         // One input needs no guide.
         let program = if self.blind || input.is_some() { paths::THIS.into() } else { with_counters()? };
@@ -111,7 +111,7 @@ impl Fuzz {
         if let Some((target, input)) = input {
             return replay(&target, &settings, &input);
         }
-        let sum = all(&chosen, &settings)?;
+        let sum = all(chosen, &settings)?;
         Ok(sum.failed == 0)
     }
 }
@@ -122,10 +122,10 @@ impl Fuzz {
 /// The program with counters cannot be built.
 pub(crate) fn every_target(time: Duration) -> Result<Sum> {
     enter()?;
-    let patience = seconds(PATIENCE)?;
+    let patience = seconds(PATIENCE).map_err(Error::msg)?;
     let settings = Settings { program: with_counters()?, seed: any_seed(), time, patience };
     let mut sum = all(TARGETS, &settings)?;
-    let planted = find(targets::GUIDED)?;
+    let planted = &find(targets::GUIDED).map_err(Error::msg)?;
     // It ends when it is found: after some seconds, on a busy machine.
     match supervise::fuzz(planted, &Settings { time: Duration::from_secs(60), ..settings })? {
         Err(_) => {
@@ -150,13 +150,14 @@ fn enter() -> Result<()> {
     fs::create_dir_all(FINDINGS).context("cannot create target/lab/fuzz")
 }
 
-fn find(name: &str) -> Result<&'static Target> {
+fn find(name: &str) -> Result<Target, String> {
     let known = || TARGETS.iter().map(|target| target.name).collect::<Vec<_>>().join(", ");
-    targets::find(name).ok_or_else(|| anyhow!("no target {name}; there are {}", known()))
+    targets::find(name).copied().ok_or_else(|| format!("there are {}", known()))
 }
 
-fn seconds(number: f64) -> Result<Duration> {
-    Duration::try_from_secs_f64(number).with_context(|| format!("{number} is no time in seconds"))
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse().map_err(|_| "no number of seconds")?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
 fn any_seed() -> u64 {

@@ -185,14 +185,16 @@ fn fault(status: Option<ExitStatus>, said: &str) -> Fault {
     Fault::Exit(status.code())
 }
 
-/// A folder for what passes between the processes; gone with it.
+/// A folder, in memory if there is one, for what passes between the processes, and for the files that a target needs. It is
+/// gone with this, however the target ended.
 struct Scratch(tempfile::TempDir);
 
 impl Scratch {
     fn new(target: &Target) -> Result<Self> {
-        let prefix = format!("run-{}-", target.name);
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(FINDINGS);
-        Ok(Self(folder.context("cannot create a folder in target/lab/fuzz")?))
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory } else { Path::new(FINDINGS) };
+        let folder = tempfile::Builder::new().prefix(&format!("fuzz-{}-", target.name)).tempdir_in(place);
+        Ok(Self(folder.with_context(|| format!("cannot create a folder in {}", place.display()))?))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -208,12 +210,16 @@ struct Running(Child);
 
 impl Running {
     fn start(target: &Target, settings: &Settings, scratch: &Scratch, arguments: &[String]) -> Result<Self> {
-        let open = |name| File::create(scratch.path(name)).context("cannot write to target/lab/fuzz");
+        let open = |name| {
+            File::create(scratch.path(name))
+                .with_context(|| format!("cannot write to {}", scratch.0.path().display()))
+        };
         let mut command = Command::new(&settings.program);
         command
             .args(["fuzz-child", target.name])
             .args(arguments)
             .env("RUST_BACKTRACE", "0")
+            .env("TMPDIR", scratch.0.path())
             .stdin(Stdio::null())
             .stdout(open("stdout")?)
             .stderr(open("stderr")?);

@@ -6,7 +6,6 @@ use super::steps::Steps;
 use super::switch;
 use niv_node::store::{LONGEST_KEY, MemoryStore, Op, RedbStore, Store, StoreError};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use vis_switch::config::draft::restore;
 use vis_switch::config::text::running_config;
@@ -17,19 +16,16 @@ const RECORDS: u32 = 40;
 /// Octets of one of redb's pages.
 const PAGE: usize = 4096;
 
-/// A good file of a store, and a folder in memory for bad ones.
+/// A good file of a store.
 struct Good {
     file: Vec<u8>,
     entries: usize,
-    folder: tempfile::TempDir,
 }
 
 fn good() -> &'static Good {
     static GOOD: OnceLock<Good> = OnceLock::new();
     GOOD.get_or_init(|| {
-        let memory = Path::new("/dev/shm");
-        let place = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
-        let folder = tempfile::Builder::new().prefix("fuzz-store-").tempdir_in(place).expect("a folder");
+        let folder = tempfile::tempdir().expect("a folder");
         let store = RedbStore::open(folder.path(), "good").expect("a store");
         let record = formats::records().remove(0);
         let mut batch: Vec<Op> = (0..RECORDS).map(|n| Op::put(format!("veth/{n}"), record.clone())).collect();
@@ -38,7 +34,7 @@ fn good() -> &'static Good {
         let entries = store.load("").expect("read").len();
         drop(store);
         let file = fs::read(folder.path().join("good.redb")).expect("a file");
-        Good { file, entries, folder }
+        Good { file, entries }
     })
 }
 
@@ -62,7 +58,8 @@ pub(super) fn damages() -> Vec<Vec<u8>> {
 
 /// A file damaged as a broken disk would: what was in it, or words, and nothing worse.
 pub(super) fn damaged(input: &[u8]) {
-    let Good { file, entries, folder } = good();
+    let Good { file, entries } = good();
+    let folder = tempfile::tempdir().expect("a folder");
     let mut bad = file.clone();
     let mut steps = Steps::new(input);
     while !steps.is_over() {
@@ -85,7 +82,7 @@ pub(super) fn damaged(input: &[u8]) {
             _ => bad.extend(octets),
         }
     }
-    let path: PathBuf = folder.path().join("bad.redb");
+    let path = folder.path().join("bad.redb");
     fs::write(&path, &bad).expect("written");
     match RedbStore::open(folder.path(), "bad") {
         Ok(store) => {
