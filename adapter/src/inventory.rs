@@ -99,6 +99,13 @@ impl VnicEntry {
         self.config.profile.as_deref().unwrap_or(DEFAULT_PROFILE)
     }
 
+    /// Its port could not be opened.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        // Every port that is open counts something.
+        self.monitor.counters().is_empty()
+    }
+
     /// The vNIC as the firmware has it; `None` for one whose VIF is static.
     #[must_use]
     pub fn firmware_config(&self) -> Option<firmware_sim::VnicConfig> {

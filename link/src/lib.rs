@@ -30,6 +30,7 @@ pub mod fault;
 pub mod frame;
 #[allow(unsafe_code)]
 pub mod guard;
+pub mod interface;
 pub mod memif;
 pub mod open;
 mod packet;
@@ -49,6 +50,7 @@ pub use device::{Device, InterfaceName, MemifDevice, Role};
 pub use error::OpenError;
 pub use fault::FaultPlan;
 pub use frame::{Frame, Gather, OutFrame, Seg};
+pub use interface::Interface;
 pub use open::{Defaults, Options, open, open_with, wrap};
 pub use port::{Changes, Monitor, Port, PortCounter, PortState, Tell};
 pub use queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};

@@ -67,6 +67,28 @@ pub struct PortCounter {
     pub help: &'static str,
 }
 
+impl PortCounter {
+    /// Counters of what is as it should be: traffic, and what was asked for (a fault plan).
+    const GOOD: [&str; 10] = [
+        "rx_frames",
+        "tx_frames",
+        "rx_octets",
+        "tx_octets",
+        "rx_calls",
+        "tx_calls",
+        "rx_segmented",
+        "connections",
+        "guest_connections",
+        "guest_link_downs",
+    ];
+
+    /// It grows because something goes wrong: frames lost or refused, peers that break the rules.
+    #[must_use]
+    pub fn is_trouble(&self) -> bool {
+        !Self::GOOD.contains(&self.name) && !self.name.starts_with("fault_")
+    }
+}
+
 /// Whether frames can pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PortState {

@@ -10,6 +10,7 @@ pub mod command;
 pub mod config;
 pub mod counter;
 pub mod daemon;
+pub mod doctor;
 pub mod event;
 pub mod identity;
 pub mod log;

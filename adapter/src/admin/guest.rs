@@ -5,6 +5,7 @@ use crate::config::Attachment;
 use crate::inventory::VnicEntry;
 use crate::vhost::LinkSignal;
 use niv_node::command::{Args, Refusal, Reply};
+use niv_node::doctor::quote;
 use niv_node::output::Output;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -130,10 +131,4 @@ fn escape_qemu(path: &Path) -> String {
 
 fn escape_xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&apos;")
-}
-
-/// A word as a shell takes it.
-fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,./:@+%".contains(c);
-    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

@@ -1,6 +1,7 @@
 //! The adapter's admin commands, over the running [`Adapter`].
 
 mod control;
+mod doctor;
 mod firmware;
 mod guest;
 mod show;
@@ -42,6 +43,7 @@ pub fn table() -> Table<Context> {
             Command::new(EXEC, "show drops [all]", "Dropped frames by reason", show::drops),
             Command::new(EXEC, event::SYNTAX, event::HELP, logging),
             Command::new(EXEC, accounting::SYNTAX, accounting::HELP, accounting),
+            Command::new(EXEC, niv_node::doctor::SYNTAX, niv_node::doctor::HELP, doctor::show),
             Command::new(EXEC, "show version", "Name and version of this adapter", show::version),
             Command::new(
                 EXEC,

@@ -18,6 +18,7 @@ use niv_node::mailbox::Sender;
 use niv_node::store::Store;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use vntag::uuid::Uuid;
 
@@ -28,6 +29,8 @@ pub struct Adapter {
     pub name: String,
     /// Its UUID.
     pub uuid: Uuid,
+    /// Where it keeps its state.
+    pub state_dir: PathBuf,
     /// Its links, in the order of the configuration.
     pub links: Vec<LinkEntry>,
     /// The sums of all counters.
@@ -91,6 +94,14 @@ impl Adapter {
         let book = self.book.lock();
         let ignored = book.kept.iter().filter_map(|(name, kept)| Some((name.clone(), kept.ignored.clone()?)));
         ignored.collect()
+    }
+
+    /// Whether state can be kept.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn health(&self) -> Result<(), String> {
+        self.book.lock().store.health().map_err(|error| error.to_string())
     }
 
     /// One line for the service manager.

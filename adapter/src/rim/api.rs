@@ -56,6 +56,6 @@ impl Daemon for Api {
     }
 
     fn health(&self) -> Result<(), String> {
-        self.adapter.book.lock().store.health().map_err(|error| error.to_string())
+        self.adapter.health()
     }
 }

@@ -7,7 +7,7 @@ use crate::engine::{LinkSetup, Punted, VnicSlot};
 use crate::inventory::LinkEntry;
 use crate::vhost::{self, FrontDoor, LinkSignal, VnicMonitor};
 use anyhow::{Context, bail};
-use link::{Defaults, Device, Monitor, Port, PortCounter, PortState, Role};
+use link::{Defaults, Device, Interface, Monitor, Port, PortCounter, PortState, Role};
 use niv_node::mailbox::Sender;
 use std::sync::Arc;
 use vntag::{VlanTag, Vntag};
@@ -56,9 +56,7 @@ pub(super) fn link(
 
 /// Octets that the device of a link takes in one frame, as far as that can be told when it is opened.
 pub(super) fn max_frame(device: &Device) -> u32 {
-    let (Device::Packet(interface) | Device::Tap(interface)) = device else { return LARGEST_FRAME };
-    let path = format!("/sys/class/net/{interface}/mtu");
-    let mtu = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let mtu = device.interface().and_then(Interface::look).map(|interface| interface.mtu);
     // The MTU does not count the 14 octets of the header.
     mtu.map_or(LARGEST_FRAME, |mtu| mtu.saturating_add(14))
 }

@@ -81,6 +81,7 @@ pub(super) fn start(config: &AdapterConfig, boot_id: u64) -> anyhow::Result<Star
     };
     let adapter = Adapter {
         name: node.name.clone(),
+        state_dir: node.state_dir.clone(),
         uuid,
         links,
         stats,

@@ -183,7 +183,7 @@ impl Adapter {
     fn exchange(&self, old: &VnicEntry, config: VnicConfig, channel: u16) -> Result<(), VnicError> {
         let mut entry =
             VnicEntry { identity: Identity::of(&config, self.uuid, channel), config, ..old.clone() };
-        if open::shape(&old.config) != open::shape(&entry.config) {
+        if old.is_closed() || open::shape(&old.config) != open::shape(&entry.config) {
             let opened = self.reopen(old, &entry.config)?;
             entry.monitor = Arc::clone(&opened.port.monitor);
             entry.guest.clone_from(&opened.guest);

@@ -31,4 +31,4 @@ mod vnic;
 pub use carrier::{Carrier, LinkSeen, LinkSignal};
 pub use front_door::{AddError, EventSink, FrontDoor};
 pub use listen::ListenError;
-pub use vnic::{Cause, FrontendEvent, GuestInfo, RingPair, Vnic, VnicConfig, VnicMonitor};
+pub use vnic::{Cause, FrontendEvent, GuestInfo, RingPair, Standstill, Vnic, VnicConfig, VnicMonitor};

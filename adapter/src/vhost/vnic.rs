@@ -108,6 +108,30 @@ impl fmt::Display for Cause {
     }
 }
 
+/// Why no frames pass between a vNIC and its guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standstill {
+    /// The guest broke this ring in this way.
+    Broken(Direction, Fault),
+    /// The guest's link was taken down, for this cause.
+    LinkDown(String),
+    /// Something is missing.
+    Waits(Cause),
+}
+
+impl fmt::Display for Standstill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(direction, fault) => {
+                let ring = if *direction == Direction::ToGuest { "receive" } else { "transmit" };
+                write!(f, "the guest broke its {ring} ring ({})", fault.name(*direction))
+            }
+            Self::LinkDown(cause) => write!(f, "link down: {cause}"),
+            Self::Waits(cause) => cause.fmt(f),
+        }
+    }
+}
+
 /// The front end of today.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GuestInfo {
@@ -202,26 +226,32 @@ impl VnicMonitor {
 
     /// Why no frames pass; `None` while both rings of the first pair run.
     #[must_use]
-    pub fn cause(&self) -> Option<String> {
-        let Some(first) = self.pairs.first() else { return Some("no queues".to_owned()) };
+    pub fn standstill(&self) -> Option<Standstill> {
+        // There is always one: a vNIC has at least one pair.
+        let first = self.pairs.first()?;
         let slots = [&first.to_guest, &first.from_guest];
         if slots.iter().all(|slot| slot.is_running()) {
             return None;
         }
         let broken = slots.iter().find_map(|slot| Some((slot.direction(), slot.broken()?)));
         Some(match broken {
-            Some((direction, fault)) => {
-                let ring = if direction == Direction::ToGuest { "receive" } else { "transmit" };
-                format!("the guest broke its {ring} ring ({})", fault.name(direction))
-            }
+            Some((direction, fault)) => Standstill::Broken(direction, fault),
             None => {
                 let status = self.status.lock();
                 match &status.carrier {
-                    Carrier { seen: LinkSeen::Down, cause: Some(cause), .. } => format!("link down: {cause}"),
-                    _ => status.cause.to_string(),
+                    Carrier { seen: LinkSeen::Down, cause: Some(cause), .. } => {
+                        Standstill::LinkDown(cause.clone())
+                    }
+                    _ => Standstill::Waits(status.cause.clone()),
                 }
             }
         })
+    }
+
+    /// The same in words.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        self.standstill().map(|standstill| standstill.to_string())
     }
 
     /// Where the rings are: those of the first pair, {from guest, to guest}, then the next pair.

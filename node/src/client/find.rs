@@ -9,14 +9,24 @@ const FOLDERS: [&str; 2] = ["niv-run", "/run/niv"];
 
 /// No daemon is there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no daemon found; looked for {}. Name its socket with --api or NIV_API.", places.join(", "))]
+#[error("no daemon found; looked for {}. Name its socket with --api or NIV_API.", listed(places))]
 pub struct NotFound {
-    places: Vec<String>,
+    places: Vec<PathBuf>,
+}
+
+fn listed(places: &[PathBuf]) -> String {
+    places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 impl NotFound {
+    /// Where one was looked for.
+    #[must_use]
+    pub fn places(&self) -> &[PathBuf] {
+        &self.places
+    }
+
     fn at(places: &[PathBuf]) -> Self {
-        Self { places: places.iter().map(|place| place.display().to_string()).collect() }
+        Self { places: places.to_vec() }
     }
 }
 

@@ -46,6 +46,14 @@ pub enum ClientError {
         /// Why.
         reason: String,
     },
+    /// Somebody listens there, and does not answer.
+    #[error("{}: no answer within {seconds} s", path.display())]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+        /// How long was waited.
+        seconds: u64,
+    },
     /// The daemon did not accept the line or text.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -184,7 +192,7 @@ impl Client {
                 }
             })
             .await
-            .map_err(|_| self.failed(&"no answer in time"))??;
+            .map_err(|_| self.silent())??;
             let mut stop = core::pin::pin!(stop);
             loop {
                 let frame = tokio::select! {
@@ -237,6 +245,10 @@ impl Client {
         ClientError::Failed { path: self.path.clone(), message: message.to_string() }
     }
 
+    fn silent(&self) -> ClientError {
+        ClientError::Silent { path: self.path.clone(), seconds: self.patience.as_secs() }
+    }
+
     fn unreachable(&self, error: &io::Error) -> ClientError {
         let reason = match error.kind() {
             io::ErrorKind::ConnectionRefused => "connection refused, no daemon listens there".to_owned(),
@@ -262,7 +274,7 @@ impl Client {
                 Ok::<_, ClientError>((status, self.whole(response.into_body()).await?))
             })
             .await
-            .map_err(|_| self.failed(&"no answer in time"))?
+            .map_err(|_| self.silent())?
         })?;
         if status.is_success() { Ok(text) } else { Err(self.problem(status, &text)) }
     }

@@ -6,6 +6,7 @@
 mod capture;
 mod complete;
 mod daemons;
+mod doctor;
 
 pub use complete::Shell;
 
@@ -66,6 +67,7 @@ enum Request {
         file: String,
     },
     Capture(capture::Args),
+    Doctor(doctor::Args),
     /// Run a line as it is
     ///
     /// For lines with characters that mean something to the shell, such as filters.
@@ -91,6 +93,8 @@ enum Failure {
     Wrong(String),
     /// By the daemon's word.
     Client(ClientError),
+    /// Something is wrong with the daemons, and has been told.
+    Found,
     /// Whoever reads our output went away.
     Pipe,
 }
@@ -129,6 +133,7 @@ pub fn main() -> ExitCode {
     }
     match run(&cli) {
         Ok(()) | Err(Failure::Pipe) => ExitCode::SUCCESS,
+        Err(Failure::Found) => FAILED.into(),
         Err(failure) => {
             let (code, text) = explain(&failure, cli.json);
             // If standard error is gone too, the code must do.
@@ -160,6 +165,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             |parts| Value::Object(parts.into_iter().collect()),
         )?),
         Request::Commands => print(&daemons()?.all(Client::commands, table_text, pages)?),
+        Request::Doctor(args) => doctor::run(cli.api.as_deref(), args, cli.json),
         Request::Capture(args) => capture::run(&daemons()?, args),
         Request::Exec { line } => execute(&daemons()?, line, cli.json),
         Request::Completion(wanted) => print(wanted.shell.script()),
@@ -215,6 +221,7 @@ fn wrong(kind: ErrorKind) -> bool {
 fn explain(failure: &Failure, as_json: bool) -> (u8, String) {
     match failure {
         Failure::Pipe => (0, String::new()),
+        Failure::Found => (FAILED, String::new()),
         Failure::Failed(text) => (FAILED, text.clone()),
         Failure::Wrong(text) => (WRONG, text.clone()),
         Failure::Client(ClientError::Command(error)) => {

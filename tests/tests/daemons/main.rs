@@ -8,6 +8,7 @@
 mod both_ends;
 mod capture;
 mod command_line;
+mod doctor;
 mod dpdk;
 mod ends;
 mod files;

@@ -2,6 +2,7 @@
 
 mod capture;
 mod counters;
+mod doctor;
 mod ethernet;
 mod inherited;
 mod metrics;
@@ -117,6 +118,7 @@ pub fn table() -> Table<Session> {
         Command::new(EXEC, "show drops [all]", "Dropped frames by reason", counters::drops),
         Command::new(EXEC, event::SYNTAX, event::HELP, logging),
         Command::new(EXEC, accounting::SYNTAX, accounting::HELP, accounts),
+        Command::new(EXEC, niv_node::doctor::SYNTAX, niv_node::doctor::HELP, doctor::show),
         Command::new(EXEC, "show running-config", "The configuration in force", running_config),
         Command::new(
             EXEC,

@@ -56,6 +56,7 @@ use niv_node::mailbox::{self, Sender};
 use niv_node::store::{Op, Store, outcome};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use vntag::uuid::Uuid;
@@ -258,6 +259,12 @@ impl Switch {
     /// What does not.
     pub fn health(&self) -> Result<(), String> {
         self.store.health().map_err(|error| format!("state cannot be kept: {error}"))
+    }
+
+    /// The folder in which state is kept.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        &self.chassis.node.state_dir
     }
 
     /// The port with this name and its index.

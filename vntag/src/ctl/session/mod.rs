@@ -40,6 +40,7 @@
 mod config;
 mod control;
 mod counters;
+mod diagnosis;
 mod discovery;
 mod event;
 mod inbound;
@@ -54,6 +55,7 @@ use std::collections::VecDeque;
 
 pub use config::{Config, MAX_WINDOW};
 pub use counters::SessionCounters;
+pub use diagnosis::NoPeer;
 pub use event::{
     Failure, LostCause, NotPeer, PeerInfo, RequestError, RequestId, RespondError, SessionEvent, Token,
 };

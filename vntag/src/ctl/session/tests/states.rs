@@ -214,3 +214,32 @@ fn a_peer_that_returns_without_a_restart_goes_on_with_its_numbers() {
     let again = bench.messages();
     assert!(matches!(&again[..], [Message { seq: 1026, session: 14, .. }]), "{again:?}");
 }
+
+#[test]
+fn why_there_is_no_peer_is_told() {
+    for state in [State::Down, State::Up] {
+        assert_eq!(Bench::to(state).session.no_peer(), None, "{state:?}");
+    }
+    let mut bench = Bench::to(State::Discovering);
+    assert_eq!(bench.session.no_peer(), Some(NoPeer::Silent));
+    // A real switch, and one of another version: that is the one that was meant.
+    let mut other = config(Role::Vis, 11);
+    other.node_uuid = Uuid([9; 16]);
+    let nexus = Lldp { niv: None, system_name: Some("nexus".to_owned()), ..other.lldp(120) };
+    let frame = bench.frame(VIS, TYPE_LLDP, &nexus.emit(bench.vis.oui));
+    bench.session.handle_frame(bench.now, &frame);
+    let name = |bench: &Bench| match bench.session.no_peer() {
+        Some(NoPeer::Refused(neighbor, why)) => (neighbor.name(), why.to_string()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(name(&bench), ("nexus".to_owned(), "no NIV".to_owned()));
+    bench.vis.role = Role::Iv;
+    bench.lldp(120);
+    assert_eq!(name(&bench), ("vis0".to_owned(), "has the same role as this end".to_owned()));
+    bench.vis.role = Role::Vis;
+    bench.lldp(120);
+    assert!(
+        matches!(bench.session.no_peer(), Some(NoPeer::Unanswered(neighbor)) if neighbor.name() == "vis0")
+    );
+    assert_eq!(bench.session.rivals().count(), 0);
+}
