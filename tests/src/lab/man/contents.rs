@@ -14,6 +14,7 @@ use roff::{Inline, Roff, roman};
 mod vntag;
 
 const RUNNING: Document = Document { name: "running.md", text: include_str!("../../../../docs/running.md") };
+const DOCTOR: Document = Document { name: "doctor.md", text: include_str!("../../../../docs/doctor.md") };
 const CONFIGURATION: Document =
     Document { name: "configuration.md", text: include_str!("../../../../docs/configuration.md") };
 
@@ -47,8 +48,9 @@ pub(super) fn programs() -> Vec<Program> {
     ]
 }
 
-/// A chapter that belongs to a subcommand's page.
-const OF_SUBCOMMANDS: [(&str, &str); 1] = [("nivctl-capture", "Capturing")];
+/// What the docs say about a subcommand: its page, where, which chapter.
+const OF_SUBCOMMANDS: [(&str, Document, &str); 2] =
+    [("nivctl-capture", RUNNING, "Capturing"), ("nivctl-doctor", DOCTOR, "When something does not work")];
 
 /// The file of a daemon.
 struct File {
@@ -105,8 +107,9 @@ pub(super) fn pages() -> Result<Vec<Page>> {
         pages.push(page);
         for subcommand in command.get_subcommands().filter(|known| !known.is_hide_set()) {
             let mut page = Page::of_program(subcommand, program.section)?;
-            if let Some((_, chapter)) = OF_SUBCOMMANDS.iter().find(|(name, _)| *name == page.name) {
-                page.add(&RUNNING.chapter(chapter)?);
+            if let Some((_, document, chapter)) = OF_SUBCOMMANDS.iter().find(|(name, ..)| *name == page.name)
+            {
+                page.add(&document.chapter(chapter)?);
             }
             pages.push(page);
         }

@@ -254,7 +254,7 @@ mod tests {
     const DOCUMENT: Document = Document {
         name: "test.md",
         text: "# Title\n\nFirst [page](configuration.md).\n\n## One\n\n.text with `code` and *stress*\nthat goes on.\n\n\
-            - a\n- b\n\n    .as is\n\n### Part\n\nmore\n\n## Two\n\n`a.toml`:\n\n    [a]\n\n    [b]\n\n\
+            - a\n- b\n\nSee:\n\n    .as is\n\n### Part\n\nmore\n\n## Two\n\n`a.toml`:\n\n    [a]\n\n    [b]\n\n\
             | x | y |\n|---|---|\n| `t` | u |\n",
     };
 
@@ -262,7 +262,7 @@ mod tests {
     fn a_chapter_has_what_is_in_it() {
         let text = DOCUMENT.chapter("One").expect("it is there").to_roff();
         let expected = ".SH\nONE\n.PP\n\\&.text with \\fBcode\\fR and \\fIstress\\fR that goes on.\n\
-            .IP \\(bu 2\na\n.IP \\(bu 2\nb\n.PP\n.RS 4\n.nf\n\\&.as is\n.fi\n.RE\n.SS\nPart\n.PP\nmore\n";
+            .IP \\(bu 2\na\n.IP \\(bu 2\nb\n.PP\nSee:\n.PP\n.RS 4\n.nf\n\\&.as is\n.fi\n.RE\n.SS\nPart\n.PP\nmore\n";
         assert_eq!(text, expected);
         let text = DOCUMENT.chapter("Part").expect("it is there").to_roff();
         assert_eq!(text, ".SH\nPART\n.PP\nmore\n");
