@@ -204,9 +204,22 @@ impl<'a> Gather<'a> {
 pub struct Frame<'a> {
     /// Its bytes.
     pub data: Gather<'a>,
+    /// Its sender left something to do (a checksum, segmentation) before a wire can carry it.
+    pub undone: Option<Undone>,
 }
 
-impl Frame<'_> {
+/// The virtio-net header that says what a sender left undone in a frame (`struct virtio_net_hdr_v1`; virtio 1.2,
+/// 5.1.6), exactly as the sender wrote it: nobody has checked it, and this crate does not read it.
+pub type Undone = [u8; 12];
+
+impl<'a> Frame<'a> {
+    /// A frame in which nothing is left to do.
+    #[must_use]
+    #[inline(always)]
+    pub fn complete(data: Gather<'a>) -> Self {
+        Self { data, undone: None }
+    }
+
     /// Octets of the frame.
     #[must_use]
     pub fn len(&self) -> usize {

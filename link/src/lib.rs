@@ -17,7 +17,8 @@
 //! Time comes in as [`Nanos`]; only a capture file is given the time of the wall clock.
 //!
 //! `packet`, alone, has to look into frames: it undoes what the kernel left undone in them (checksums,
-//! segmentation), so that every frame that leaves this crate is one that a wire could carry.
+//! segmentation), so that every frame that leaves it is one that a wire could carry. A queue of another crate may lend
+//! unfinished frames ([`Frame::undone`]); what wraps it carries that along.
 
 #![deny(unsafe_code)]
 
@@ -49,7 +50,7 @@ mod watch;
 pub use device::{Device, InterfaceName, MemifDevice, Role};
 pub use error::OpenError;
 pub use fault::FaultPlan;
-pub use frame::{Frame, Gather, OutFrame, Seg};
+pub use frame::{Frame, Gather, OutFrame, Seg, Undone};
 pub use interface::Interface;
 pub use open::{Defaults, Options, open, open_with, wrap};
 pub use port::{Changes, Monitor, Port, PortCounter, PortState, Tell};

@@ -215,7 +215,7 @@ impl RxQueue for PairRx {
             self.held.extend(queue.drain(..more));
         }
         burst.extend(
-            self.held.iter().take(max).map(|bytes| Frame { data: Gather::one(Seg::from_slice(bytes)) }),
+            self.held.iter().take(max).map(|bytes| Frame::complete(Gather::one(Seg::from_slice(bytes)))),
         );
     }
 

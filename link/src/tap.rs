@@ -175,7 +175,7 @@ impl RxQueue for TapRx {
             self.ready
                 .iter()
                 .take(max)
-                .map(|at| Frame { data: Gather::one(Seg::from_slice(&self.slots[at.clone()])) }),
+                .map(|at| Frame::complete(Gather::one(Seg::from_slice(&self.slots[at.clone()])))),
         );
     }
 

@@ -273,7 +273,9 @@ fn short_bed() -> Bed {
 fn every_reason_and_every_line_is_provoked() {
     let cases = cases();
     let reasons: BTreeSet<_> = cases.iter().map(|case| case.reason).collect();
-    for reason in DropReason::ALL {
+    // A cable has no virtio-net headers: `adapter_offloads` provokes this one, in all its ways.
+    let elsewhere = [DropReason::HostOffload];
+    for reason in DropReason::ALL.iter().filter(|reason| !elsewhere.contains(reason)) {
         assert!(reasons.contains(reason), "no case provokes {}", reason.name());
     }
     let provoked: BTreeSet<&str> = cases.iter().flat_map(|case| case.lines.split_whitespace()).collect();

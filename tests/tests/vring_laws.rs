@@ -21,6 +21,8 @@ fn features() -> impl Strategy<Value = Features> {
             tx_header_apart: tx_apart,
             tx_pieces,
             queue_pairs: 1,
+            // A guest that may leave work to the device need not.
+            offloads: tx_apart,
         },
     )
 }

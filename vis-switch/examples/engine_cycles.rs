@@ -60,7 +60,7 @@ impl RxQueue for Source {
         let slots = self.memory.len() / STRIDE;
         for _ in 0..max.min(self.left) {
             let from = self.next * STRIDE;
-            burst.push(Frame { data: Gather::one(Seg::from_slice(&self.memory[from..from + self.len])) });
+            burst.push(Frame::complete(Gather::one(Seg::from_slice(&self.memory[from..from + self.len]))));
             self.next = if self.next + 1 == slots { 0 } else { self.next + 1 };
         }
     }

@@ -71,8 +71,15 @@ pub fn afex_counters(stats: &VnicStats) -> ctl::Counters {
     let mut counters = [0; 16];
     let (tx, rx) = counters.split_at_mut(8);
     tx[..6].copy_from_slice(&side(&stats.rx_frames, &stats.rx_octets, &stats.rx_groups));
-    tx[6] =
-        sum(&[R::HostVntag, R::HostTagHidden, R::HostVifDown, R::HostPriority, R::HostRunt, R::HostOversize]);
+    tx[6] = sum(&[
+        R::HostVntag,
+        R::HostTagHidden,
+        R::HostVifDown,
+        R::HostPriority,
+        R::HostRunt,
+        R::HostOversize,
+        R::HostOffload,
+    ]);
     tx[7] = sum(&[R::LinkDown, R::LinkRefused]);
     rx[..6].copy_from_slice(&side(&stats.tx_frames, &stats.tx_octets, &stats.tx_groups));
     rx[6] = sum(&[R::LinkVlan, R::LinkDouble]);

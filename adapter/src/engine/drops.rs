@@ -16,6 +16,8 @@ niv_node::drop_reasons! {
         HostRunt = "host_runt", "I6";
         /// The host sent more than its MTU and one 802.1Q tag.
         HostOversize = "host_oversize", "I6";
+        /// What the host left undone in the frame (checksum, segmentation) does not fit the frame.
+        HostOffload = "host_offload", "";
         /// The link has no peer: nobody would read the frame.
         LinkDown = "link_down", "";
         /// The link can never carry this frame (longer than the link takes).

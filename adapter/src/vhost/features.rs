@@ -1,11 +1,12 @@
 //! Which virtio and vhost-user features are offered, and what an accepted set means.
 
-use super::ring::RingFeatures;
+use super::ring::{Offloads, RingFeatures};
 use vhost::vhost_user::{VhostUserProtocolFeatures as Protocol, VhostUserVirtioFeatures};
 use virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
 use virtio_bindings::virtio_net::{
-    VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_MQ, VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_MTU,
-    VIRTIO_NET_F_STATUS,
+    VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_ECN,
+    VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_HOST_TSO4,
+    VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_MQ, VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_MTU, VIRTIO_NET_F_STATUS,
 };
 use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
 
@@ -15,12 +16,27 @@ pub(super) const PROTOCOL_FEATURES: u64 = VhostUserVirtioFeatures::PROTOCOL_FEAT
 /// `VIRTIO_F_VERSION_1`.
 pub(super) const VERSION_1: u64 = 1 << VIRTIO_F_VERSION_1;
 
-/// Virtio features for a guest. No offloads: what a guest sends is then complete, and so is what it gets.
+/// What a guest may leave undone: the engine finishes it (`engine/datapath/finish.rs`).
+const FROM_GUEST: u64 = 1 << VIRTIO_NET_F_CSUM
+    | 1 << VIRTIO_NET_F_HOST_TSO4
+    | 1 << VIRTIO_NET_F_HOST_TSO6
+    | 1 << VIRTIO_NET_F_HOST_ECN;
+
+/// What a guest would take unfinished. It gets complete frames so far; but a guest keeps for its life what it was offered
+/// at its start, and shall not have to be started anew when links carry super-frames.
+const TO_GUEST: u64 = 1 << VIRTIO_NET_F_GUEST_CSUM
+    | 1 << VIRTIO_NET_F_GUEST_TSO4
+    | 1 << VIRTIO_NET_F_GUEST_TSO6
+    | 1 << VIRTIO_NET_F_GUEST_ECN;
+
+/// Virtio features for a guest. No UDP fragmentation: nothing above fragments.
 /// Legacy drivers (no `VIRTIO_F_VERSION_1`, a header of 10 octets) are not served: every driver of the last
 /// ten years accepts it, and two header formats would cost every frame a branch.
 pub(super) fn virtio(queue_pairs: u16, mtu: u16) -> u64 {
     let mut offered = VERSION_1
         | PROTOCOL_FEATURES
+        | FROM_GUEST
+        | TO_GUEST
         | 1 << VIRTIO_RING_F_INDIRECT_DESC
         | 1 << VIRTIO_RING_F_EVENT_IDX
         | 1 << VIRTIO_NET_F_MRG_RXBUF
@@ -52,5 +68,11 @@ pub(super) fn ring(accepted: u64) -> RingFeatures {
         indirect: has(VIRTIO_RING_F_INDIRECT_DESC),
         event_idx: has(VIRTIO_RING_F_EVENT_IDX),
         mergeable: has(VIRTIO_NET_F_MRG_RXBUF),
+        offloads: Offloads {
+            checksum: has(VIRTIO_NET_F_CSUM),
+            tso4: has(VIRTIO_NET_F_HOST_TSO4),
+            tso6: has(VIRTIO_NET_F_HOST_TSO6),
+            ecn: has(VIRTIO_NET_F_HOST_ECN),
+        },
     }
 }

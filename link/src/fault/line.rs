@@ -3,7 +3,7 @@
 use super::Counters;
 use super::plan::FaultPlan;
 use super::random::Random;
-use crate::frame::OutFrame;
+use crate::frame::{OutFrame, Undone};
 use crate::queue::Nanos;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,6 +33,13 @@ pub(super) struct Line {
 struct Held {
     due: Nanos,
     bytes: Vec<u8>,
+    undone: Option<Undone>,
+}
+
+/// A frame that comes out.
+pub(super) struct Due<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) undone: Option<Undone>,
 }
 
 impl Line {
@@ -48,7 +55,7 @@ impl Line {
     }
 
     /// Takes a copy of the frame and rolls the dice. There must be room.
-    pub(super) fn put(&mut self, now: Nanos, frame: &OutFrame<'_>) {
+    pub(super) fn put(&mut self, now: Nanos, frame: &OutFrame<'_>, undone: Option<Undone>) {
         // Always the same dice in the same order: a seed drops the same frames whatever else the plan says.
         let drop = self.random.chance(self.plan.drop());
         let duplicate = self.random.chance(self.plan.duplicate());
@@ -73,35 +80,37 @@ impl Line {
             let mut copy = self.free.pop().unwrap_or_default();
             copy.clone_from(&bytes);
             self.octets += copy.len();
-            self.push(due, copy);
+            self.push(Held { due, bytes: copy, undone });
             self.counters.fault_duplicated.add(1);
         }
         if reorder && self.aside.is_none() {
-            self.aside = Some(Held { due: now.saturating_add(OVERTAKE), bytes });
+            self.aside = Some(Held { due: now.saturating_add(OVERTAKE), bytes, undone });
         } else {
-            self.push(due, bytes);
+            self.push(Held { due, bytes, undone });
             if let Some(aside) = self.aside.take() {
-                self.push(due, aside.bytes);
+                self.push(Held { due, ..aside });
                 self.counters.fault_reordered.add(1);
             }
         }
     }
 
-    fn push(&mut self, due: Nanos, bytes: Vec<u8>) {
-        let due = self.held.back().map_or(due, |last| last.due.max(due));
-        self.held.push_back(Held { due, bytes });
+    fn push(&mut self, held: Held) {
+        let due = self.held.back().map_or(held.due, |last| last.due.max(held.due));
+        self.held.push_back(Held { due, ..held });
     }
 
     /// Nobody overtook the frame that stepped aside, and it waited long enough.
     pub(super) fn settle(&mut self, now: Nanos) {
         if let Some(aside) = self.aside.take_if(|aside| aside.due <= now) {
-            self.push(now.saturating_add(self.plan.delay().saturating_sub(OVERTAKE)), aside.bytes);
+            let due = now.saturating_add(self.plan.delay().saturating_sub(OVERTAKE));
+            self.push(Held { due, ..aside });
         }
     }
 
     /// The frames that are due, oldest first.
-    pub(super) fn due(&self, now: Nanos) -> impl Iterator<Item = &[u8]> {
-        self.held.iter().take_while(move |held| held.due <= now).map(|held| held.bytes.as_slice())
+    pub(super) fn due(&self, now: Nanos) -> impl Iterator<Item = Due<'_>> {
+        let due = self.held.iter().take_while(move |held| held.due <= now);
+        due.map(|held| Due { bytes: &held.bytes, undone: held.undone })
     }
 
     /// The oldest `n` are gone.

@@ -101,13 +101,16 @@ impl RxQueue for FaultRx {
             self.inner.recv(now, BURST.min(self.line.room()), &mut fresh);
             let taken = fresh.len();
             for frame in &fresh {
-                self.line.put(now, &OutFrame { head: &[], body: frame.data });
+                self.line.put(now, &OutFrame { head: &[], body: frame.data }, frame.undone);
             }
             drop(fresh);
             self.inner.release(taken);
         }
         burst.extend(
-            self.line.due(now).take(max).map(|bytes| Frame { data: Gather::one(Seg::from_slice(bytes)) }),
+            self.line
+                .due(now)
+                .take(max)
+                .map(|due| Frame { data: Gather::one(Seg::from_slice(due.bytes)), undone: due.undone }),
         );
     }
 
@@ -161,7 +164,7 @@ impl Side {
         let mut sent = false;
         loop {
             let due: ArrayVec<OutFrame<'_>, BURST> =
-                self.line.due(self.now).take(BURST).map(OutFrame::private).collect();
+                self.line.due(self.now).take(BURST).map(|due| OutFrame::private(due.bytes)).collect();
             if due.is_empty() {
                 return sent;
             }
@@ -204,7 +207,7 @@ impl TxQueue for FaultTx {
         let room = if side.retry.is_some() { 0 } else { side.line.room() };
         let taken = frames.len().min(room);
         for frame in &frames[..taken] {
-            side.line.put(now, frame);
+            side.line.put(now, frame, None);
         }
         side.flush(now);
         Taken { frames: taken, refused: 0 }

@@ -118,7 +118,7 @@ impl RxRing {
             };
             *frame_end = slot;
             self.lent += 1;
-            burst.push(Frame { data });
+            burst.push(Frame::complete(data));
         }
         Ok(())
     }

@@ -165,7 +165,7 @@ impl RxQueue for PacketRx {
         }
         burst.extend(self.ready.iter().take(max).map(|ready| {
             let from = if ready.cut { &self.segments } else { &self.slots };
-            Frame { data: Gather::one(Seg::from_slice(&from[ready.start..ready.start + ready.len])) }
+            Frame::complete(Gather::one(Seg::from_slice(&from[ready.start..ready.start + ready.len])))
         }));
     }
 

@@ -1,7 +1,7 @@
 //! A virtual guest at a real vhost-user socket: what QEMU and its guest do, in one process.
 
 use super::memory::GuestMemory;
-use super::nic::{Features, NetDriver};
+use super::nic::{Features, HEADER, NetDriver};
 use super::ring::DriverRing;
 use super::wire::{Request, Wire};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -16,6 +16,8 @@ const PROTOCOL_FEATURES: u64 = 1 << 30;
 const EVENT_IDX: u64 = 1 << 29;
 const INDIRECT: u64 = 1 << 28;
 const MRG_RXBUF: u64 = 1 << 15;
+/// CSUM, HOST_TSO4, HOST_TSO6, HOST_ECN.
+const OFFLOADS: u64 = 1 | 1 << 11 | 1 << 12 | 1 << 13;
 const REPLY_ACK: u64 = 1 << 3;
 
 /// Descriptors of one queue pair: {receive ring, transmit ring}.
@@ -67,6 +69,7 @@ impl Guest {
             | bit(self.features.mergeable, MRG_RXBUF)
             | bit(self.features.indirect, INDIRECT)
             | bit(self.features.event_idx, EVENT_IDX)
+            | bit(self.features.offloads, OFFLOADS)
     }
 
     /// Connects a guest that was disconnected: its rings go on from where the device was.
@@ -141,7 +144,12 @@ impl Guest {
 
     /// Sends a frame on the first queue pair, and kicks if the device wants to be kicked. `false`: no room.
     pub fn send(&mut self, frame: &[u8]) -> bool {
-        let queued = self.pairs[0].queue(frame);
+        self.send_unfinished(&[0; HEADER], frame)
+    }
+
+    /// The same with this header in front.
+    pub fn send_unfinished(&mut self, header: &[u8; HEADER], frame: &[u8]) -> bool {
+        let queued = self.pairs[0].queue_unfinished(header, frame);
         if self.pairs[0].flush() {
             write(&self.fds[0].kick[1]);
         }

@@ -30,6 +30,8 @@ pub struct Features {
     pub tx_pieces: usize,
     /// Queue pairs.
     pub queue_pairs: u16,
+    /// Frames may be sent unfinished: checksums, TCP segmentation.
+    pub offloads: bool,
 }
 
 impl Default for Features {
@@ -46,11 +48,17 @@ impl Default for Features {
             tx_header_apart: false,
             tx_pieces: 1,
             queue_pairs: 1,
+            offloads: false,
         }
     }
 }
 
 impl Features {
+    /// With offloads: frames of up to 64 KiB, spread as Linux spreads them.
+    pub fn offloading() -> Self {
+        Self { offloads: true, queue_size: 64, max_frame: 65_549, tx_pieces: 17, ..Self::default() }
+    }
+
     /// Without mergeable buffers: one chain per frame.
     pub fn plain() -> Self {
         Self { mergeable: false, rx_buffer: 2048, ..Self::default() }
@@ -75,6 +83,8 @@ pub struct NetDriver {
     tx_buffers: Vec<u64>,
     /// The buffer of the chain with this head.
     tx_of: Vec<u64>,
+    /// The buffer of the frame that was queued last.
+    last_tx: Option<u64>,
     rx_of: Vec<u64>,
     rx_kick: bool,
 }
@@ -90,8 +100,17 @@ impl NetDriver {
         let rx_len = features.rx_buffer.next_multiple_of(64);
         let pool = |len: usize| (0..n).map(|_| memory.alloc(len, 64)).collect::<Vec<_>>();
         let (tx_buffers, rx_of) = (pool(tx_len), pool(rx_len));
-        let mut driver =
-            Self { memory, features, tx, rx, tx_buffers, tx_of: vec![0; n], rx_of, rx_kick: false };
+        let mut driver = Self {
+            memory,
+            features,
+            tx,
+            rx,
+            tx_buffers,
+            tx_of: vec![0; n],
+            last_tx: None,
+            rx_of,
+            rx_kick: false,
+        };
         driver.fill();
         driver
     }
@@ -137,10 +156,18 @@ impl NetDriver {
     /// # Panics
     /// When the frame is longer than `Features::max_frame`.
     pub fn queue(&mut self, frame: &[u8]) -> bool {
+        self.queue_unfinished(&[0; HEADER], frame)
+    }
+
+    /// The same with this header in front.
+    ///
+    /// # Panics
+    /// When the frame is longer than `Features::max_frame`.
+    pub fn queue_unfinished(&mut self, header: &[u8; HEADER], frame: &[u8]) -> bool {
         assert!(frame.len() <= self.features.max_frame);
         self.reclaim();
         let Some(addr) = self.tx_buffers.pop() else { return false };
-        self.memory.write(addr, &[0; HEADER]);
+        self.memory.write(addr, header);
         self.memory.write(addr + HEADER as u64, frame);
         let buffers = self.split(addr, frame.len());
         let Some(head) = self.tx.add(&buffers) else {
@@ -148,7 +175,20 @@ impl NetDriver {
             return false;
         };
         self.tx_of[usize::from(head)] = addr;
+        self.last_tx = Some(addr);
         true
+    }
+
+    /// Writes this over the frame that was queued last, as a guest must not: its length stays.
+    pub fn rewrite_last(&mut self, header: &[u8; HEADER], frame: &[u8]) {
+        let Some(addr) = self.last_tx else { return };
+        self.memory.write(addr, header);
+        self.memory.write(addr + HEADER as u64, frame);
+    }
+
+    /// The buffers for frames that are sent.
+    pub fn tx_memory(&self) -> Vec<u64> {
+        self.tx_buffers.clone()
     }
 
     fn split(&self, addr: u64, frame: usize) -> Vec<Buffer> {

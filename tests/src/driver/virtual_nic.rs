@@ -4,9 +4,13 @@ use super::memory::GuestMemory;
 use super::nic::{Features, NetDriver};
 use link::{RxQueue, TxQueue};
 use niv_adapter::vhost::memory::{MemoryError, MemoryMap, Region};
-use niv_adapter::vhost::ring::{Direction, RingAddress, RingFeatures, RingSetup, RingSlot, VringRx, VringTx};
+use niv_adapter::vhost::ring::{
+    Direction, Offloads, RingAddress, RingFeatures, RingSetup, RingSlot, VringRx, VringTx,
+};
 use std::io;
 use std::sync::Arc;
+
+const ALL: Offloads = Offloads { checksum: true, tso4: true, tso6: true, ecn: true };
 
 /// A virtual guest's driver, and the two queues that an adapter would have for it.
 pub type Ends = (NetDriver, Box<dyn RxQueue>, Box<dyn TxQueue>);
@@ -77,6 +81,7 @@ impl VirtualNic {
                     indirect: features.indirect,
                     event_idx: features.event_idx,
                     mergeable: features.mergeable,
+                    offloads: if features.offloads { ALL } else { Offloads::default() },
                 },
                 kick: None,
                 call: None,

@@ -15,6 +15,7 @@
 //! | [`running`] | the lab running: start in order, stop in order |
 //! | [`given`] | whom the switch found, and what it gave the guests: VIFs and interfaces |
 //! | [`facts`], [`wire`] | what is shown of it: reachability and throughput, and what the capture holds |
+//! | [`checksums`] | whether TCP on a link is complete, by tshark's reading |
 //! | [`carrier`] | what a guest sees of its link, and whether its clock goes |
 //! | [`balance`] | that no frame is lost in silence |
 //! | [`man`] | manual pages and shell completion |
@@ -25,6 +26,7 @@ pub(crate) mod balance;
 pub(crate) mod bench;
 pub mod carrier;
 pub(crate) mod check;
+pub mod checksums;
 pub(crate) mod cleanup;
 pub mod cli;
 pub(crate) mod demo;

@@ -6,6 +6,7 @@ pub mod adapter;
 pub mod gen_frames;
 mod octets;
 pub mod switch;
+pub mod tcp;
 
 pub use octets::Octets;
 

@@ -1,6 +1,6 @@
 //! The far end of a port, held by a test: a guest, a host, or a link peer made by hand.
 
-use crate::driver::NetDriver;
+use crate::driver::{HEADER, NetDriver};
 use link::{OutFrame, Port, RxBurst};
 
 /// One far end.
@@ -40,6 +40,29 @@ impl End {
                 driver.flush();
                 queued
             }
+        }
+    }
+
+    /// Sends a frame with this virtio-net header in front of it.
+    ///
+    /// # Panics
+    /// When this is no guest with a driver.
+    pub fn send_unfinished(&mut self, header: &[u8; HEADER], frame: &[u8]) -> bool {
+        let driver = self.driver();
+        driver.reclaim();
+        let queued = driver.queue_unfinished(header, frame);
+        driver.flush();
+        queued
+    }
+
+    /// A guest's driver.
+    ///
+    /// # Panics
+    /// When this is no guest with a driver.
+    pub fn driver(&mut self) -> &mut NetDriver {
+        match &mut self.0 {
+            Kind::Virtio(driver) => driver,
+            Kind::Cable(_) => panic!("a cable has no driver"),
         }
     }
 

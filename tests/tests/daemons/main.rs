@@ -20,6 +20,7 @@ mod lldp;
 mod many_veths;
 mod negotiation;
 mod net;
+mod offloads;
 mod place;
 mod roles;
 mod scripted;

@@ -2,9 +2,10 @@
 
 use super::files::{negotiated_port, negotiated_vnic, negotiating_link, node};
 use super::machine::{boot, machine, nic, took};
-use super::place::{Place, until};
+use super::place::{Place, left_out, missing_program, until};
 use niv_lab::lab::agent::Agent;
 use niv_lab::lab::carrier::{Carrier, Clock};
+use niv_lab::lab::checksums::complete_tcp;
 use niv_lab::lab::guest::{BOOT, Guest, Machine};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -24,10 +25,11 @@ fn card(place: &Place, n: u8) -> Vec<String> {
     nic(&place.path(&format!("vnic{n}.sock")), "reconnect=1", &mac(n))
 }
 
-/// A switch and an adapter that negotiate, with two guests in one network.
-fn scene(machine: &Machine) -> (Place, [(Guest, Agent); 2]) {
+/// A switch and an adapter that negotiate, with two guests in one network; the link has these keys more.
+fn scene(machine: &Machine, link: &str) -> (Place, [(Guest, Agent); 2]) {
     let vnic = |n: u8| negotiated_vnic(&format!("vnic{n}"), &format!("vhost-user:vnic{n}.sock"), &mac(n));
-    let adapter = node("adapter0") + &negotiating_link("link0", "memif:link0.sock") + &vnic(1) + &vnic(2);
+    let adapter =
+        node("adapter0") + &negotiating_link("link0", "memif:link0.sock") + link + &vnic(1) + &vnic(2);
     let chassis = node("vis0") + &negotiated_port(1, "memif:link0.sock");
     let files = [("vis0.toml", chassis), ("vis0.cfg", String::new()), ("adapter0.toml", adapter)];
     let mut place = Place::new(&files);
@@ -65,7 +67,7 @@ fn ping(agent: &Agent) {
 #[test]
 fn a_killed_adapter_has_its_guests_and_their_vifs_back() {
     let Some((machine, _turn)) = machine() else { return };
-    let (mut place, [(_first, agent), (_second, other)]) = scene(machine);
+    let (mut place, [(_first, agent), (_second, other)]) = scene(machine, "");
     ping(&agent);
     let before = active(&place);
     for _ in 0..3 {
@@ -84,7 +86,7 @@ fn a_killed_adapter_has_its_guests_and_their_vifs_back() {
 #[test]
 fn a_guests_link_tells_the_truth_about_the_switch() {
     let Some((machine, _turn)) = machine() else { return };
-    let (mut place, [(_first, agent), (_second, other)]) = scene(machine);
+    let (mut place, [(_first, agent), (_second, other)]) = scene(machine, "");
     ping(&agent);
     let mut carrier = Carrier::watch(&agent).unwrap();
     carrier.settle(true).unwrap();
@@ -139,4 +141,31 @@ fn a_guests_link_tells_the_truth_about_the_switch() {
     active(&place);
     ping(&agent);
     place.at_rest();
+}
+
+#[test]
+fn super_frames_of_guests_are_complete_on_the_link() {
+    if left_out(missing_program(&["tshark"])) {
+        return;
+    }
+    let Some((machine, _turn)) = machine() else { return };
+    let (mut place, [(_first, agent), (_second, other)]) = scene(machine, "capture = \"link0.pcapng\"\n");
+    ping(&agent);
+    other.must("iperf3 -s -D", COMMAND).unwrap();
+    agent.must("iperf3 -c 10.10.0.2 -n 8M", COMMAND).unwrap();
+    // The guest does not cut by itself: what it handed over were few frames, and long ones.
+    let shown = place.show("adapter0", "show vnic vnic1");
+    let frames = shown["vnic"]["rx_frames"].as_u64().unwrap();
+    let counters = shown["device"].as_array().unwrap();
+    let handed =
+        counters.iter().find(|row| row["counter"] == "rx_frames").unwrap()["value"].as_u64().unwrap();
+    println!("{handed} frames from the guest became {frames} on the link");
+    assert!(handed < frames / 2, "{handed} from the guest, {frames} on the link");
+    agent.must("iperf3 -c 10.10.0.2 -n 8M -R", COMMAND).unwrap();
+    place.at_rest();
+    place.stop("adapter0");
+    let tcp = complete_tcp(&place.path("link0.pcapng")).unwrap();
+    println!("{tcp:?}");
+    // 8 MiB in each direction, each frame up and down the link.
+    assert!(tcp.frames > 4 * 5_500 && tcp.longest == 1500, "{tcp:?}");
 }

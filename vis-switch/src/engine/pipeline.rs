@@ -108,7 +108,7 @@ impl<T: NivTag> Pipeline<T> {
         }
         self.desk.clear();
         self.capture.begin();
-        let frame = Frame { data: Gather::one(Seg::from_slice(frame)) };
+        let frame = Frame::complete(Gather::one(Seg::from_slice(frame)));
         let turn = Burst { tables, burst: &[frame], now, second: Second::of(now) };
         if let Err(reason) = self.spread(&turn, port, &frame) {
             self.counters.drops[reason].add(1);

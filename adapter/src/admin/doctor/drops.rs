@@ -31,6 +31,7 @@ const fn advice(reason: DropReason) -> Option<&'static str> {
         R::HostPriority => "the guest uses a priority that the switch does not allow it",
         R::HostRunt => "the guest's driver sends less than a frame",
         R::HostOversize => "the guest's MTU is greater than that of its VIF",
+        R::HostOffload => "the guest's driver describes checksums or segments that its frames do not have",
         R::LinkDown => "the link has no peer: the switch is away",
         R::LinkRefused => "the link's MTU is too small for these frames",
         R::LinkRingFull => "the switch takes frames slower than they come",

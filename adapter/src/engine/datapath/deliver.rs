@@ -1,5 +1,6 @@
 //! Where the heads of a burst are worked on, and the delivery to one host port.
 
+use super::finish::Finish;
 use super::{MAX_QUEUES, Vnic};
 use crate::engine::capture::Capture;
 use crate::engine::drops::DropReason;
@@ -21,6 +22,8 @@ pub(super) struct Bench {
     pub(super) kicks: Vec<VnicSlot>,
     /// Who gets the current frame.
     pub(super) members: Vec<(VnicSlot, Member)>,
+    /// What was finished of the current burst from a guest.
+    pub(super) finish: Finish,
     pub(super) capture: Capture,
 }
 
@@ -33,6 +36,7 @@ impl Default for Bench {
             touched: Vec::new(),
             kicks: Vec::new(),
             members: Vec::new(),
+            finish: Finish::default(),
             capture: Capture::default(),
         }
     }

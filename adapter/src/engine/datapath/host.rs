@@ -1,17 +1,101 @@
 //! One burst from a guest to the link.
 
+use super::deliver::Bench;
+use super::finish::{Begun, Finishing, Host};
 use super::{Datapath, Visit};
 use crate::engine::capture::FromHost;
 use crate::engine::drops::DropReason;
 use crate::engine::up;
 use crate::engine::vif::VnicSlot;
-use ::link::{BURST, Nanos, OutFrame, RxBurst, SourceId, Taken};
+use ::link::{BURST, Frame, Nanos, OutFrame, RxBurst, SourceId, Taken};
 use arrayvec::ArrayVec;
 use vntag::NivTag;
 
+/// A frame for the link.
+#[derive(Clone, Copy)]
+struct Passed {
+    /// Its place in the burst; the segments of a super-frame have the same.
+    place: u8,
+    /// Which of the finished frames it is; [`COMPLETE`] where nothing was left to do.
+    finished: u8,
+    /// Octets, without the tags that were put in.
+    octets: u32,
+}
+
+/// The number of no finished frame.
+const COMPLETE: u8 = u8::MAX;
+
+/// What became of the frames of a burst.
+#[derive(Default)]
+struct Judged {
+    passed: ArrayVec<Passed, BURST>,
+    dropped: ArrayVec<(u8, DropReason), BURST>,
+    /// How many frames were looked at.
+    frames: usize,
+    /// How many segments of the next one passed already.
+    segments: usize,
+}
+
+impl Judged {
+    /// A frame in which nothing is left to do.
+    #[inline(always)]
+    fn complete<T: NivTag>(&mut self, bench: &mut Bench, (place, frame): (u8, &Frame<'_>), host: Host<'_>) {
+        let at = usize::from(place);
+        let head = &mut bench.heads[at];
+        bench.loaded[at] = head.load(|room| frame.data.copy_to(room)) as u8;
+        match up::judge::<T>(head, frame.len(), host.source, host.vif) {
+            Ok(()) if host.up => {
+                self.passed.push(Passed { place, finished: COMPLETE, octets: frame.len() as u32 });
+            }
+            Ok(()) => self.dropped.push((place, DropReason::LinkDown)),
+            Err(reason) => self.dropped.push((place, reason)),
+        }
+        self.frames = at + 1;
+    }
+
+    /// The frames that were not looked at yet, of which the first one is unfinished, until `max` pass.
+    #[inline(never)]
+    fn rest<T: NivTag>(
+        &mut self,
+        bench: &mut Bench,
+        burst: &RxBurst<'_>,
+        host: Host<'_>,
+        begun: Begun,
+        max: usize,
+    ) {
+        bench.finish.clear();
+        while let Some(frame) = burst.get(self.frames)
+            && self.passed.len() < max
+        {
+            let (at, place) = (self.frames, self.frames as u8);
+            let Some(undone) = &frame.undone else {
+                self.complete::<T>(bench, (place, frame), host);
+                continue;
+            };
+            let (before, most) = (bench.finish.len(), max - self.passed.len());
+            let begun = if at == 0 { begun } else { Begun::default() };
+            let head = (&mut bench.heads[at], &mut bench.loaded[at]);
+            let outcome = bench.finish.frame::<T>((frame, undone), head, host, begun, most);
+            for nth in before..bench.finish.len() {
+                let octets = bench.finish.get(nth).map_or(0, |finished| finished.octets);
+                self.passed.push(Passed { place, finished: nth as u8, octets });
+            }
+            match outcome {
+                Ok(Finishing::Whole) => {}
+                Ok(Finishing::UpTo(segment)) => {
+                    self.segments = segment;
+                    return;
+                }
+                Err(reason) => self.dropped.push((place, reason)),
+            }
+            self.frames = at + 1;
+        }
+    }
+}
+
 impl<T: NivTag> Datapath<T> {
     pub(super) fn visit_host(&mut self, id: SourceId, slot: VnicSlot, now: Nanos) -> Visit {
-        let Self { sources, vnics, links, bench, .. } = self;
+        let Self { sources, vnics, links, bench, begun, .. } = self;
         let (Some(Some(vnic)), Some(queue)) = (vnics.get(slot as usize), sources.queue(id)) else {
             return Visit::Empty;
         };
@@ -27,31 +111,32 @@ impl<T: NivTag> Datapath<T> {
         }
         let mut burst = RxBurst::new();
         queue.recv(now, max, &mut burst);
-        let lent = burst.len();
-        if lent == 0 {
+        if burst.is_empty() {
             return Visit::Empty;
         }
 
         let source = way.as_ref().map(|(uplink, _)| uplink.source);
-        let mut passed: ArrayVec<u8, BURST> = ArrayVec::new();
-        let mut dropped: ArrayVec<(u8, DropReason), BURST> = ArrayVec::new();
-        let mut octets = [0; BURST];
+        let host = Host { source, vif: &vnic.params, up };
+        let mut judged = Judged::default();
         for (place, frame) in (0u8..).zip(&burst) {
-            let at = usize::from(place);
-            let head = &mut bench.heads[at];
-            bench.loaded[at] = head.load(|room| frame.data.copy_to(room)) as u8;
-            octets[at] = frame.len() as u64;
-            match up::judge::<T>(head, frame.len(), source, &vnic.params) {
-                Ok(()) if up => passed.push(place),
-                Ok(()) => dropped.push((place, DropReason::LinkDown)),
-                Err(reason) => dropped.push((place, reason)),
+            if frame.undone.is_some() {
+                judged.rest::<T>(bench, &burst, host, begun[id], max);
+                break;
             }
+            judged.complete::<T>(bench, (place, frame), host);
         }
+        let Judged { passed, dropped, .. } = &judged;
 
         let out: ArrayVec<OutFrame<'_>, BURST> = passed
             .iter()
-            .map(|place| {
-                let at = usize::from(*place);
+            .map(|one| {
+                let at = usize::from(one.place);
+                let nth = usize::from(one.finished);
+                if one.finished != COMPLETE
+                    && let Some(finished) = bench.finish.get(nth)
+                {
+                    return bench.finish.out(nth, finished, &bench.heads[at]);
+                }
                 let body = burst[at].data.skip(usize::from(bench.loaded[at]));
                 OutFrame { head: bench.heads[at].bytes(), body }
             })
@@ -64,35 +149,59 @@ impl<T: NivTag> Datapath<T> {
             link.stats.tx_octets.add(out[..taken.frames].iter().map(|frame| frame.len() as u64).sum());
         }
         // What the link did not take stays in the guest's ring, with everything behind it.
-        let done = passed.get(taken.frames).map_or(lent, |place| usize::from(*place));
+        let (done, segments) = match passed.get(taken.frames) {
+            Some(next) => {
+                let finished = bench.finish.get(usize::from(next.finished));
+                (usize::from(next.place), finished.map_or(0, |finished| finished.segment))
+            }
+            None => (judged.frames, judged.segments),
+        };
+        begun[id] = burst.get(done).map_or_else(Begun::default, |next| Begun::of(next, segments));
 
         let counters = &vnic.stats;
-        counters.rx_frames.add(done as u64);
-        counters.rx_octets.add(octets[..done].iter().sum());
-        for (at, octets) in octets[..done].iter().enumerate() {
-            counters.rx_groups.count(bench.heads[at].bytes(), *octets);
+        let mut frames = taken.frames;
+        let mut octets = 0;
+        for (one, sent) in passed.iter().zip(&out[..taken.frames]) {
+            octets += u64::from(one.octets);
+            counters.rx_groups.count(sent.head, u64::from(one.octets));
         }
-        for (_, reason) in dropped.iter().filter(|(place, _)| usize::from(*place) < done) {
+        for (place, reason) in dropped.iter().filter(|(place, _)| usize::from(*place) < done) {
+            let at = usize::from(*place);
+            let len = burst[at].len() as u64;
             counters.drops[*reason].add(1);
+            counters.rx_groups.count(bench.heads[at].bytes(), len);
+            octets += len;
+            frames += 1;
         }
+        counters.rx_frames.add(frames as u64);
+        counters.rx_octets.add(octets);
         if taken.refused > 0 {
             counters.drops[DropReason::LinkRefused].add(taken.refused as u64);
         }
 
         if bench.capture.begin() {
-            let frames = burst.iter().enumerate().take(done).map(|(at, frame)| {
-                let loaded = usize::from(bench.loaded[at]);
-                let why = dropped.iter().find(|(place, _)| usize::from(*place) == at).map(|(_, why)| *why);
-                (OutFrame { head: bench.heads[at].bytes(), body: frame.data.skip(loaded) }, loaded, why)
-            });
-            let up = vnic.uplink.map(|uplink| (uplink.link, uplink.source));
             let sent = &out[..taken.frames];
+            // As the guest would have sent them, one by one; in its order.
+            let went = passed.iter().zip(sent).map(|(one, frame)| {
+                let inserted = frame.len().saturating_sub(one.octets as usize);
+                (one.place, (*frame, frame.head.len().saturating_sub(inserted), None))
+            });
+            let lost = dropped.iter().filter(|(place, _)| usize::from(*place) < done).map(|(place, why)| {
+                let at = usize::from(*place);
+                let loaded = usize::from(bench.loaded[at]);
+                let body = burst[at].data.skip(loaded);
+                (*place, (OutFrame { head: bench.heads[at].bytes(), body }, loaded, Some(*why)))
+            });
+            let mut frames: Vec<_> = went.chain(lost).collect();
+            frames.sort_by_key(|(place, _)| *place);
+            let frames = frames.into_iter().map(|(_, frame)| frame);
+            let up = vnic.uplink.map(|uplink| (uplink.link, uplink.source));
             bench.capture.burst_from_host(FromHost { vnic: slot, up, frames, sent });
         }
 
         drop(out);
         drop(burst);
         queue.release(done);
-        if done == 0 { Visit::Blocked } else { Visit::Moved(done) }
+        if frames == 0 { Visit::Blocked } else { Visit::Moved(frames) }
     }
 }

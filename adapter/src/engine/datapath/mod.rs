@@ -4,6 +4,7 @@
 //! between two turns, so that "applied" means that no frame is on its way under the former state.
 
 mod deliver;
+mod finish;
 mod host;
 mod link;
 
@@ -15,6 +16,7 @@ use ::link::{BURST, Nanos, RxQueue, SourceId, Sources, TxQueue};
 use arrayvec::ArrayVec;
 use core::marker::PhantomData;
 use deliver::{Bench, Copied};
+use finish::Begun;
 use niv_node::mailbox::{Mailbox, Sender};
 use niv_node::worker::{Turn, Worker};
 use std::os::fd::BorrowedFd;
@@ -147,6 +149,8 @@ enum Visit {
 pub struct Datapath<T: NivTag> {
     sources: Sources,
     from: Vec<From>,
+    /// How far the super-frame at the front of each source has gone.
+    begun: Vec<Begun>,
     vnics: Vec<Option<Vnic>>,
     links: Vec<Link>,
     bench: Bench,
@@ -177,6 +181,7 @@ impl<T: NivTag> Datapath<T> {
         }
         Self {
             sources,
+            begun: vec![Begun::default(); from.len()],
             from,
             vnics: Vec::new(),
             links: tables,
@@ -287,8 +292,10 @@ impl<T: NivTag> Datapath<T> {
             let id = self.sources.add(queue);
             if id >= self.from.len() {
                 self.from.resize(id + 1, From::Host(slot));
+                self.begun.resize(id + 1, Begun::default());
             }
             self.from[id] = From::Host(slot);
+            self.begun[id] = Begun::default();
             ids.push(id);
         }
         ids

@@ -38,9 +38,10 @@ use parking_lot::Mutex;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use vntag::offload::NetHeader;
 
 /// Octets of the virtio-net header under `VIRTIO_F_VERSION_1`.
-pub const NET_HEADER: usize = 12;
+pub const NET_HEADER: usize = NetHeader::LEN;
 
 /// What of the ring format was negotiated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +52,34 @@ pub struct RingFeatures {
     pub event_idx: bool,
     /// `VIRTIO_NET_F_MRG_RXBUF`.
     pub mergeable: bool,
+    /// What the guest may leave undone in frames it sends.
+    pub offloads: Offloads,
+}
+
+/// What of a frame the guest may leave to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offloads {
+    /// `VIRTIO_NET_F_CSUM`: checksums.
+    pub checksum: bool,
+    /// `VIRTIO_NET_F_HOST_TSO4`: cutting TCP over IPv4.
+    pub tso4: bool,
+    /// `VIRTIO_NET_F_HOST_TSO6`: cutting TCP over IPv6.
+    pub tso6: bool,
+    /// `VIRTIO_NET_F_HOST_ECN`: cutting TCP that tells of reduced congestion.
+    pub ecn: bool,
+}
+
+impl Offloads {
+    /// The guest may send a frame with this header.
+    fn permit(self, header: &NetHeader) -> bool {
+        let kind = match header.gso_type {
+            0 => true,
+            _ if header.is_tcp4() => self.tso4,
+            _ if header.is_tcp6() => self.tso6,
+            _ => false,
+        };
+        kind && (self.checksum || !header.needs_checksum()) && (self.ecn || !header.has_ecn())
+    }
 }
 
 /// Everything needed to run a ring.

@@ -2,14 +2,12 @@
 
 use super::chain::{Access, Piece, Pieces};
 use super::layout::{DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE};
-use super::{Fault, NET_HEADER, Ring, RingSlot};
-use link::{BURST, Frame, Gather, Nanos, RxBurst, RxQueue, Seg, prefetch};
+use super::{Fault, NET_HEADER, Offloads, Ring, RingSlot};
+use link::{BURST, Frame, Gather, Nanos, RxBurst, RxQueue, Seg, Undone, prefetch};
 use parking_lot::{ArcMutexGuard, RawMutex};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-
-/// `flags` of the header: the checksum is to be completed.
-const HDR_F_NEEDS_CSUM: u8 = 1;
+use vntag::offload::NetHeader;
 
 /// The receiving half of a queue pair: lends the frames in the guest's transmit ring.
 ///
@@ -71,10 +69,17 @@ fn single(ring: &mut Ring, head: u16) -> Option<(Piece, [u8; NET_HEADER])> {
     Some((Piece { ptr, len: desc.len as usize - NET_HEADER }, header))
 }
 
-/// No offload is negotiated yet, so the header has nothing to say.
+/// What the guest left undone, if it may leave that. Whether it fits the frame is judged by who does it.
 #[inline(always)]
-fn legal(header: &[u8; NET_HEADER]) -> bool {
-    header[0] & HDR_F_NEEDS_CSUM == 0 && header[1] == 0
+fn undone(header: [u8; NET_HEADER], offloads: Offloads) -> Result<Option<Undone>, Fault> {
+    let read = NetHeader::from_bytes(header);
+    if read.is_complete() {
+        Ok(None)
+    } else if offloads.permit(&read) {
+        Ok(Some(header))
+    } else {
+        Err(Fault::BadHeader)
+    }
 }
 
 impl RxQueue for VringRx {
@@ -107,17 +112,16 @@ impl RxQueue for VringRx {
         }
         for _ in 0..most {
             let head = ring.layout.head(pos);
-            let data = if let Some((piece, header)) = single(ring, head) {
-                if !legal(&header) {
-                    Err(Fault::BadHeader)
-                } else {
+            let frame = if let Some((piece, header)) = single(ring, head) {
+                undone(header, ring.features.offloads).map(|undone| {
                     // SAFETY: mapped while the ring's lock is held, which is until the frames of this burst
                     // are given back: `release` and a further `recv` need the queue that 'a borrows.
-                    Ok(Gather::one(unsafe { Seg::from_raw(piece.ptr, piece.len) }))
-                }
+                    let data = Gather::one(unsafe { Seg::from_raw(piece.ptr, piece.len) });
+                    Frame { data, undone }
+                })
             } else {
                 self.pieces.clear();
-                several(ring, head, &mut self.pieces, super::chain::MAX_PIECES - segs_len).map(|()| {
+                several(ring, head, &mut self.pieces, super::chain::MAX_PIECES - segs_len).map(|undone| {
                     let pieces = self.pieces.as_slice();
                     for (i, piece) in pieces.iter().enumerate() {
                         // SAFETY: `several` found no more than MAX_PIECES - segs_len pieces, and segs has
@@ -129,16 +133,18 @@ impl RxQueue for VringRx {
                     let all: &'a [Seg<'a>] =
                         unsafe { core::slice::from_raw_parts(segs.add(segs_len).cast(), pieces.len()) };
                     segs_len += pieces.len();
-                    all.split_first().map_or(Gather::EMPTY, |(first, more)| Gather::chain(*first, more))
+                    let data =
+                        all.split_first().map_or(Gather::EMPTY, |(first, more)| Gather::chain(*first, more));
+                    Frame { data, undone }
                 })
             };
-            match data {
-                Ok(data) => {
-                    octets = octets.wrapping_add(data.len() as u32);
+            match frame {
+                Ok(frame) => {
+                    octets = octets.wrapping_add(frame.len() as u32);
                     self.heads[lent] = head;
                     self.octets[lent] = octets;
                     lent += 1;
-                    burst.push(Frame { data });
+                    burst.push(frame);
                 }
                 // Chains are completed in order: what is wrong behind a lent frame is looked at again when it
                 // has come to the front.
@@ -231,16 +237,14 @@ impl Ring {
     }
 }
 
-/// The pieces of a frame whose chain is not one buffer in the window, without its header.
+/// The pieces of a frame whose chain is not one buffer in the window, without its header; what is undone in it.
 #[inline(never)]
-fn several(ring: &mut Ring, head: u16, pieces: &mut Pieces, room: usize) -> Result<(), Fault> {
+fn several(ring: &mut Ring, head: u16, pieces: &mut Pieces, room: usize) -> Result<Option<Undone>, Fault> {
     ring.walk(head, Access::Read, pieces)?;
     let mut header = [0; NET_HEADER];
     if !pieces.take(&mut header) {
         return Err(Fault::ShortHeader);
     }
-    if !legal(&header) {
-        return Err(Fault::BadHeader);
-    }
-    if pieces.as_slice().len() > room { Err(Fault::Oversize) } else { Ok(()) }
+    let undone = undone(header, ring.features.offloads)?;
+    if pieces.as_slice().len() > room { Err(Fault::Oversize) } else { Ok(undone) }
 }
