@@ -14,6 +14,7 @@ use super::socket::{self, Listener};
 use super::tx::TxRing;
 use super::{Config, Role};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -159,12 +160,29 @@ impl Control {
     fn dial(&mut self) {
         let now = Instant::now();
         self.retry_at = now + self.retry;
-        if let Ok(socket) = socket::dial(&self.config) {
-            let client = Client::new(self.identity.clone(), self.config.log2_ring_size);
-            let machine = Machine::Client(client, None, None);
-            self.connections.push(Connection { socket, machine, since: now, live: None });
-        } else {
-            self.retry = (self.retry * 2).min(RETRY.1);
+        match socket::dial(&self.config) {
+            Ok(socket) => {
+                let client = Client::new(self.identity.clone(), self.config.log2_ring_size);
+                let machine = Machine::Client(client, None, None);
+                self.connections.push(Connection { socket, machine, since: now, live: None });
+            }
+            Err(error) => {
+                self.retry = (self.retry * 2).min(RETRY.1);
+                self.unreachable(error);
+            }
+        }
+    }
+
+    /// Says why there is no server. A wrong path is found in the log, once.
+    fn unreachable(&self, error: Errno) {
+        let why = match error {
+            Errno::NOENT => "there is no such socket".to_owned(),
+            Errno::CONNREFUSED => "nobody listens at the socket".to_owned(),
+            error => error.to_string(),
+        };
+        if self.shared.no_peer(&why) {
+            let socket = self.config.socket.display();
+            tracing::info!(%socket, id = self.config.id, why, "memif: waits for its server");
         }
     }
 

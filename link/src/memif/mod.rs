@@ -137,7 +137,7 @@ pub fn open(config: Config) -> Result<Port, OpenError> {
         Role::Server => Some(Listener::bind(&config)?),
         Role::Client => None,
     };
-    let shared = Shared::new(config.queues, "no peer")
+    let shared = Shared::new(config.queues)
         .map_err(|error| OpenError::io(&device, "cannot make its events", error.into()))?;
     let shared = Arc::new(shared);
     let queues = 0..usize::from(config.queues);

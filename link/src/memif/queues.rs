@@ -20,6 +20,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+/// Why a port is down that has not had a peer yet.
+const NO_PEER: &str = "no peer";
+
 /// Which connection a ring belongs to; odd while up, even while down.
 pub(super) type Generation = u32;
 
@@ -103,7 +106,7 @@ fn watch(events: &OwnedFd, fd: &OwnedFd) -> rustix::io::Result<()> {
 }
 
 impl Shared {
-    pub(super) fn new(queues: u16, cause: &str) -> rustix::io::Result<Self> {
+    pub(super) fn new(queues: u16) -> rustix::io::Result<Self> {
         let rx_slot = |_| {
             let events = epoll::create(epoll::CreateFlags::CLOEXEC)?;
             let signal = new_eventfd()?;
@@ -122,7 +125,7 @@ impl Shared {
             rx: (0..queues).map(rx_slot).collect::<rustix::io::Result<_>>()?,
             tx: (0..queues).map(|_| TxSlot::default()).collect(),
             tx_rings: AtomicUsize::new(0),
-            state: Mutex::new(PortState::Down { cause: cause.into() }),
+            state: Mutex::new(PortState::Down { cause: NO_PEER.into() }),
             changes: Changes::default(),
             counters: Counters::default(),
             wake: new_eventfd()?,
@@ -197,6 +200,18 @@ impl Shared {
     pub(super) fn set_cause(&self, new: String) {
         if let PortState::Down { cause } = &mut *self.state.lock() {
             *cause = new;
+        }
+    }
+
+    /// Says why no peer is found, unless there is more to say: what became of one that was there. Says whether that is
+    /// news.
+    pub(super) fn no_peer(&self, why: &str) -> bool {
+        match &mut *self.state.lock() {
+            PortState::Down { cause } if cause.starts_with(NO_PEER) => {
+                let new = format!("{NO_PEER}: {why}");
+                core::mem::replace(cause, new.clone()) != new
+            }
+            _ => false,
         }
     }
 

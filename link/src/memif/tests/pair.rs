@@ -93,6 +93,17 @@ fn each_ring_is_a_queue_of_its_own() {
 }
 
 #[test]
+fn a_client_says_why_it_finds_no_server() {
+    let (_dir, path) = socket();
+    let mut client = open(Config::new(&path, Role::Client)).unwrap();
+    let cause = "no peer: there is no such socket";
+    wait_state(&mut client, |state| matches!(state, PortState::Down { cause: why } if why == cause));
+    let mut server = open(Config::new(&path, Role::Server)).unwrap();
+    wait_state(&mut client, is_up);
+    wait_state(&mut server, is_up);
+}
+
+#[test]
 fn with_fewer_rings_at_the_peer_sending_queues_share() {
     let (_dir, path) = socket();
     let mut server = open(Config { queues: 3, ..Config::new(&path, Role::Server) }).unwrap();
