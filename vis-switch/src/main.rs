@@ -41,7 +41,7 @@ fn serve(file: Option<&Path>, stop: &Stop) -> anyhow::Result<()> {
         }
     };
     let (store, kept) = state(&chassis.node)?;
-    let beginning = Beginning::of(&chassis, kept.running.as_deref())?;
+    let beginning = Beginning::of(&chassis, &kept)?;
     let mut ports = Vec::new();
     for port in &chassis.ports {
         let opened = open_with(&port.options, &defaults(port, &beginning.config));

@@ -58,6 +58,12 @@ impl Args {
         self.keywords.contains(&keyword)
     }
 
+    /// The keywords (in full) in the order in which the line has them.
+    #[must_use]
+    pub fn keywords(&self) -> &[&'static str] {
+        &self.keywords
+    }
+
     /// The value of a parameter, if the line has it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {

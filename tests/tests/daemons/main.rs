@@ -23,6 +23,7 @@ mod net;
 mod offloads;
 mod place;
 mod roles;
+mod saved;
 mod scripted;
 mod strangers;
 mod systemd;

@@ -10,6 +10,7 @@ mod names;
 mod neighbors;
 mod page;
 mod profile;
+mod saved;
 mod vethernet;
 mod virt;
 
@@ -56,10 +57,13 @@ type Answer = Result<Reply, Refusal>;
 
 const WORDS: &[(&str, &str)] = &[
     ("bind", "What belongs to the interface"),
+    ("checkpoint", "Configurations that were kept under a name"),
     ("control", "The control plane"),
+    ("diff", "What differs between configurations"),
     ("interface", "Interfaces"),
     ("port-profile", "Settings for many virtual interfaces"),
     ("running-config", "The configuration in force"),
+    ("rollback-patch", "Lines that turn one configuration into another"),
     ("show", "Show running system information"),
     ("switchport", "VLANs of the interface"),
     ("trunk", "Many VLANs, told apart by tags"),
@@ -140,9 +144,8 @@ pub fn table() -> Table<Session> {
             inherited::expand_interface,
         ),
         Command::new(EXEC, "show version", "Which software this is", version),
-        Command::new(EXEC, "reload", "Go back to the startup configuration", reload),
     ];
-    Table::new(show.into_iter().chain(commands()).collect(), WORDS)
+    Table::new(show.into_iter().chain(saved::commands()).chain(commands()).collect(), WORDS)
 }
 
 fn running_config(session: &mut Session, _: &Args) -> Answer {
@@ -157,11 +160,6 @@ fn logging(session: &mut Session, args: &Args) -> Answer {
 
 fn accounts(session: &mut Session, args: &Args) -> Answer {
     Ok(accounting::show(&session.switch.accounting, args).into())
-}
-
-fn reload(session: &mut Session, _: &Args) -> Answer {
-    session.switch.reload().map_err(|error| Refusal::new(error.message))?;
-    Ok(Reply::Done)
 }
 
 fn version(session: &mut Session, _: &Args) -> Answer {

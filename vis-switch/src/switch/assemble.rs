@@ -107,11 +107,11 @@ pub fn assemble(
         ports: configs,
     };
     let events = EventLog::new(&chassis.node.name);
-    log::began(&events, &chassis, &beginning);
+    log::began(&events, &chassis, &beginning, kept.saved.startup.is_some());
     let running = Arc::new(beginning.config);
     let mut control = Control::new(config, kept.records, Arc::clone(&running));
     control.turn(now());
-    let mut state = State::new(running, control, kept.counters, known.len());
+    let mut state = State::new(running, control, (kept.saved, kept.counters), known.len());
     let names = chassis.names();
     let plan = state.slots.plan(&state.config, state.control.forwarding(), &names);
     let published = Arc::new(Published::new(Tables::compile(&plan, None)));

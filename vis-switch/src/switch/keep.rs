@@ -3,18 +3,28 @@
 //! | key | value |
 //! |---|---|
 //! | `running-config` | the running configuration as lines; written before a change of it is acknowledged |
+//! | `startup-config` | the startup configuration as lines, if it was kept |
+//! | `checkpoint/NAME` | a [`Checkpoint`] |
 //! | `veth/N` | the [`VethRecord`] of a vEth |
 //! | `counters/N` | what vEth N had sent and got when that was last told or ten seconds had passed |
 
 use super::counting::Traffic;
+use super::saved::{Checkpoint, CheckpointName, Saved};
 use crate::control::{RecordError, StoreOp, StoreTicket, VethRecord};
 use niv_node::store::{Op, Store, StoreError};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The running configuration.
 const RUNNING: &str = "running-config";
+/// The startup configuration.
+const STARTUP: &str = "startup-config";
+const CHECKPOINT: &str = "checkpoint/";
 const RECORD: &str = "veth/";
 const COUNTERS: &str = "counters/";
+
+/// How long a command waits for the store.
+pub(super) const KEPT: Duration = Duration::from_secs(10);
 
 /// Nanoseconds after which what could not be written is tried again.
 const AGAIN: u64 = 1_000_000_000;
@@ -40,6 +50,8 @@ pub enum KeptError {
 pub struct Kept {
     /// The running configuration, if it was ever changed.
     pub running: Option<String>,
+    /// The startup configuration and the checkpoints.
+    pub saved: Saved,
     /// The vEths.
     pub records: Vec<VethRecord>,
     /// What was counted, by vEth.
@@ -55,9 +67,17 @@ impl Kept {
         let mut kept = Self::default();
         for entry in store.load("")? {
             let wrong = |reason: String| KeptError::Value { key: entry.key.clone(), reason };
-            if entry.key == RUNNING {
+            if entry.key == RUNNING || entry.key == STARTUP {
                 let text = String::from_utf8(entry.value).map_err(|_| wrong("not a text".to_owned()))?;
-                kept.running = Some(text);
+                if entry.key == RUNNING {
+                    kept.running = Some(text);
+                } else {
+                    kept.saved.startup = Some(text.into());
+                }
+            } else if let Some(name) = entry.key.strip_prefix(CHECKPOINT) {
+                let name = CheckpointName::new(name).ok_or_else(|| wrong("no name".to_owned()))?;
+                let checkpoint = Checkpoint::decode(&entry.value).map_err(wrong)?;
+                kept.saved.checkpoints.insert(name, checkpoint);
             } else if entry.key.starts_with(RECORD) {
                 let record = VethRecord::decode(&entry.value)
                     .map_err(|error: RecordError| wrong(error.to_string()))?;
@@ -77,6 +97,23 @@ pub(super) fn running(text: Option<String>) -> Op {
     match text {
         Some(text) => Op::put(RUNNING, text),
         None => Op::remove(RUNNING),
+    }
+}
+
+/// Writes the startup configuration; `None` forgets it.
+pub(super) fn startup(lines: Option<&str>) -> Op {
+    match lines {
+        Some(lines) => Op::put(STARTUP, lines),
+        None => Op::remove(STARTUP),
+    }
+}
+
+/// Writes a checkpoint; `None` forgets it.
+pub(super) fn checkpoint(name: &CheckpointName, checkpoint: Option<&Checkpoint>) -> Op {
+    let key = format!("{CHECKPOINT}{name}");
+    match checkpoint {
+        Some(checkpoint) => Op::put(key, checkpoint.encode()),
+        None => Op::remove(key),
     }
 }
 

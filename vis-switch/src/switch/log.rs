@@ -51,20 +51,22 @@ pub(super) fn configured() -> Line {
     Line::new("VSHD", event::Severity::Notice, "VSHD_SYSLOG_CONFIG_I", "Configured by the admin API")
 }
 
-/// With which configuration the switch begins.
-pub(super) fn began(events: &EventLog, chassis: &Chassis, beginning: &Beginning) {
-    if !beginning.restored {
-        return;
+/// With which configuration the switch begins; `saved`: there is a startup configuration that was kept.
+pub(super) fn began(events: &EventLog, chassis: &Chassis, beginning: &Beginning, saved: bool) {
+    if beginning.restored {
+        let not_read = match &chassis.node.startup {
+            Some(startup) if !saved => {
+                format!("; {} is not read (\"reload\" goes back to it)", startup.display())
+            }
+            _ => String::new(),
+        };
+        let text = format!("the running configuration of before is in force again{not_read}");
+        events.record(&Line::new("SYSMGR", event::Severity::Notice, "CONFIG_RESTORED", text));
     }
-    let not_read = match &chassis.node.startup {
-        Some(startup) => format!("; {} is not read (\"reload\" goes back to it)", startup.display()),
-        None => String::new(),
-    };
-    let text = format!("the running configuration of before is in force again{not_read}");
-    events.record(&Line::new("SYSMGR", event::Severity::Notice, "CONFIG_RESTORED", text));
+    let which = if beginning.restored { "running" } else { "startup" };
     for line in &beginning.left_out {
         let (number, text, why) = (line.line.unwrap_or(0), line.text.trim(), &line.message);
-        let text = format!("line {number} of the running configuration, \"{text}\", is left out: {why}");
+        let text = format!("line {number} of the {which} configuration, \"{text}\", is left out: {why}");
         events.record(&Line::new("SYSMGR", event::Severity::Warning, "CONFIG_LINE_LOST", text));
     }
 }

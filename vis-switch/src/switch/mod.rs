@@ -25,6 +25,7 @@ mod counting;
 mod keep;
 mod log;
 mod publish;
+pub mod saved;
 pub mod start;
 mod state;
 #[cfg(test)]
@@ -47,6 +48,7 @@ use crate::engine::control::Order;
 use crate::engine::counters::WorkerCounters;
 use crate::engine::mac::MacTable;
 use crate::engine::tables::{Published, Tables};
+use keep::KEPT;
 use link::{Monitor, PortState};
 use niv_node::accounting::Accounting;
 use niv_node::command::CommandError;
@@ -62,8 +64,6 @@ use std::time::{Duration, UNIX_EPOCH};
 use vntag::uuid::Uuid;
 use wake::Wake;
 
-/// How long a command waits for the store.
-const KEPT: Duration = Duration::from_secs(10);
 /// How long `show` waits until what it is about to tell is kept.
 const TOLD: Duration = Duration::from_secs(5);
 
@@ -156,36 +156,21 @@ impl Switch {
         let before = Arc::clone(&self.state.lock().config);
         let (config, answer) = edit((*before).clone())?;
         if config != *before {
-            self.commit(config, &before, keep::running)?;
+            let text = |config: &RunningConfig| keep::running(Some(text::running_config(config)));
+            let batch = vec![text(&config)];
+            self.commit(config, batch, vec![text(&before)])?;
         }
         Ok(answer)
     }
 
-    /// Goes back to the startup configuration, and forgets the changes since.
-    ///
-    /// # Errors
-    /// The startup file cannot be read or is wrong, the store does not keep that, or a change is under way (which may
-    /// be the one that this is a line of); then nothing has changed.
-    pub fn reload(&self) -> Result<(), CommandError> {
-        let busy = || CommandError::refused("Another change of the configuration is under way.");
-        let _one = self.changing.try_lock().ok_or_else(busy)?;
-        let before = Arc::clone(&self.state.lock().config);
-        let config =
-            start::startup(&self.chassis).map_err(|error| CommandError::refused(error.to_string()))?;
-        self.commit(config, &before, |_| keep::running(None))
-    }
-
-    fn commit(
-        &self,
-        config: RunningConfig,
-        before: &RunningConfig,
-        keep: impl FnOnce(Option<String>) -> Op,
-    ) -> Result<(), CommandError> {
+    /// Has `batch` kept, and the configuration in force in every worker. `back` is to be kept if it is not sure that the batch
+    /// was.
+    fn commit(&self, config: RunningConfig, batch: Vec<Op>, back: Vec<Op>) -> Result<(), CommandError> {
         let (done, kept) = outcome();
-        self.store.submit(vec![keep(Some(text::running_config(&config)))], done);
+        self.store.submit(batch, done);
         if let Err(error) = kept.wait_for(KEPT) {
             // Whatever is kept in the end is to be what is in force.
-            self.store.submit(vec![keep::running(Some(text::running_config(before)))], Box::new(drop));
+            self.store.submit(back, Box::new(drop));
             self.state.lock().store_fails(self, &error);
             return Err(CommandError::refused(format!(
                 "Nothing was changed, because it cannot be kept: {error}."

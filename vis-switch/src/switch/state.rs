@@ -4,6 +4,7 @@ use super::Switch;
 use super::addresses::OtherMacs;
 use super::counting::{Books, Traffic};
 use super::keep::{Records, Written};
+use super::saved::Saved;
 use super::{log, publish::Publishing};
 use crate::config::running::RunningConfig;
 use crate::config::slots::{Owner, Slots};
@@ -29,6 +30,8 @@ pub struct State {
     pub control: Control,
     /// Interfaces and their slots.
     pub slots: Slots,
+    /// What is kept beside the running configuration.
+    pub saved: Saved,
     pub(super) books: Books,
     pub(super) records: Records,
     pub(super) publishing: Publishing,
@@ -45,13 +48,15 @@ impl State {
     pub(super) fn new(
         config: Arc<RunningConfig>,
         control: Control,
-        counters: BTreeMap<u32, Traffic>,
+        kept: (Saved, BTreeMap<u32, Traffic>),
         ports: usize,
     ) -> Self {
+        let (saved, counters) = kept;
         Self {
             config,
             control,
             slots: Slots::default(),
+            saved,
             books: Books::new(counters),
             records: Records::default(),
             publishing: Publishing::default(),

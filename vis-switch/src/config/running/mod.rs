@@ -13,7 +13,7 @@ mod switchport;
 pub use effective::Effective;
 pub use inherit::{DEEPEST, MOST_INHERITED};
 pub use interface::{Binding, Ethernet, EthernetId, PortMode, Vethernet};
-pub use profile::{Description, PortProfile, ProfileFault, ProfileName, UplinkFail};
+pub use profile::{Description, PortProfile, ProfileFault, ProfileName, UplinkFail, is_name};
 pub use switchport::{Switchport, SwitchportLines};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,6 +5,14 @@ use core::borrow::Borrow;
 use core::fmt;
 use std::sync::Arc;
 
+/// Whether something can be a name on a command line: 1 to `most` printing ASCII characters, none of them a blank, `?` or
+/// `|`.
+#[must_use]
+pub fn is_name(name: &str, most: usize) -> bool {
+    let fits = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'?' | b'|');
+    (1..=most).contains(&name.len()) && name.bytes().all(fits)
+}
+
 /// The name of a port profile: 1 to 80 printing ASCII characters without blanks, `?` and `|`, which mean something on a
 /// command line. Upper and lower case differ.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,9 +29,7 @@ impl ProfileName {
     /// `None` for what is not allowed. A profile with such a name does not exist, whoever asks for it.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
-        let fits = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'?' | b'|');
-        let allowed = (1..=Self::MAX).contains(&name.len()) && name.bytes().all(fits);
-        allowed.then(|| Self(name.into()))
+        is_name(name, Self::MAX).then(|| Self(name.into()))
     }
 
     /// The name.

@@ -1,4 +1,5 @@
 mod chassis;
+mod difference;
 mod docs;
 mod effective;
 mod help;

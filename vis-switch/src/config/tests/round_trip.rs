@@ -12,7 +12,7 @@ use vntag::ethernet::Mac;
 
 /// A change of a configuration, which may be refused.
 #[derive(Clone, Debug)]
-enum Change {
+pub(super) enum Change {
     Global { auto_create: bool, carrier_delay: u8, hold: u32 },
     Profile(ProfileName, PortProfile),
     NoProfile(ProfileName),
@@ -27,7 +27,7 @@ enum Change {
 
 /// What is typed on a vEth.
 #[derive(Clone, Debug)]
-struct Lines {
+pub(super) struct Lines {
     switchport: SwitchportLines,
     shutdown: bool,
     profile: Option<ProfileName>,
@@ -36,7 +36,7 @@ struct Lines {
 }
 
 impl Change {
-    fn apply(self, config: &mut RunningConfig) {
+    pub(super) fn apply(self, config: &mut RunningConfig) {
         // A refusal is as good as a change: the configuration must be whole after either.
         let _ = match self {
             Self::Global { auto_create, carrier_delay, hold } => {
@@ -165,7 +165,7 @@ fn binding() -> impl Strategy<Value = Binding> {
     ]
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(super) fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         (any::<bool>(), 0..=61u8, prop_oneof![0..=61u32, Just(86_400)]).prop_map(
             |(auto_create, carrier_delay, hold)| Change::Global { auto_create, carrier_delay, hold }

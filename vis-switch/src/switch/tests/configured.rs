@@ -92,7 +92,8 @@ fn the_startup_file_is_read_until_something_is_changed_and_again_after_reload() 
     let told = &rig.switch.events.last(usize::MAX)[0].event;
     assert!(told.text.contains("startup.cfg is not read"), "{told}");
 
-    assert_eq!(rig.admin.exec("reload").unwrap().to_string(), "");
+    let said = rig.admin.exec("reload").unwrap().to_string();
+    assert!(said.ends_with("-vethernet hold 300\n+vethernet hold 200\n+carrier-delay 5\n"), "{said}");
     assert_eq!((hold(&rig), rig.switch.state().config.carrier_delay()), (300, 3));
     assert_eq!(hold(&Rig::on(&store, with_file())), 300);
     std::fs::write(&file, "vethernet hold never\n").unwrap();
@@ -133,6 +134,13 @@ fn state_of_another_release_is_refused_by_name() {
         ("veth/1", b"{\"version\":9}", "version 9"),
         ("counters/1", b"{}", "missing field"),
         ("counters/x", b"{}", "no vEth"),
+        ("startup-config", b"\xff", "not a text"),
+        ("checkpoint/a b", b"{}", "no name"),
+        (
+            "checkpoint/a",
+            b"{\"version\":9,\"created\":\"\",\"description\":null,\"lines\":\"\"}",
+            "version 9",
+        ),
     ] {
         let store = MemoryStore::new();
         store.commit(vec![Op::put(key, value)]).unwrap();

@@ -4,6 +4,7 @@
 mod configured;
 mod counted;
 mod negotiated;
+mod saved;
 
 use super::start::Beginning;
 use super::{Controller, Kept, Parts, Switch, assemble};
@@ -103,7 +104,7 @@ impl Rig {
             cables.push(cable);
         }
         let kept = Kept::load(&**store).expect("readable");
-        let beginning = Beginning::of(&chassis, kept.running.as_deref()).expect("right");
+        let beginning = Beginning::of(&chassis, &kept).expect("right");
         let parts = Parts {
             ports: near,
             store: (store.clone(), kept),

@@ -1,0 +1,224 @@
+//! What is different between two configurations, both given as the lines that [`text`](super::text) writes.
+
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap};
+
+/// A line without indentation, and those below it.
+#[derive(Debug, PartialEq, Eq)]
+struct Section<'a> {
+    head: &'a str,
+    lines: Vec<&'a str>,
+}
+
+fn sections(text: &str) -> Vec<Section<'_>> {
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('!')) {
+        match (line.strip_prefix(' '), sections.last_mut()) {
+            (Some(line), Some(section)) => section.lines.push(line.trim_start()),
+            _ => sections.push(Section { head: line, lines: Vec::new() }),
+        }
+    }
+    sections
+}
+
+/// What stands in one of two sequences, or in both.
+enum Merged<T> {
+    Gone(T),
+    New(T),
+    Both(T, T),
+}
+
+/// Both sequences as one, in their order; no key is twice in one of them.
+fn merge<'a, T>(from: &'a [T], to: &'a [T], key: impl Fn(&'a T) -> &'a str) -> Vec<Merged<&'a T>> {
+    let places: HashMap<&str, usize> =
+        to.iter().enumerate().map(|(place, item)| (key(item), place)).collect();
+    let (mut merged, mut next) = (Vec::new(), 0);
+    for old in from {
+        match places.get(key(old)).copied().filter(|place| *place >= next) {
+            Some(place) => {
+                merged.extend(to.iter().take(place).skip(next).map(Merged::New));
+                merged.extend(to.get(place).map(|new| Merged::Both(old, new)));
+                next = place + 1;
+            }
+            None => merged.push(Merged::Gone(old)),
+        }
+    }
+    merged.extend(to.iter().skip(next).map(Merged::New));
+    merged
+}
+
+/// The lines that are only in one of two configurations, below the line that opens their section: `-` before those of
+/// `from`, `+` before those of `to`. Empty where they are the same. The second face is for programs.
+#[must_use]
+pub fn changes(from: &str, to: &str) -> (String, Value) {
+    let (mut text, mut value) = (String::new(), Vec::new());
+    let mut put = |sign: char, line: &str, below: bool| {
+        text.push(sign);
+        text.push_str(if below { "  " } else { "" });
+        text.push_str(line);
+        text.push('\n');
+    };
+    for section in merge(&sections(from), &sections(to), |section| section.head) {
+        let (mut removed, mut added) = (Vec::new(), Vec::new());
+        let (section, sign) = match section {
+            Merged::Gone(section) => {
+                removed.extend(section.lines.iter().copied());
+                (section, '-')
+            }
+            Merged::New(section) => {
+                added.extend(section.lines.iter().copied());
+                (section, '+')
+            }
+            Merged::Both(old, new) if old == new => continue,
+            Merged::Both(old, new) => {
+                put(' ', old.head, false);
+                for line in merge(&old.lines, &new.lines, |line| line) {
+                    match line {
+                        Merged::Gone(line) => {
+                            put('-', line, true);
+                            removed.push(*line);
+                        }
+                        Merged::New(line) => {
+                            put('+', line, true);
+                            added.push(*line);
+                        }
+                        Merged::Both(..) => {}
+                    }
+                }
+                value.push(
+                    json!({ "section": old.head, "change": "changed", "removed": removed, "added": added }),
+                );
+                continue;
+            }
+        };
+        put(sign, section.head, false);
+        section.lines.iter().for_each(|line| put(sign, line, true));
+        let change = if sign == '-' { "removed" } else { "added" };
+        value.push(json!({ "section": section.head, "change": change, "removed": removed, "added": added }));
+    }
+    (text, value.into())
+}
+
+/// Settings of which there is one: whatever value follows these words, another one takes its place, and `no` before the
+/// words alone takes it back.
+const SETTINGS: [&str; 11] = [
+    "description",
+    "inherit port-profile",
+    "switchport mode",
+    "switchport access vlan",
+    "switchport trunk native vlan",
+    "switchport trunk allowed vlan",
+    "mtu",
+    "uplink-fail-action",
+    "max-ports",
+    "vethernet hold",
+    "carrier-delay",
+];
+
+/// A profile inherits from several, and cannot be removed while somebody inherits from it: taken back in any case.
+const INHERIT: &str = "inherit port-profile";
+
+/// What a line sets.
+fn setting(line: &str) -> &str {
+    let begins = |words: &&&str| {
+        line.strip_prefix(**words).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    SETTINGS.iter().find(begins).map_or(line, |words| words)
+}
+
+/// The line that takes another back.
+fn taken_back(line: &str) -> String {
+    match line.strip_prefix("no ") {
+        Some(line) => line.to_owned(),
+        None => format!("no {}", setting(line)),
+    }
+}
+
+/// The lines that turn one configuration into another.
+///
+/// What has to go goes first, beginning with the interfaces: nothing can be removed while something refers to it.
+#[must_use]
+pub fn patch(from: &str, to: &str) -> String {
+    let (from, to) = (sections(from), sections(to));
+    let merged = merge(&from, &to, |section| section.head);
+    let mut patch = Patch::default();
+    for kind in ["interface vethernet ", "interface ethernet ", "port-profile "] {
+        for section in &merged {
+            match section {
+                Merged::Both(old, new) if old.head.starts_with(kind) => patch.take_back(old, &new.lines),
+                Merged::Gone(old) if old.head.starts_with("interface ") && old.head.starts_with(kind) => {
+                    patch.line(&format!("no {}", old.head));
+                }
+                // Of those that go, some may inherit from others; and one is built in.
+                Merged::Gone(old) if old.head.starts_with(kind) => patch.take_back(old, &[]),
+                _ => {}
+            }
+        }
+    }
+    for section in &merged {
+        match section {
+            Merged::Gone(old) if old.head.starts_with("port-profile ") => {
+                if !old.head.ends_with(" default") {
+                    patch.line(&format!("no {}", old.head));
+                }
+            }
+            Merged::Gone(old) if old.lines.is_empty() && !old.head.starts_with("interface ") => {
+                patch.line(&taken_back(old.head));
+            }
+            _ => {}
+        }
+    }
+    for section in &merged {
+        match section {
+            Merged::New(new) => patch.section(new.head, new.lines.iter().map(|line| (*line).to_owned())),
+            Merged::Both(old, new) => patch.add(old, new),
+            Merged::Gone(_) => {}
+        }
+    }
+    patch.0
+}
+
+#[derive(Default)]
+struct Patch(String);
+
+impl Patch {
+    fn line(&mut self, line: &str) {
+        self.0.push_str(line);
+        self.0.push('\n');
+    }
+
+    fn section(&mut self, head: &str, lines: impl Iterator<Item = String>) {
+        self.line(head);
+        lines.for_each(|line| self.line(&format!("  {line}")));
+    }
+
+    /// Takes back what is not to be, and what nothing takes the place of.
+    fn take_back(&mut self, old: &Section<'_>, new: &[&str]) {
+        let kept = |line: &str| match setting(line) {
+            INHERIT => of_setting(&old.lines, INHERIT) == of_setting(new, INHERIT),
+            setting => new.iter().any(|new| self::setting(new) == setting),
+        };
+        let gone: BTreeSet<String> =
+            old.lines.iter().filter(|line| !kept(line)).map(|line| taken_back(line)).collect();
+        if !gone.is_empty() {
+            self.section(old.head, gone.into_iter());
+        }
+    }
+
+    /// Adds what was not there, or not the same.
+    fn add(&mut self, old: &Section<'_>, new: &Section<'_>) {
+        let differs = |line: &&&str| {
+            let setting = setting(line);
+            of_setting(&old.lines, setting) != of_setting(&new.lines, setting)
+        };
+        let lines: Vec<String> = new.lines.iter().filter(differs).map(|line| (*line).to_owned()).collect();
+        if !lines.is_empty() {
+            self.section(new.head, lines.into_iter());
+        }
+    }
+}
+
+/// The lines that set something.
+fn of_setting<'a>(lines: &[&'a str], setting: &str) -> Vec<&'a str> {
+    lines.iter().copied().filter(|line| self::setting(line) == setting).collect()
+}
