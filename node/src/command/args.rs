@@ -2,6 +2,7 @@
 
 use super::error::Refusal;
 use core::ops::RangeInclusive;
+use std::net::Ipv4Addr;
 
 /// The value of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,10 @@ pub enum Value {
     Ranges(Vec<RangeInclusive<u64>>),
     /// Of [`Kind::Mac`](super::Kind::Mac).
     Mac([u8; 6]),
+    /// Of [`Kind::Ip`](super::Kind::Ip).
+    Ip(Ipv4Addr),
+    /// Of [`Kind::Prefix`](super::Kind::Prefix): an address, and how many of its bits count.
+    Prefix(Ipv4Addr, u8),
     /// Of the other kinds.
     Text(String),
 }
@@ -101,6 +106,15 @@ impl Args {
     pub fn get_mac(&self, name: &str) -> Option<[u8; 6]> {
         match self.get(name) {
             Some(Value::Mac(mac)) => Some(*mac),
+            _ => None,
+        }
+    }
+
+    /// An IPv4 address, if the line has it.
+    #[must_use]
+    pub fn get_ip(&self, name: &str) -> Option<Ipv4Addr> {
+        match self.get(name) {
+            Some(Value::Ip(address)) => Some(*address),
             _ => None,
         }
     }

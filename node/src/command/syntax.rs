@@ -8,6 +8,7 @@ use super::args::Value;
 use super::input::Token;
 use core::fmt;
 use core::ops::RangeInclusive;
+use std::net::Ipv4Addr;
 
 /// What a parameter accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub enum Kind {
     Port,
     /// `<mac:mac>`: `5254.0000.0001`, `52:54:00:00:00:01` or `52-54-00-00-00-01`.
     Mac,
+    /// `<source:ip>`: an IPv4 address, `10.0.0.1`.
+    Ip,
+    /// `<source:prefix>`: IPv4 addresses that begin with the same bits, `10.0.0.0/24`.
+    Prefix,
     /// `<name:word>`: anything without blanks.
     Word,
     /// `<text:line>`: the rest of the line.
@@ -39,6 +44,8 @@ impl Kind {
         Some(match kind {
             "port" => Self::Port,
             "mac" => Self::Mac,
+            "ip" => Self::Ip,
+            "prefix" => Self::Prefix,
             "word" => Self::Word,
             "line" => Self::Line,
             other => match other.strip_prefix("range ") {
@@ -59,9 +66,11 @@ impl Kind {
             Self::Number(_) => 0,
             Self::Port => 1,
             Self::Mac => 2,
-            Self::Ranges(_) => 3,
-            Self::Word => 4,
-            Self::Line => 5,
+            Self::Ip => 3,
+            Self::Prefix => 4,
+            Self::Ranges(_) => 5,
+            Self::Word => 6,
+            Self::Line => 7,
         }
     }
 
@@ -73,6 +82,8 @@ impl Kind {
             Self::Ranges(limits) => return ranges(limits, tokens),
             Self::Port => Value::Text(port(first.text)?),
             Self::Mac => Value::Mac(mac(first.text)?),
+            Self::Ip => Value::Ip(first.text.parse().ok()?),
+            Self::Prefix => prefix(first.text)?,
             Self::Word => Value::Text(first.text.to_owned()),
             Self::Line => return Some((Value::Text(first.rest.to_owned()), tokens.len())),
         };
@@ -91,6 +102,9 @@ impl Kind {
                 limits.end()
             )),
             Self::Mac => Some("Invalid MAC address at '^' marker.".to_owned()),
+            Self::Ip | Self::Prefix if text.starts_with(|c: char| c.is_ascii_digit()) => {
+                Some("Invalid IPv4 address at '^' marker.".to_owned())
+            }
             _ => None,
         }
     }
@@ -104,6 +118,8 @@ impl fmt::Display for Kind {
             Self::Ranges(limits) => write!(f, "<{}-{}>[,..]", limits.start(), limits.end()),
             Self::Port => f.write_str("<slot/port>"),
             Self::Mac => f.write_str("H.H.H"),
+            Self::Ip => f.write_str("A.B.C.D"),
+            Self::Prefix => f.write_str("A.B.C.D/LEN"),
             Self::Word => f.write_str("WORD"),
             Self::Line => f.write_str("LINE"),
         }
@@ -120,6 +136,14 @@ fn port(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split('/').collect();
     let fits = |part: &&str| (1..=4).contains(&part.len()) && number(part).is_some();
     ((2..=3).contains(&parts.len()) && parts.iter().all(fits)).then(|| text.to_owned())
+}
+
+fn prefix(text: &str) -> Option<Value> {
+    let (address, length) = text.split_once('/')?;
+    let address: Ipv4Addr = address.parse().ok()?;
+    let length =
+        number(length).and_then(|length| u8::try_from(length).ok()).filter(|length| *length <= 32)?;
+    Some(Value::Prefix(address, length))
 }
 
 fn mac(text: &str) -> Option<[u8; 6]> {

@@ -56,7 +56,7 @@ impl ManagedSwitch {
             (port.initial.negotiation, port.initial.mode) = (true, PortMode::Vntag);
         }
         let kept = Kept::load(&**store).expect("readable");
-        let beginning = Beginning::of(&chassis, kept.running.as_deref()).expect("a right configuration");
+        let beginning = Beginning::of(&chassis, &kept).expect("a right configuration");
         let parts = Parts {
             ports,
             store: (store.clone(), kept),

@@ -219,7 +219,21 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
                 ("show running-config", &["vif-list 1 members 5"]),
                 ("show running-config interface vethernet 1", &["bind interface ethernet 1/1 channel 5"]),
                 ("show running-config interface vethernet 1 expand-port-profile", &["access vlan 10"]),
-                ("show version", &["vis-switch"]),
+                ("show interface brief", &["Eth1/1", "Veth1", "access"]),
+                ("show interface status", &["Veth1", "connected"]),
+                ("show interface description", &["Interface", "Veth1"]),
+                ("show interface switchport", &["Name: Vethernet1"]),
+                ("show vlan", &["VLAN0010", "Veth1"]),
+                ("show vlan id 10", &["VLAN0010"]),
+                ("show lldp neighbors", &["Device ID", "displayed: 0"]),
+                ("show feature", &["lldp", "enabled"]),
+                ("show module", &["active"]),
+                ("show access-lists", &[]),
+                ("show startup-config", &["vif-list 1 members 5"]),
+                ("show checkpoint", &["Name", "Created"]),
+                ("show diff", &["Nothing is unsaved"]),
+                ("show running-config diff", &["Nothing is unsaved"]),
+                ("show version", &["vis-switch", "Device name: vis0"]),
                 ("reload", &[]),
                 ("terminal length 0", &[]),
                 ("terminal width 80", &[]),
@@ -268,7 +282,19 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
             .collect();
         assert!(listed.len() > 5, "{listed:?}");
         // What acts and shows nothing, or needs a vNIC that negotiates: tried elsewhere.
-        let acts = ["vnic add", "vnic set", "vnic del", "firmware", "show firmware vnic"];
+        let acts = [
+            "vnic add",
+            "vnic set",
+            "vnic del",
+            "firmware",
+            "show firmware vnic",
+            "copy",
+            "write",
+            "checkpoint",
+            "no checkpoint",
+            "rollback",
+            "show diff rollback-patch",
+        ];
         for command in listed.iter().filter(|command| acts.iter().all(|act| !command.starts_with(act))) {
             assert!(lines.iter().any(|(line, _)| line.starts_with(command)), "{command} is not tried");
         }

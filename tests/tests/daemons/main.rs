@@ -22,6 +22,7 @@ mod negotiation;
 mod net;
 mod offloads;
 mod place;
+mod primer;
 mod roles;
 mod saved;
 mod scripted;

@@ -65,16 +65,23 @@ pub(super) fn drops(session: &mut Session, args: &Args) -> Answer {
 pub(super) fn addresses(session: &mut Session, _: &Args) -> Answer {
     let state = session.switch.state();
     let mut grid = Grid::new([
+        Column::left("primary", ""),
         Column::right("vlan", "VLAN"),
         Column::left("mac", "MAC Address"),
         Column::left("type", "Type"),
         Column::right("age", "age"),
+        Column::left("secure", "Secure"),
+        Column::left("ntfy", "NTFY"),
         Column::left("port", "Ports"),
     ])
-    .before("Legend: age - seconds since last seen");
+    .before("Legend: * - primary entry, age - seconds since last seen");
     for (entry, owner) in session.switch.addresses(&state) {
         let mac = niv_node::output::Cell::shown(entry.mac.dotted(), entry.mac.to_string());
-        grid.row([entry.vlan.into(), mac, "dynamic".into(), entry.age.into(), name(owner)]);
+        // Nothing is secured and nobody notified yet.
+        let no = || niv_node::output::Cell::shown("F", false);
+        let primary = niv_node::output::Cell::shown("*", true);
+        let (vlan, age) = (entry.vlan.into(), entry.age.into());
+        grid.row([primary, vlan, mac, "dynamic".into(), age, no(), no(), name(owner)]);
     }
     let total = format!("Total {} addresses", grid.len());
     Ok(Output::from(grid.after(&total)).into())

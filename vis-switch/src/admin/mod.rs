@@ -1,5 +1,7 @@
 //! The admin face of a switch: its command table and what the API needs.
 
+mod access_lists;
+mod brief;
 mod capture;
 mod counters;
 mod doctor;
@@ -11,6 +13,7 @@ mod neighbors;
 mod page;
 mod profile;
 mod saved;
+mod system;
 mod vethernet;
 mod virt;
 
@@ -23,7 +26,7 @@ use niv_node::api::{Capture, Daemon, Identity};
 use niv_node::command::{Args, Command, CommandError, EXEC, Language, Refusal, Reply, Table};
 use niv_node::event;
 use niv_node::metrics::Metrics;
-use niv_node::output::{Output, Record};
+use niv_node::output::Output;
 use std::sync::Arc;
 
 /// What commands run against: the switch, and a candidate where they configure.
@@ -56,13 +59,27 @@ impl Candidate for Session {
 type Answer = Result<Reply, Refusal>;
 
 const WORDS: &[(&str, &str)] = &[
+    ("access-group", "Access list for IPv4 packets"),
+    ("access-list", "Rules about IPv4 packets"),
+    ("access-lists", "Rules about IPv4 packets, and how many each has decided about"),
+    ("any", "All addresses"),
     ("bind", "What belongs to the interface"),
     ("checkpoint", "Configurations that were kept under a name"),
     ("control", "The control plane"),
+    ("deny", "Drop packets"),
     ("diff", "What differs between configurations"),
+    ("eq", "This port"),
+    ("gt", "Ports above this one"),
+    ("host", "One address"),
     ("interface", "Interfaces"),
+    ("ip", "IPv4"),
+    ("lt", "Ports below this one"),
+    ("neq", "All ports but this one"),
+    ("permit", "Let packets pass"),
     ("port-profile", "Settings for many virtual interfaces"),
     ("running-config", "The configuration in force"),
+    ("range", "From one port to another"),
+    ("remark", "A text for people"),
     ("rollback-patch", "Lines that turn one configuration into another"),
     ("show", "Show running system information"),
     ("switchport", "VLANs of the interface"),
@@ -123,6 +140,12 @@ pub fn table() -> Table<Session> {
         Command::new(EXEC, event::SYNTAX, event::HELP, logging),
         Command::new(EXEC, accounting::SYNTAX, accounting::HELP, accounts),
         Command::new(EXEC, niv_node::doctor::SYNTAX, niv_node::doctor::HELP, doctor::show),
+        Command::new(
+            EXEC,
+            "show [ip] access-lists [<list:word>]",
+            "Access lists, and how many packets each line has decided about",
+            access_lists::show,
+        ),
         Command::new(EXEC, "show running-config", "The configuration in force", running_config),
         Command::new(
             EXEC,
@@ -143,7 +166,20 @@ pub fn table() -> Table<Session> {
             "All that counts on the interfaces that have them",
             inherited::expand_interface,
         ),
-        Command::new(EXEC, "show version", "Which software this is", version),
+        Command::new(EXEC, "show interface brief", "All interfaces, one a line", brief::brief),
+        Command::new(EXEC, "show interface status", "Which interfaces are connected", brief::status),
+        Command::new(EXEC, "show interface description", "What interfaces are for", brief::description),
+        Command::new(EXEC, "show interface switchport", "VLANs of all interfaces", brief::switchport),
+        Command::new(
+            EXEC,
+            "show vlan [{brief|id <vlan:1-4094>}]",
+            "VLANs, and who carries them",
+            brief::vlan,
+        ),
+        Command::new(EXEC, "show lldp neighbors", "Who speaks LLDP on NIV links, in short", neighbors::lldp),
+        Command::new(EXEC, "show feature", "What is on", system::feature),
+        Command::new(EXEC, "show module", "What the chassis is made of", system::module),
+        Command::new(EXEC, "show version", "Which software this is", system::version),
     ];
     Table::new(show.into_iter().chain(saved::commands()).chain(commands()).collect(), WORDS)
 }
@@ -160,15 +196,6 @@ fn logging(session: &mut Session, args: &Args) -> Answer {
 
 fn accounts(session: &mut Session, args: &Args) -> Answer {
     Ok(accounting::show(&session.switch.accounting, args).into())
-}
-
-fn version(session: &mut Session, _: &Args) -> Answer {
-    let record = Record::new()
-        .field("name", "Name", session.switch.name.as_str())
-        .field("product", "Product", env!("CARGO_PKG_NAME"))
-        .field("version", "Version", env!("CARGO_PKG_VERSION"))
-        .field("uuid", "Node", session.switch.uuid.to_string());
-    Ok(Output::from(record).into())
 }
 
 /// A switch behind the admin API.

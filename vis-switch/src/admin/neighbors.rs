@@ -64,6 +64,38 @@ pub(super) fn neighbors(session: &mut Session, _: &Args) -> Answer {
     Ok(Output::from(grid.after(&total)).into())
 }
 
+/// `show lldp neighbors`
+pub(super) fn lldp(session: &mut Session, _: &Args) -> Answer {
+    let switch = &session.switch;
+    let state = switch.state();
+    let mut grid = Grid::new([
+        Column::left("system", "Device ID").width(20),
+        Column::left("interface", "Local Intf").width(15),
+        Column::left("hold", "Hold-time"),
+        Column::left("capability", "Capability"),
+        Column::left("port", "Port ID"),
+    ])
+    .before("Capability codes: (O) Other, an interface virtualizer");
+    let now = switch.now();
+    for index in 0..switch.ports.len() {
+        let Some(link) = state.control.session(index) else { continue };
+        for neighbor in link.neighbors() {
+            let lldp = &neighbor.lldp;
+            let name = lldp.system_name.as_ref().map(ToString::to_string).filter(|name| !name.is_empty());
+            let left = neighbor.expires.saturating_sub(now) / 1_000_000_000;
+            grid.row([
+                name.unwrap_or_else(|| lldp.chassis_id.to_string()).into(),
+                port(switch, index),
+                left.into(),
+                "O".into(),
+                Cell::display(&lldp.port_id),
+            ]);
+        }
+    }
+    let total = format!("Total entries displayed: {}", grid.len());
+    Ok(Output::from(grid.after(&total)).into())
+}
+
 /// `show control statistics`: what counted anything, or `all`
 pub(super) fn statistics(session: &mut Session, args: &Args) -> Answer {
     let switch = &session.switch;

@@ -101,7 +101,9 @@ pub fn changes(from: &str, to: &str) -> (String, Value) {
 
 /// Settings of which there is one: whatever value follows these words, another one takes its place, and `no` before the
 /// words alone takes it back.
-const SETTINGS: [&str; 11] = [
+const SETTINGS: [&str; 13] = [
+    "name",
+    ACCESS_GROUP,
     "description",
     "inherit port-profile",
     "switchport mode",
@@ -115,11 +117,18 @@ const SETTINGS: [&str; 11] = [
     "carrier-delay",
 ];
 
-/// A profile inherits from several, and cannot be removed while somebody inherits from it: taken back in any case.
+/// What refers to something that cannot be removed as long as it does: taken back in any case.
+const REFERENCES: [&str; 2] = [INHERIT, ACCESS_GROUP];
 const INHERIT: &str = "inherit port-profile";
+const ACCESS_GROUP: &str = "ip access-group";
 
 /// What a line sets.
 fn setting(line: &str) -> &str {
+    // A line of an access list is what has its number.
+    let (first, _) = line.split_once(' ').unwrap_or((line, ""));
+    if first.starts_with(|c: char| c.is_ascii_digit()) {
+        return first;
+    }
     let begins = |words: &&&str| {
         line.strip_prefix(**words).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
     };
@@ -128,6 +137,11 @@ fn setting(line: &str) -> &str {
 
 /// The line that takes another back.
 fn taken_back(line: &str) -> String {
+    if line.starts_with(ACCESS_GROUP) {
+        // The last word is the direction; a list may be called like one.
+        let direction = line.rsplit(' ').next().unwrap_or_default();
+        return format!("no {ACCESS_GROUP} {direction}");
+    }
     match line.strip_prefix("no ") {
         Some(line) => line.to_owned(),
         None => format!("no {}", setting(line)),
@@ -141,28 +155,45 @@ fn taken_back(line: &str) -> String {
 pub fn patch(from: &str, to: &str) -> String {
     let (from, to) = (sections(from), sections(to));
     let merged = merge(&from, &to, |section| section.head);
-    let mut patch = Patch::default();
-    for kind in ["interface vethernet ", "interface ethernet ", "port-profile "] {
+    let removed = merged.iter().filter_map(|section| match section {
+        Merged::Gone(old) if REFERRED.iter().any(|kind| old.head.starts_with(kind)) => {
+            old.head.rsplit(' ').next()
+        }
+        _ => None,
+    });
+    let mut patch = Patch { text: String::new(), removed: removed.collect() };
+    for kind in ["interface vethernet ", "interface ethernet ", PROFILE, ACCESS_LIST, "vlan "] {
         for section in &merged {
             match section {
                 Merged::Both(old, new) if old.head.starts_with(kind) => patch.take_back(old, &new.lines),
-                Merged::Gone(old) if old.head.starts_with("interface ") && old.head.starts_with(kind) => {
+                Merged::Gone(old) if kind == "interface vethernet " && old.head.starts_with(kind) => {
                     patch.line(&format!("no {}", old.head));
                 }
-                // Of those that go, some may inherit from others; and one is built in.
-                Merged::Gone(old) if old.head.starts_with(kind) => patch.take_back(old, &[]),
+                Merged::Gone(old) if kind == PROFILE && is_built_in(old) => patch.take_back(old, &[]),
+                // Of those that go, some may inherit from others.
+                Merged::Gone(old) if kind == PROFILE && old.head.starts_with(kind) => {
+                    let references = |line: &&str| REFERENCES.contains(&setting(line));
+                    let lines = old.lines.iter().copied().filter(references).collect();
+                    patch.take_back(&Section { head: old.head, lines }, &[]);
+                }
                 _ => {}
             }
         }
     }
     for section in &merged {
         match section {
-            Merged::Gone(old) if old.head.starts_with("port-profile ") => {
-                if !old.head.ends_with(" default") {
-                    patch.line(&format!("no {}", old.head));
-                }
+            Merged::Gone(old) if is_built_in(old) => {}
+            Merged::Gone(old)
+                if [PROFILE, ACCESS_LIST, "vlan "].iter().any(|kind| old.head.starts_with(kind)) =>
+            {
+                patch.line(&format!("no {}", old.head));
             }
-            Merged::Gone(old) if old.lines.is_empty() && !old.head.starts_with("interface ") => {
+            // A setting of the whole switch, unless another value takes its place.
+            Merged::Gone(old)
+                if old.lines.is_empty()
+                    && !old.head.starts_with("interface ")
+                    && !to.iter().any(|new| setting(new.head) == setting(old.head)) =>
+            {
                 patch.line(&taken_back(old.head));
             }
             _ => {}
@@ -175,16 +206,29 @@ pub fn patch(from: &str, to: &str) -> String {
             Merged::Gone(_) => {}
         }
     }
-    patch.0
+    patch.text
 }
 
-#[derive(Default)]
-struct Patch(String);
+const PROFILE: &str = "port-profile ";
+const ACCESS_LIST: &str = "ip access-list ";
+/// What [`REFERENCES`] are about.
+const REFERRED: [&str; 2] = [PROFILE, ACCESS_LIST];
 
-impl Patch {
+/// The one profile that cannot be removed.
+fn is_built_in(section: &Section<'_>) -> bool {
+    section.head.starts_with(PROFILE) && section.head.ends_with(" default")
+}
+
+struct Patch<'a> {
+    text: String,
+    /// The names of profiles and lists that are removed.
+    removed: BTreeSet<&'a str>,
+}
+
+impl Patch<'_> {
     fn line(&mut self, line: &str) {
-        self.0.push_str(line);
-        self.0.push('\n');
+        self.text.push_str(line);
+        self.text.push('\n');
     }
 
     fn section(&mut self, head: &str, lines: impl Iterator<Item = String>) {
@@ -192,11 +236,19 @@ impl Patch {
         lines.for_each(|line| self.line(&format!("  {line}")));
     }
 
+    /// A setting that is to be as it is, and can stay meanwhile: what it refers to is not removed.
+    fn stays(&self, setting: &str, old: &[&str], new: &[&str]) -> bool {
+        let lines = of_setting(old, setting);
+        let refers = |line: &&str| line.split(' ').any(|word| self.removed.contains(word));
+        lines == of_setting(new, setting) && !(REFERENCES.contains(&setting) && lines.iter().any(refers))
+    }
+
     /// Takes back what is not to be, and what nothing takes the place of.
     fn take_back(&mut self, old: &Section<'_>, new: &[&str]) {
-        let kept = |line: &str| match setting(line) {
-            INHERIT => of_setting(&old.lines, INHERIT) == of_setting(new, INHERIT),
-            setting => new.iter().any(|new| self::setting(new) == setting),
+        let kept = |line: &str| {
+            let setting = setting(line);
+            let replaced = !REFERENCES.contains(&setting) && !of_setting(new, setting).is_empty();
+            replaced || self.stays(setting, &old.lines, new)
         };
         let gone: BTreeSet<String> =
             old.lines.iter().filter(|line| !kept(line)).map(|line| taken_back(line)).collect();
@@ -207,10 +259,7 @@ impl Patch {
 
     /// Adds what was not there, or not the same.
     fn add(&mut self, old: &Section<'_>, new: &Section<'_>) {
-        let differs = |line: &&&str| {
-            let setting = setting(line);
-            of_setting(&old.lines, setting) != of_setting(&new.lines, setting)
-        };
+        let differs = |line: &&&str| !self.stays(setting(line), &old.lines, &new.lines);
         let lines: Vec<String> = new.lines.iter().filter(differs).map(|line| (*line).to_owned()).collect();
         if !lines.is_empty() {
             self.section(new.head, lines.into_iter());

@@ -3,6 +3,7 @@
 use super::commands::{Candidate, Selected, commands};
 use super::running::{ProfileName, RunningConfig};
 use niv_node::command::{CommandError, Cursor, Table};
+use std::sync::OnceLock;
 
 /// A candidate, and nothing around it: no vEth that an adapter asked for.
 struct Draft {
@@ -28,13 +29,18 @@ impl Candidate for Draft {
     }
 }
 
+fn table() -> &'static Table<Draft> {
+    static TABLE: OnceLock<Table<Draft>> = OnceLock::new();
+    TABLE.get_or_init(|| Table::new(commands(), &[]))
+}
+
 /// Runs configuration lines: all of them, or none.
 ///
 /// # Errors
 /// The first line that is wrong, with its line and column.
 pub fn configure(config: RunningConfig, lines: &str) -> Result<RunningConfig, CommandError> {
     let mut draft = Draft { config, selected: None };
-    Table::new(commands(), &[]).configure(&mut draft, lines)?;
+    table().configure(&mut draft, lines)?;
     Ok(draft.config)
 }
 
@@ -42,7 +48,7 @@ pub fn configure(config: RunningConfig, lines: &str) -> Result<RunningConfig, Co
 /// since. A line that is not accepted any more is left out, with the section that it begins; those lines are returned.
 #[must_use]
 pub fn restore(config: RunningConfig, lines: &str) -> (RunningConfig, Vec<CommandError>) {
-    let table = Table::new(commands(), &[]);
+    let table = table();
     let mut draft = Draft { config, selected: None };
     let (mut cursor, mut left_out) = (Cursor::config(), Vec::new());
     let mut skip = false;

@@ -30,9 +30,9 @@ type Settings = (SwitchportLines, Option<UplinkFail>);
 /// Takes one setting out of some.
 type Pick = fn(&Settings) -> Settings;
 
-fn picks() -> [Pick; 6] {
+fn picks() -> [Pick; 7] {
     const fn none() -> SwitchportLines {
-        SwitchportLines { mode: None, access: None, native: None, allowed: None, mtu: None }
+        SwitchportLines { mode: None, access: None, native: None, allowed: None, mtu: None, acl_in: None }
     }
     [
         |(lines, _)| (SwitchportLines { mode: lines.mode, ..none() }, None),
@@ -40,6 +40,7 @@ fn picks() -> [Pick; 6] {
         |(lines, _)| (SwitchportLines { native: lines.native, ..none() }, None),
         |(lines, _)| (SwitchportLines { allowed: lines.allowed.clone(), ..none() }, None),
         |(lines, _)| (SwitchportLines { mtu: lines.mtu, ..none() }, None),
+        |(lines, _)| (SwitchportLines { acl_in: lines.acl_in.clone(), ..none() }, None),
         |(_, uplink_fail)| (none(), *uplink_fail),
     ]
 }

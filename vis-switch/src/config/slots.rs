@@ -7,7 +7,7 @@
 //! Plans are made for every batch of vEths that come and go, so nothing here is done for each vEth that could be done
 //! for each program: programs are told apart by their address.
 
-use super::running::{EthernetId, PortMode, RunningConfig, Switchport};
+use super::running::{EthernetId, PortMode, RunningConfig};
 use crate::control::forwarding::{Forwarding, PortForwarding, VethForwarding};
 use crate::engine::counters::LifCounters;
 use crate::engine::lif::{Generation, Lif, LifId};
@@ -39,8 +39,7 @@ struct Slot {
 #[derive(Debug, Default)]
 pub struct Slots {
     veths: BTreeMap<u32, Slot>,
-    /// With the configuration that the program was made of.
-    ethernets: BTreeMap<EthernetId, (Switchport, Slot)>,
+    ethernets: BTreeMap<EthernetId, Slot>,
     pool: Pool,
 }
 
@@ -75,7 +74,7 @@ impl Slots {
         }
         for (index, id) in (0u16..).zip(ports) {
             if plan.ports.get(usize::from(index)) == Some(&PortPlan::Wire)
-                && let Some((_, slot)) = self.ethernets.get(id)
+                && let Some(slot) = self.ethernets.get(id)
             {
                 plan.lifs.push(LifPlan { id: slot.id, lif: slot.lif(index, 0), source: None });
             }
@@ -88,7 +87,7 @@ impl Slots {
     pub fn counters(&self, owner: Owner) -> Option<&Arc<LifCounters>> {
         match owner {
             Owner::Vethernet(number) => self.veths.get(&number),
-            Owner::Ethernet(id) => self.ethernets.get(&id).map(|(_, slot)| slot),
+            Owner::Ethernet(id) => self.ethernets.get(&id),
         }
         .map(|slot| &slot.counters)
     }
@@ -97,7 +96,7 @@ impl Slots {
     #[must_use]
     pub fn by_slot(&self) -> HashMap<LifId, Owner> {
         let veths = self.veths.iter().map(|(number, slot)| (slot.id, Owner::Vethernet(*number)));
-        let ethernets = self.ethernets.iter().map(|(id, (_, slot))| (slot.id, Owner::Ethernet(*id)));
+        let ethernets = self.ethernets.iter().map(|(id, slot)| (slot.id, Owner::Ethernet(*id)));
         veths.chain(ethernets).collect()
     }
 
@@ -129,22 +128,20 @@ impl Slots {
     fn hold_ethernets(&mut self, config: &RunningConfig) {
         let plain =
             |id: &EthernetId| config.ethernets().get(id).filter(|ethernet| ethernet.mode == PortMode::Plain);
-        for (_, (_, slot)) in self.ethernets.extract_if(.., |id, _| plain(id).is_none()) {
+        for (_, slot) in self.ethernets.extract_if(.., |id, _| plain(id).is_none()) {
             self.pool.release(slot.id);
         }
         for (id, ethernet) in config.ethernets() {
             if plain(id).is_none() {
                 continue;
             }
+            let program = config.program(&ethernet.switchport);
             match self.ethernets.get_mut(id) {
-                Some((switchport, _)) if *switchport == ethernet.switchport => {}
-                Some((switchport, slot)) => {
-                    switchport.clone_from(&ethernet.switchport);
-                    slot.hold(&Arc::new(switchport.program()), 0, &mut self.pool);
-                }
+                Some(slot) if *slot.program == program => {}
+                Some(slot) => slot.hold(&Arc::new(program), 0, &mut self.pool),
                 None => {
-                    if let Some(slot) = self.pool.take(Arc::new(ethernet.switchport.program()), 0) {
-                        self.ethernets.insert(*id, (ethernet.switchport.clone(), slot));
+                    if let Some(slot) = self.pool.take(Arc::new(program), 0) {
+                        self.ethernets.insert(*id, slot);
                     }
                 }
             }

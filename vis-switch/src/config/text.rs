@@ -1,8 +1,8 @@
 //! The running configuration as the lines that make it.
 
 use super::running::{
-    Description, Ethernet, PortMode, PortProfile, ProfileName, RunningConfig, Switchport, SwitchportLines,
-    UplinkFail, Vethernet,
+    AccessList, AclName, Description, Ethernet, PortMode, PortProfile, ProfileName, RunningConfig,
+    Switchport, SwitchportLines, UplinkFail, Vethernet,
 };
 use crate::engine::vlan::{self, VlanMode, VlanSet};
 use core::ops::RangeInclusive;
@@ -13,6 +13,11 @@ use core::ops::RangeInclusive;
 pub fn running_config(config: &RunningConfig) -> String {
     let mut text = Lines::default();
     text.global(config);
+    text.vlans(config);
+    // Lists before what uses them.
+    for (name, list) in config.access_lists() {
+        text.access_list(name, list);
+    }
     for (name, profile) in config.port_profiles() {
         text.port_profile(name, profile, config.inherits(name));
     }
@@ -101,6 +106,25 @@ impl Lines {
         }
     }
 
+    fn vlans(&mut self, config: &RunningConfig) {
+        let before = self.0.len();
+        for (vlan, name) in config.vlans() {
+            self.line(&format!("vlan {vlan}"));
+            self.item("name", name);
+        }
+        if self.0.len() > before {
+            self.line("!");
+        }
+    }
+
+    fn access_list(&mut self, name: &AclName, list: &AccessList) {
+        self.line(&format!("ip access-list {name}"));
+        for (number, line, _) in list.lines() {
+            self.line(&format!("  {number} {line}"));
+        }
+        self.line("!");
+    }
+
     fn port_profile(&mut self, name: &ProfileName, profile: &PortProfile, inherits: &[ProfileName]) {
         let built_in = name.as_str() == ProfileName::DEFAULT;
         if built_in && *profile == PortProfile::built_in() && inherits.is_empty() {
@@ -141,7 +165,7 @@ impl Lines {
 
     fn ethernet(&mut self, ethernet: &Ethernet) {
         self.description(ethernet.description.as_ref());
-        let Switchport { mode, access, native, allowed, mtu } = &ethernet.switchport;
+        let Switchport { mode, access, native, allowed, mtu, acl_in, acl_out } = &ethernet.switchport;
         let default = Switchport::default();
         if ethernet.mode == PortMode::Vntag {
             self.line("  switchport mode vntag");
@@ -152,7 +176,11 @@ impl Lines {
             native: Some(*native).filter(|vlan| *vlan != default.native),
             allowed: (*allowed != default.allowed).then(|| Box::new(allowed.clone())),
             mtu: Some(*mtu).filter(|mtu| *mtu != default.mtu),
+            acl_in: acl_in.clone(),
         });
+        if let Some(list) = acl_out {
+            self.line(&format!("  ip access-group {list} out"));
+        }
         for (list, members) in &ethernet.lists {
             self.line(&format!("  vif-list {} members {}", list.get(), spans(members.iter().copied())));
         }
@@ -166,6 +194,9 @@ impl Lines {
             self.allowed(allowed);
         }
         self.item("mtu", lines.mtu);
+        if let Some(list) = &lines.acl_in {
+            self.line(&format!("  ip access-group {list} in"));
+        }
     }
 
     /// A set of many spans is continued with `add`, as NX-OS does.

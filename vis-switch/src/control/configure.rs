@@ -8,7 +8,7 @@ use super::lists::FloodLists;
 use super::uplinks::Uplink;
 use super::veth::{Unused, Veth};
 use super::vif::VifKey;
-use crate::config::running::{Binding, PortMode, ProfileName, RunningConfig};
+use crate::config::running::{AclName, Binding, PortMode, ProfileName, RunningConfig};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use vntag::ctl::EventCode;
@@ -24,6 +24,7 @@ impl Control {
         self.uplinks_again();
         self.reconfigure_veths(now, &old, &new);
         self.stale_by_profile(&old, &new);
+        self.stale_by_access_list(&old, &new);
         let catalogue = |config: &RunningConfig| -> Vec<_> {
             let each = |(name, profile): (&ProfileName, &crate::config::running::PortProfile)| {
                 (name.clone(), profile.enabled, profile.max_ports)
@@ -80,7 +81,7 @@ impl Control {
         let uplinks = wires.filter_map(|port| {
             let ethernet = self.running.ethernets().get(&port.id)?;
             let plain = ethernet.mode == PortMode::Plain;
-            plain.then(|| Uplink { vlans: ethernet.switchport.program().allowed, up: port.up })
+            plain.then(|| Uplink { vlans: self.running.program(&ethernet.switchport).allowed, up: port.up })
         });
         if self.uplinks.set(uplinks.collect()) {
             self.dirty.extend(self.veths.numbers());
@@ -177,6 +178,26 @@ impl Control {
     fn forget(&mut self, number: u32) {
         if self.veths.forget_identity(number).is_some() {
             self.store.insert(number, super::StoreOp::Remove(number));
+        }
+    }
+
+    /// vEths with an access list that has changed are looked at again.
+    fn stale_by_access_list(&mut self, old: &RunningConfig, new: &RunningConfig) {
+        let names: BTreeSet<&AclName> = old.access_lists().keys().chain(new.access_lists().keys()).collect();
+        let differs = |name: &&AclName| old.access_lists().get(*name) != new.access_lists().get(*name);
+        let changed: BTreeSet<&AclName> = names.into_iter().filter(differs).collect();
+        if changed.is_empty() {
+            return;
+        }
+        let concerned = |veth: &&Veth| {
+            veth.settings.switchport.acl_in.as_ref().is_some_and(|name| changed.contains(name))
+        };
+        let numbers: Vec<u32> = self.veths.iter().filter(concerned).map(|veth| veth.number).collect();
+        for number in numbers {
+            if let Some(veth) = self.veths.get_mut(number) {
+                veth.stale = true;
+            }
+            self.dirty.insert(number);
         }
     }
 

@@ -220,7 +220,7 @@ impl Control {
         let settings = Settings {
             profile: key.0.clone(),
             down,
-            program: self.programs.intern(effective.switchport.program()),
+            program: self.programs.intern(self.running.program(&effective.switchport)),
             params: super::veth::params(&effective.switchport),
             switchport: effective.switchport.into(),
             uplink_fail: effective.uplink_fail,

@@ -66,7 +66,7 @@ pub(super) fn admit<T: NivTag>(
 ) -> Result<(), Refused> {
     // Twice the same code: where all octets are known to be there, no read of one is checked.
     match bytes.first_chunk::<REACH>() {
-        Some(all) => judge::<T>(tables, role, all, len, to),
+        Some(all) => judge::<T>(tables, role, all, bytes, len, to),
         None => judge_short::<T>(tables, role, bytes, len, to),
     }
 }
@@ -80,14 +80,16 @@ fn judge_short<T: NivTag>(
     len: usize,
     to: &mut Admitted,
 ) -> Result<(), Refused> {
-    judge::<T>(tables, role, bytes, len, to)
+    judge::<T>(tables, role, bytes, bytes, len, to)
 }
 
+/// `bytes` has all headers that every frame is judged by; access lists look at more of the `head`.
 #[inline(always)]
 fn judge<T: NivTag>(
     tables: &Tables,
     role: &PortRole,
     bytes: &[u8],
+    head: &[u8],
     len: usize,
     to: &mut Admitted,
 ) -> Result<(), Refused> {
@@ -105,6 +107,11 @@ fn judge<T: NivTag>(
     let lif = tables.lif(id).ok_or(nobody(DropReason::RxSrcUnknown))?;
     let inner = inner.map_err(refused)?;
     check(lif, bytes, len, inner, to).map_err(refused)?;
+    if let Some(acl) = &lif.program.acl_in
+        && !acl.passes(inner.next, head.get(inner.payload()..).unwrap_or_default())
+    {
+        return Err(refused(DropReason::AclIn));
+    }
     to.lif = id;
     to.inner = inner;
     Ok(())

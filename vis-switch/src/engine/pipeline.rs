@@ -258,7 +258,12 @@ impl<T: NivTag> Pipeline<T> {
                 let looped = looped.filter(|_| self.options.hairpin_looped);
                 egress::to_link::<T>(head, frame, Target::Channel(u32::from(lif.vif)), looped);
             }
-            _ => egress::to_wire(head, frame, &lif.program, turn.len(frame.index)),
+            _ => {
+                if !may_leave(&lif.program, frame, head.bytes()) {
+                    return Err(DropReason::AclOut);
+                }
+                egress::to_wire(head, frame, &lif.program, turn.len(frame.index));
+            }
         }
         let waiting = Waiting { head: u16::from(frame.index), frame: frame.index, to: Receiver::Lif(to) };
         self.outbox.push(lif.port, waiting);
@@ -298,6 +303,12 @@ impl<T: NivTag> Pipeline<T> {
 
     /// Makes the head of one copy; says where it is on the desk.
     fn replicate(&mut self, turn: &Burst<'_>, frame: &Admitted, form: Form<'_>) -> Result<u16, DropReason> {
+        if let Form::Wire(program) = form {
+            let head = self.desk.head(usize::from(frame.index)).map_or(&[][..], |head| head.bytes());
+            if !may_leave(program, frame, head) {
+                return Err(DropReason::AclOut);
+            }
+        }
         if self.desk.is_used_up() {
             self.flush(turn);
             self.desk.clear();
@@ -323,6 +334,15 @@ impl<T: NivTag> Pipeline<T> {
         };
         self.outbox.flush(&leaving, &mut self.capture);
     }
+}
+
+/// Whether a frame may leave by an ordinary port with this program; its head is as it came.
+#[inline]
+fn may_leave(program: &Program, frame: &Admitted, head: &[u8]) -> bool {
+    program
+        .acl_out
+        .as_ref()
+        .is_none_or(|acl| acl.passes(frame.inner.next, head.get(frame.inner.payload()..).unwrap_or_default()))
 }
 
 /// How a copy of a flooded frame leaves.

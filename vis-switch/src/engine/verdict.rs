@@ -67,6 +67,10 @@ niv_node::drop_reasons! {
         RxControl = "rx_control", "";
         /// LLDP or VIF control that came faster than control takes it.
         PuntFull = "punt_full", "";
+        /// An IPv4 packet that the access list of the interface it came from does not permit.
+        AclIn = "acl_in", "";
+        /// An IPv4 packet that the access list of the port it should leave by does not permit.
+        AclOut = "acl_out", "";
         /// Destination and source are the same vEth.
         SameVifUc = "same_vif_uc", "F1";
         /// Destination and source are the same ordinary port.

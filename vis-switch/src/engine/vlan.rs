@@ -1,5 +1,6 @@
 //! Which VLANs an interface carries and how: its compiled program.
 
+use super::acl::SharedAcl;
 use core::ops::RangeInclusive;
 use vntag::VlanTag;
 
@@ -123,6 +124,10 @@ pub struct Program {
     pub allowed: VlanSet,
     /// Octets of payload a frame may have.
     pub mtu: u16,
+    /// What may come in.
+    pub acl_in: Option<SharedAcl>,
+    /// What may go out. Of an ordinary port only: a flood is one frame for many virtual interfaces.
+    pub acl_out: Option<SharedAcl>,
 }
 
 impl Program {
@@ -132,13 +137,14 @@ impl Program {
     /// An access interface.
     #[must_use]
     pub fn access(vlan: u16) -> Self {
-        Self { mode: VlanMode::Access, untagged: vlan, allowed: [vlan].into_iter().collect(), mtu: Self::MTU }
+        let allowed = [vlan].into_iter().collect();
+        Self { mode: VlanMode::Access, untagged: vlan, allowed, mtu: Self::MTU, acl_in: None, acl_out: None }
     }
 
     /// A trunk. Frames without a VLAN id pass only if the native VLAN is allowed too.
     #[must_use]
     pub fn trunk(native: u16, allowed: VlanSet) -> Self {
-        Self { mode: VlanMode::Trunk, untagged: native, allowed, mtu: Self::MTU }
+        Self { mode: VlanMode::Trunk, untagged: native, allowed, mtu: Self::MTU, acl_in: None, acl_out: None }
     }
 
     /// The VLAN of a frame with this tag (all zero where it had none), if it may pass.

@@ -165,7 +165,7 @@ impl Switch {
 
     /// Has `batch` kept, and the configuration in force in every worker. `back` is to be kept if it is not sure that the batch
     /// was.
-    fn commit(&self, config: RunningConfig, batch: Vec<Op>, back: Vec<Op>) -> Result<(), CommandError> {
+    fn commit(&self, mut config: RunningConfig, batch: Vec<Op>, back: Vec<Op>) -> Result<(), CommandError> {
         let (done, kept) = outcome();
         self.store.submit(batch, done);
         if let Err(error) = kept.wait_for(KEPT) {
@@ -180,6 +180,7 @@ impl Switch {
             let mut state = self.state.lock();
             state.store_works(self);
             let now = self.now();
+            config.count_on(&state.config);
             state.config = Arc::new(config);
             let running = Arc::clone(&state.config);
             state.control.configure(now, running);

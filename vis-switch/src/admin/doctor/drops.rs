@@ -30,6 +30,8 @@ pub(super) fn judge(report: &mut Report, facts: &Facts) {
 const fn advice(reason: DropReason) -> Option<&'static str> {
     use DropReason as R;
     Some(match reason {
+        // Somebody wants it so.
+        R::AclIn | R::AclOut => return None,
         // A bridge drops these, and hosts send them all the time.
         R::RxLinklocal
         | R::RxPeerL2proto

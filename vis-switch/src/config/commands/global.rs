@@ -5,6 +5,7 @@ use super::{
 };
 use crate::config::running::{Rule, RunningConfig};
 use niv_node::command::{Args, ByDefault, CONFIG, Command, Form, Reply};
+use niv_node::output::Output;
 
 pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
     vec![
@@ -51,13 +52,43 @@ pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
         .no("carrier-delay [<seconds:0-60>]"),
         Command::new(CONFIG, "install feature-set virtualization", "Accepted; always installed", accepted),
         Command::new(CONFIG, "feature-set virtualization", "Accepted; always on", accepted),
-        Command::new(CONFIG, "feature vmfex", "Accepted; always on", accepted),
+        Command::new(CONFIG, "feature <name:word>", "Accepted; what there is is always on", feature)
+            .no("feature <name:word>"),
+        Command::new(
+            CONFIG,
+            "hostname <name:word>",
+            "Accepted; the name is in the file of the chassis",
+            hostname,
+        ),
+        Command::new(CONFIG, "version <text:line>", "Accepted, of a text that a Nexus wrote", accepted),
+        Command::new(CONFIG, "terminal length <lines:0-511>", "Accepted; there are no pages", accepted),
+        Command::new(CONFIG, "terminal width <columns:24-511>", "Accepted; lines are not cut", accepted),
     ]
 }
 
 /// What a Nexus needs to be told and this switch does not.
 fn accepted<C>(_: &mut C, _: &Args) -> Done {
     Ok(Reply::Done)
+}
+
+/// What a Nexus calls a feature and this switch has.
+pub const FEATURES: [&str; 3] = ["lldp", "vmfex", "vntag"];
+
+fn feature<C>(_: &mut C, args: &Args) -> Done {
+    let name = args.text("name");
+    let known = FEATURES.contains(&name);
+    match (known, args.negated()) {
+        (true, true) => Err(args.refuse("name", format!("feature {name} is always on."))),
+        (false, false) => {
+            Ok(Output::message(format!("feature {name} is not in this switch; the line does nothing."))
+                .into())
+        }
+        _ => Ok(Reply::Done),
+    }
+}
+
+fn hostname<C>(_: &mut C, _: &Args) -> Done {
+    Ok(Output::message("The name of this switch is in its file, [node] name; the line does nothing.").into())
 }
 
 fn vethernet<C: Candidate>(context: &mut C, args: &Args) -> Done {

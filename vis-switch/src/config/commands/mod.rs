@@ -4,13 +4,15 @@
 //! was accepted. Each line is about what was selected before: one port, one profile, or any number of vEths
 //! (`interface vethernet 1-10, 15`), for which it is done one by one.
 
+mod access_list;
 mod ethernet;
 mod global;
 mod profile;
 mod switchport;
 mod vethernet;
+mod vlan;
 
-use super::running::{Description, EthernetId, ProfileName, Rule, RunningConfig, UplinkFail};
+use super::running::{AclName, Description, EthernetId, ProfileName, Rule, RunningConfig, UplinkFail};
 use niv_node::command::{Args, Command, Mode, Refusal, Reply};
 
 /// `interface vethernet N`
@@ -19,6 +21,11 @@ pub const CONFIG_VETH: Mode = Mode::new("config-if-veth").prompt_as("config-if")
 pub const CONFIG_ETH: Mode = Mode::new("config-if");
 /// `port-profile NAME`
 pub const CONFIG_PROFILE: Mode = Mode::new("config-port-prof");
+
+/// `ip access-list NAME`
+pub const CONFIG_ACL: Mode = Mode::new("config-acl");
+/// `vlan N`
+pub const CONFIG_VLAN: Mode = Mode::new("config-vlan");
 
 /// What lines are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +36,10 @@ pub enum Selected {
     Ethernet(EthernetId),
     /// A port profile.
     PortProfile(ProfileName),
+    /// An access list.
+    AccessList(AclName),
+    /// VLANs.
+    Vlans(Vec<u16>),
 }
 
 /// Something whose configuration can be changed by lines.
@@ -43,6 +54,8 @@ pub trait Candidate {
     fn asking(&self, profile: &ProfileName) -> Vec<u32>;
 }
 
+pub use global::FEATURES;
+
 type Done = Result<Reply, Refusal>;
 
 /// The configuration commands, for the table of any context that has a candidate.
@@ -52,8 +65,11 @@ pub fn commands<C: Candidate>() -> Vec<Command<C>> {
     all.extend(vethernet::commands());
     all.extend(profile::commands());
     all.extend(ethernet::commands());
+    all.extend(access_list::commands());
+    all.extend(vlan::commands());
     for mode in [CONFIG_VETH, CONFIG_PROFILE, CONFIG_ETH] {
         all.extend(switchport::commands(mode));
+        all.push(access_list::group(mode));
         all.push(
             Command::new(mode, "description <text:line>", "A text for people", describe)
                 .no("description [<text:line>]"),
@@ -140,6 +156,9 @@ fn describe<C: Candidate>(context: &mut C, args: &Args) -> Done {
         }
         Selected::PortProfile(name) => config.port_profile_mut(&name).map_err(broken)?.description = text,
         Selected::Ethernet(id) => config.describe_ethernet(id, text).map_err(broken)?,
+        Selected::AccessList(_) | Selected::Vlans(_) => {
+            return Err(Refusal::new("No interface is selected."));
+        }
     }
     Ok(Reply::Done)
 }
@@ -156,7 +175,9 @@ fn uplink_fail<C: Candidate>(context: &mut C, args: &Args) -> Done {
             }
         }
         Selected::PortProfile(name) => config.port_profile_mut(&name).map_err(broken)?.uplink_fail = action,
-        Selected::Ethernet(_) => return Err(Refusal::new("A physical port has no uplink.")),
+        Selected::Ethernet(_) | Selected::AccessList(_) | Selected::Vlans(_) => {
+            return Err(Refusal::new("Only a virtual interface has an uplink."));
+        }
     }
     Ok(Reply::Done)
 }

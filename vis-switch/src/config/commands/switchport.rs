@@ -5,6 +5,7 @@ use super::{CONFIG_ETH, Candidate, Done, Selected, broken, selected, value};
 use crate::config::running::{PortMode, RunningConfig, Switchport, SwitchportLines};
 use crate::engine::vlan::{VlanMode, VlanSet};
 use niv_node::command::{Args, Command, Mode, Refusal, Reply};
+use niv_node::output::Output;
 
 pub(super) fn commands<C: Candidate>(of: Mode) -> Vec<Command<C>> {
     let mode = if of == CONFIG_ETH {
@@ -15,6 +16,7 @@ pub(super) fn commands<C: Candidate>(of: Mode) -> Vec<Command<C>> {
             .no("switchport mode [{access|trunk}]")
     };
     vec![
+        Command::new(of, "switchport", "Accepted; every interface is one", |_, _| Ok(Reply::Done)),
         mode,
         Command::new(of, "switchport access vlan <vlan:1-4094>", "VLAN in access mode", access)
             .no("switchport access vlan [<vlan:1-4094>]"),
@@ -52,7 +54,9 @@ fn each(
         Selected::PortProfile(name) => {
             change(&mut config.port_profile_mut(&name).map_err(broken)?.switchport);
         }
-        Selected::Ethernet(_) => return Err(Refusal::new("No vEthernet and no port-profile is selected.")),
+        Selected::Ethernet(_) | Selected::AccessList(_) | Selected::Vlans(_) => {
+            return Err(Refusal::new("No vEthernet and no port-profile is selected."));
+        }
     }
     Ok(())
 }
@@ -83,7 +87,12 @@ fn port_mode<C: Candidate>(context: &mut C, args: &Args) -> Done {
 }
 
 fn access<C: Candidate>(context: &mut C, args: &Args) -> Done {
-    set(context, value(args, "vlan"), |lines| &mut lines.access, |port| &mut port.access)
+    let vlan = value(args, "vlan");
+    let new = vlan.filter(|vlan| !context.config().has_vlan(*vlan));
+    set(context, vlan, |lines| &mut lines.access, |port| &mut port.access)?;
+    // In the words of IOS.
+    let note = new.map(|vlan| format!("% Access VLAN does not exist. Creating vlan {vlan}"));
+    Ok(note.map_or(Reply::Done, |note| Output::message(note).into()))
 }
 
 fn native<C: Candidate>(context: &mut C, args: &Args) -> Done {
@@ -122,6 +131,9 @@ fn allowed<C: Candidate>(context: &mut C, args: &Args) -> Done {
             let before = context.config().profile_switchport(&name).allowed;
             let lines = &mut context.config().port_profile_mut(&name).map_err(broken)?.switchport;
             lines.allowed = Some(Box::new(vlans(args, &before)));
+        }
+        Selected::AccessList(_) | Selected::Vlans(_) => {
+            return Err(Refusal::new("No interface is selected."));
         }
         Selected::Vethernets(numbers) => {
             for number in numbers {

@@ -3,20 +3,25 @@
 //! Every change that could break a rule goes through a method that refuses it, so that a value of this type can always
 //! be compiled.
 
+mod access_list;
 mod effective;
 mod inherit;
 mod interface;
 mod ports;
 mod profile;
 mod switchport;
+mod vlan;
 
+pub use access_list::{AccessList, AclLine, AclName, MOST_ACCESS_LISTS, MOST_LINES, PROTOCOLS};
 pub use effective::Effective;
 pub use inherit::{DEEPEST, MOST_INHERITED};
 pub use interface::{Binding, Ethernet, EthernetId, PortMode, Vethernet};
 pub use profile::{Description, PortProfile, ProfileFault, ProfileName, UplinkFail, is_name};
 pub use switchport::{Switchport, SwitchportLines};
+pub use vlan::VlanName;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use vntag::VifId;
 
 /// vEths that may be configured.
@@ -33,6 +38,9 @@ pub struct RunningConfig {
     port_profiles: BTreeMap<ProfileName, PortProfile>,
     /// What profiles inherit from, where that is something.
     inherits: BTreeMap<ProfileName, Vec<ProfileName>>,
+    access_lists: BTreeMap<AclName, Arc<AccessList>>,
+    /// Those that were made.
+    vlans: BTreeMap<u16, Option<VlanName>>,
     vethernets: BTreeMap<u32, Vethernet>,
     ethernets: BTreeMap<EthernetId, Ethernet>,
     /// Which vEth has a binding: the same as theirs, the other way round.
@@ -76,6 +84,8 @@ impl RunningConfig {
             hold: Self::HOLD,
             port_profiles: [(ProfileName::default(), PortProfile::built_in())].into(),
             inherits: BTreeMap::new(),
+            access_lists: BTreeMap::new(),
+            vlans: BTreeMap::new(),
             vethernets: BTreeMap::new(),
             ethernets: ports.into_iter().collect(),
             bound: BTreeMap::new(),

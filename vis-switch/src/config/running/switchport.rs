@@ -1,5 +1,6 @@
 //! How an interface treats VLANs: what was typed, and what comes of it.
 
+use super::{AclName, RunningConfig};
 use crate::engine::vlan::{Program, VlanMode, VlanSet};
 
 /// How an interface treats VLANs. Both modes keep their settings while the other is in force.
@@ -15,23 +16,37 @@ pub struct Switchport {
     pub allowed: VlanSet,
     /// Octets of payload.
     pub mtu: u16,
+    /// Access list for what comes in.
+    pub acl_in: Option<AclName>,
+    /// Access list for what goes out; of physical ports only.
+    pub acl_out: Option<AclName>,
 }
 
 impl Default for Switchport {
     fn default() -> Self {
-        Self { mode: VlanMode::Access, access: 1, native: 1, allowed: VlanSet::all(), mtu: Program::MTU }
+        Self {
+            mode: VlanMode::Access,
+            access: 1,
+            native: 1,
+            allowed: VlanSet::all(),
+            mtu: Program::MTU,
+            acl_in: None,
+            acl_out: None,
+        }
     }
 }
 
-impl Switchport {
-    /// What the engine does with it.
+impl RunningConfig {
+    /// What the engine does with a switchport. An access list that does not exist filters nothing.
     #[must_use]
-    pub fn program(&self) -> Program {
-        let program = match self.mode {
-            VlanMode::Access => Program::access(self.access),
-            VlanMode::Trunk => Program::trunk(self.native, self.allowed.clone()),
+    pub fn program(&self, switchport: &Switchport) -> Program {
+        let program = match switchport.mode {
+            VlanMode::Access => Program::access(switchport.access),
+            VlanMode::Trunk => Program::trunk(switchport.native, switchport.allowed.clone()),
         };
-        Program { mtu: self.mtu, ..program }
+        let acl = |name: &Option<AclName>| Some(self.access_lists().get(name.as_ref()?)?.acl());
+        let (acl_in, acl_out) = (acl(&switchport.acl_in), acl(&switchport.acl_out));
+        Program { mtu: switchport.mtu, acl_in, acl_out, ..program }
     }
 }
 
@@ -49,6 +64,8 @@ pub struct SwitchportLines {
     pub allowed: Option<Box<VlanSet>>,
     /// `mtu`
     pub mtu: Option<u16>,
+    /// `ip access-group ... in`
+    pub acl_in: Option<AclName>,
 }
 
 impl SwitchportLines {
@@ -61,6 +78,8 @@ impl SwitchportLines {
             native: self.native.unwrap_or(under.native),
             allowed: self.allowed.as_deref().cloned().unwrap_or(under.allowed),
             mtu: self.mtu.unwrap_or(under.mtu),
+            acl_in: self.acl_in.clone().or(under.acl_in),
+            acl_out: under.acl_out,
         }
     }
 }

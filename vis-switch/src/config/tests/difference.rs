@@ -55,6 +55,25 @@ fn an_order_is_a_difference_too() {
     assert!(patch.contains("  no inherit port-profile\n"), "{patch}");
 }
 
+#[test]
+fn what_is_referred_to_and_removed_is_let_go_meanwhile() {
+    let (_, patch) = difference(
+        "ip access-list 500\nport-profile server\nport-profile web\n ip access-group 500 in\n inherit port-profile server\n",
+        "port-profile web\n ip access-group 500 in\n inherit port-profile server\n",
+    );
+    let lines = [
+        "port-profile type vethernet web",
+        "  no inherit port-profile",
+        "  no ip access-group in",
+        "no ip access-list 500",
+        "no port-profile type vethernet server",
+        "port-profile type vethernet web",
+        "  inherit port-profile server",
+        "  ip access-group 500 in\n",
+    ];
+    assert_eq!(patch, lines.join("\n"));
+}
+
 fn made(changes: Vec<Change>) -> RunningConfig {
     let mut config = initial();
     changes.into_iter().for_each(|change| change.apply(&mut config));

@@ -1,3 +1,4 @@
+mod access_list;
 mod chassis;
 mod difference;
 mod docs;
@@ -5,6 +6,7 @@ mod effective;
 mod help;
 mod inherit;
 mod lines;
+mod nexus;
 mod random_lines;
 mod refusals;
 mod round_trip;
@@ -18,6 +20,7 @@ use niv_node::command::{CommandError, Table};
 use niv_node::config::File;
 use niv_node::output::Output;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 const CHASSIS: &str = r#"
 [node]
@@ -87,8 +90,14 @@ fn name(text: &str) -> ProfileName {
     ProfileName::new(text).unwrap()
 }
 
+/// The commands, which take their time to be put together.
+fn table() -> &'static Table<Session> {
+    static TABLE: OnceLock<Table<Session>> = OnceLock::new();
+    TABLE.get_or_init(|| Table::new(commands(), &[]))
+}
+
 fn run(session: &mut Session, text: &str) -> Result<Output, CommandError> {
-    Table::new(commands(), &[]).configure(session, text)
+    table().configure(session, text)
 }
 
 fn configure(config: &RunningConfig, text: &str) -> Result<RunningConfig, CommandError> {

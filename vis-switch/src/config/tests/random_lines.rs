@@ -20,7 +20,7 @@ struct Line {
 fn line() -> impl Strategy<Value = Line> {
     let strange = proptest::option::weighted(0.1, (0..6u8, "[!-~\u{e4}]{1,12}"));
     let form = prop_oneof![6 => Just(""), 2 => Just("no "), 2 => Just("default ")];
-    (form, vec(any::<u8>(), 4..12), any::<u8>(), strange).prop_map(|(form, choices, value, strange)| Line {
+    (form, vec(any::<u8>(), 4..16), any::<u8>(), strange).prop_map(|(form, choices, value, strange)| Line {
         form,
         choices,
         value,
@@ -34,6 +34,8 @@ fn sample(word: &str, value: u8) -> String {
     match word {
         "<slot/port>" => format!("1/{small}"),
         "H.H.H" => format!("5254.0000.000{small}"),
+        "A.B.C.D" => format!("10.0.{small}.0"),
+        "A.B.C.D/LEN" => format!("10.0.0.0/{}", value % 34),
         "WORD" => ["default", "web", "type", "x", "very-long-name"].map(str::to_owned)
             [usize::from(value % 5)]
         .clone(),
@@ -55,7 +57,7 @@ fn typed(table: &Table<Session>, cursor: &Cursor, line: &Line) -> String {
         let select = cursor.mode() == CONFIG && text.is_empty() && !line.value.is_multiple_of(8);
         hints.retain(|hint| match hint.word.as_str() {
             "exit" | "end" => line.value.is_multiple_of(16),
-            word => !select || ["interface", "port-profile"].contains(&word),
+            word => !select || ["interface", "port-profile", "ip"].contains(&word),
         });
         let Some(hint) = hints.get(usize::from(*choice) % hints.len().max(1)) else { break };
         if hint.word == "<cr>" {
@@ -75,12 +77,12 @@ fn typed(table: &Table<Session>, cursor: &Cursor, line: &Line) -> String {
 proptest! {
     #[test]
     fn lines_are_accepted_or_refused_where_they_stand(lines in vec(line(), 0..100)) {
-        let table = Table::new(commands(), &[]);
+        let table = table();
         let begin = || Session { config: initial(), selected: None, asked: [(1, name("web")), (40, name("web"))].into() };
         let (mut session, mut cursor) = (begin(), Cursor::config());
         let mut accepted = String::new();
         for line in &lines {
-            let text = typed(&table, &cursor, line);
+            let text = typed(table, &cursor, line);
             let before = (session.config.clone(), session.selected.clone(), cursor.clone());
             let Err(error) = table.line(&mut cursor, &mut session, &text) else {
                 accepted.push_str(&format!("{text}\n"));

@@ -1,8 +1,11 @@
 //! Whatever is configured can be shown as lines, and the lines make the same again.
 
 use super::*;
-use crate::config::running::{Binding, Description, PortProfile, SwitchportLines, UplinkFail};
+use crate::config::running::{
+    AclLine, AclName, Binding, Description, PortProfile, SwitchportLines, UplinkFail, VlanName,
+};
 use crate::config::text::running_config;
+use crate::engine::acl::{AclRule, Addresses, Ports};
 use crate::engine::vlan::VlanSet;
 use proptest::collection::vec;
 use proptest::option::of;
@@ -23,6 +26,11 @@ pub(super) enum Change {
     Mode(EthernetId, PortMode),
     Ethernet(EthernetId, Box<Switchport>, Option<Description>),
     List(EthernetId, u16, Option<Vec<u16>>),
+    AccessLine(AclName, Option<u32>, AclLine),
+    NoAccessLine(AclName, u32),
+    NoAccessList(AclName),
+    Vlan(u16, Option<VlanName>),
+    NoVlan(u16),
 }
 
 /// What is typed on a vEth.
@@ -68,6 +76,15 @@ impl Change {
                     .map(|port| *port = Switchport { mode, ..*switchport })
             }
             Self::List(id, list, members) => config.set_list(id, ListId::new(list).unwrap(), members),
+            Self::AccessLine(name, number, line) => {
+                config.make_access_list(&name).and_then(|list| list.put(number, line))
+            }
+            Self::NoAccessLine(name, number) => {
+                config.make_access_list(&name).and_then(|list| list.remove(number))
+            }
+            Self::NoAccessList(name) => config.remove_access_list(&name),
+            Self::Vlan(vlan, name) => config.name_vlan(vlan, name),
+            Self::NoVlan(vlan) => config.remove_vlan(vlan),
         };
     }
 }
@@ -95,15 +112,56 @@ fn vlan_mode() -> impl Strategy<Value = VlanMode> {
 }
 
 fn switchport_lines() -> impl Strategy<Value = SwitchportLines> {
-    (of(vlan_mode()), of(vlan()), of(vlan()), of(vlans()), of(576..=9216u16)).prop_map(
-        |(mode, access, native, allowed, mtu)| SwitchportLines {
+    (of(vlan_mode()), of(vlan()), of(vlan()), of(vlans()), of(576..=9216u16), of(acl_name())).prop_map(
+        |(mode, access, native, allowed, mtu, acl_in)| SwitchportLines {
             mode,
             access,
             native,
             allowed: allowed.map(Box::new),
             mtu,
+            acl_in,
         },
     )
+}
+
+fn acl_name() -> impl Strategy<Value = AclName> {
+    let text = prop_oneof![Just("500"), Just("web"), Just("in"), Just("!"), Just("access-list")];
+    text.prop_map(|text| AclName::new(text).unwrap())
+}
+
+fn addresses() -> impl Strategy<Value = Addresses> {
+    let wildcard = prop_oneof![Just(0), Just(0xff), Just(u32::MAX), any::<u32>()];
+    (any::<u32>(), wildcard).prop_map(|(address, wildcard)| Addresses::new(address, wildcard))
+}
+
+fn ports() -> impl Strategy<Value = Ports> {
+    prop_oneof![
+        any::<u16>().prop_map(Ports::Eq),
+        any::<u16>().prop_map(Ports::Neq),
+        (0..u16::MAX).prop_map(Ports::Gt),
+        (1..=u16::MAX).prop_map(Ports::Lt),
+        (any::<u16>(), any::<u16>()).prop_map(|(a, b)| Ports::Range(a.min(b), a.max(b))),
+    ]
+}
+
+fn acl_line() -> impl Strategy<Value = AclLine> {
+    let protocol = prop_oneof![Just(None), Just(Some(6)), Just(Some(17)), any::<u8>().prop_map(Some)];
+    let rule = (any::<bool>(), protocol, addresses(), of(ports()), addresses(), of(ports()));
+    prop_oneof![
+        1 => description().prop_map(AclLine::Remark),
+        4 => rule.prop_map(|(permit, protocol, source, source_ports, destination, destination_ports)| {
+            // Only these two have ports.
+            let with = |ports: Option<Ports>| ports.filter(|_| matches!(protocol, Some(6 | 17)));
+            AclLine::Rule(AclRule {
+                permit,
+                protocol,
+                source,
+                source_ports: with(source_ports),
+                destination,
+                destination_ports: with(destination_ports),
+            })
+        }),
+    ]
 }
 
 fn profile_name() -> impl Strategy<Value = ProfileName> {
@@ -178,11 +236,22 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
         (veth(), of(binding())).prop_map(|(number, binding)| Change::Bind(number, binding)),
         (port(), prop_oneof![Just(PortMode::Plain), Just(PortMode::Vntag)])
             .prop_map(|(id, mode)| Change::Mode(id, mode)),
-        (port(), switchport_lines(), of(description())).prop_map(|(id, lines, text)| Change::Ethernet(
-            id,
-            Box::new(lines.over(Switchport::default())),
-            text
+        (port(), switchport_lines(), of(acl_name()), of(description())).prop_map(
+            |(id, lines, acl_out, text)| {
+                let switchport = Switchport { acl_out, ..lines.over(Switchport::default()) };
+                Change::Ethernet(id, Box::new(switchport), text)
+            }
+        ),
+        (acl_name(), of(0..4u32), acl_line()).prop_map(|(name, number, line)| Change::AccessLine(
+            name,
+            number.map(|number| 10 * number + 1),
+            line
         )),
+        (acl_name(), 0..4u32).prop_map(|(name, number)| Change::NoAccessLine(name, 10 * number + 1)),
+        acl_name().prop_map(Change::NoAccessList),
+        (1..8u16, of("[!->@-{}~]{1,32}"))
+            .prop_map(|(vlan, name)| { Change::Vlan(vlan, name.map(|name| VlanName::new(&name).unwrap())) }),
+        (1..8u16).prop_map(Change::NoVlan),
         (port(), 1..6u16, of(vec(1..=4094u16, 0..300)))
             .prop_map(|(id, list, members)| Change::List(id, list, members)),
     ]

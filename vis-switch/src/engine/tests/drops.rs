@@ -92,6 +92,9 @@ fn refused_frames_move_one_counter_and_teach_nothing() {
 #[test]
 fn every_reason_has_a_case() {
     let others = [
+        // In `acl.rs`.
+        AclIn,
+        AclOut,
         SameVifUc,
         SameIfUc,
         UcDvifXlateMiss,

@@ -1,5 +1,6 @@
 //! The whole engine on in-memory ports: real frames in, real frames out, and the balance after every step.
 
+mod acl;
 mod capture;
 mod control;
 mod drops;
