@@ -182,7 +182,11 @@ fn what_is_wrong_is_said_once_and_is_code_2() {
         (chassis("cpus", "workers = 2\ncpus"), STARTUP, "vis.toml:7: [node]: key \"workers\""),
         (chassis("drop = 0.5", "drop = 2.0"), STARTUP, "key \"fault"),
         (chassis("drop = 0.5", "lose = 0.5"), STARTUP, "lose"),
-        (chassis("startup.cfg", "nowhere.cfg"), STARTUP, "nowhere.cfg: No such file"),
+        (
+            chassis("startup.cfg", "nowhere.cfg"),
+            STARTUP,
+            "nowhere.cfg: the startup file cannot be read: No such file",
+        ),
         (CHASSIS.to_owned(), "interface vethernet 1\n swichport", "startup.cfg: line 2, column 2"),
     ];
     for (chassis, startup, part) in cases {
