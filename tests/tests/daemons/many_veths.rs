@@ -49,7 +49,7 @@ fn change_all(port: &str, device: impl FnOnce(&Place) -> String) {
         }
     });
     println!("the others sent {sent} frames meanwhile, {lost} did not arrive");
-    assert!(lost == 0 && sent > 500, "{lost} of {sent}");
+    assert!(lost == 0 && sent > 100, "{lost} of {sent}; the switch dropped {:?}", place.drops("vis0"));
     let begun = Instant::now();
     assert!(client.metrics().unwrap().contains("vis_vethernet_up{interface=\"vethernet4000\"} 1"));
     println!("the page of metrics: {:?}", begun.elapsed());
@@ -78,7 +78,7 @@ fn four_thousand_vnics_get_their_veths_change_their_vlan_and_come_back_behind_a_
 }
 
 /// Frames of theirs that may be under way.
-const UNDER_WAY: u64 = 256;
+const UNDER_WAY: u64 = 64;
 
 /// Two vNICs in a VLAN of their own; one sends to the other.
 struct Others {
