@@ -33,6 +33,12 @@ impl Lldpd {
         Self { child, socket }
     }
 
+    /// It says again who it is: by itself it does so every 30 seconds.
+    fn speak(&self) {
+        let said = Command::new("lldpcli").arg("-u").arg(&self.socket).arg("update").output().unwrap();
+        assert!(said.status.success(), "{}", text(&said));
+    }
+
     /// The neighbours that it lists on an interface, by name; each with what it knows.
     fn neighbors(&self, interface: &str) -> Vec<(String, Value)> {
         let mut client = Command::new("lldpcli");
@@ -93,6 +99,7 @@ fn lldpd_lists_switch_and_adapter_and_they_list_it() {
     for (node, other, key) in [("vis0", "adapter0", "system"), ("adapter0", "vis0", "neighbor")] {
         let name = |row: &Value| row[key].as_str().unwrap_or_default().to_owned();
         until(&format!("{node} lists lldpd and {other}, and only {other} as its peer"), || {
+            lldpd.speak();
             let rows = place.show(node, "show neighbors");
             let rows = rows.as_array()?.clone();
             let peers: Vec<_> = rows.iter().filter(|row| row["standing"] == "peer").collect();
