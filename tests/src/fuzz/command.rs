@@ -269,9 +269,9 @@ fn replay(target: &Target, settings: &Settings, input: &[u8]) -> Result<bool> {
 fn with_counters() -> Result<PathBuf> {
     let folder = fs::canonicalize(FINDINGS)?;
     let wrapper = folder.join(counters::WRAPPER);
-    let this = std::env::current_exe()?;
     let _ = fs::remove_file(&wrapper);
-    std::os::unix::fs::symlink(this, &wrapper).context("cannot make a link in target/lab/fuzz")?;
+    // By this name, for builds since this program was started may have put another file in its place.
+    fs::copy("/proc/self/exe", &wrapper).context("cannot copy this program to target/lab/fuzz")?;
     let step = say::Step::begin("Building with counters");
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args([

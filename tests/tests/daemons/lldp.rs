@@ -132,7 +132,7 @@ fn without_expert_warnings(capture: &Path) {
     let said = String::from_utf8(output.stdout).unwrap();
     for name in ["vis0", "adapter0"] {
         let of_it: Vec<&str> = said.lines().filter(|line| line.starts_with(name)).collect();
-        assert!(of_it.len() >= 2, "{name} said little:\n{said}");
+        assert!(!of_it.is_empty(), "{name} said nothing:\n{said}");
         assert!(of_it.iter().all(|line| *line == format!("{name}|||120")), "{name}:\n{said}");
     }
     // The good-byes have no names.
