@@ -12,7 +12,7 @@
 
 use crate::clock;
 use crate::command::Args;
-use crate::output::Output;
+use crate::output::{Output, printable};
 use core::fmt::{self, Display};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -246,7 +246,7 @@ impl Valve {
 
 /// The first characters of a text, at most so many, without anything that a terminal obeys.
 pub(crate) fn clean(text: &str, longest: usize) -> String {
-    text.chars().take(longest).map(|c| if c.is_control() { '?' } else { c }).collect()
+    printable(text).take(longest).collect()
 }
 
 /// A moment as NX-OS logs it, in UTC: `2026 Nov 22 16:20:01.123`.

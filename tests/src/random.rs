@@ -26,6 +26,11 @@ impl Random {
         ((u128::from(self.number()) * u128::from(bound)) >> 64) as u64
     }
 
+    /// A place among so many; 0 where there is none.
+    pub fn index(&mut self, count: usize) -> usize {
+        self.below(count as u64) as usize
+    }
+
     /// True `part` times of `whole`.
     pub fn chance(&mut self, part: u64, whole: u64) -> bool {
         self.below(whole) < part
@@ -33,6 +38,6 @@ impl Random {
 
     /// One of them; `None` where there is none.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
-        from.get(self.below(from.len() as u64) as usize)
+        from.get(self.index(from.len()))
     }
 }

@@ -36,6 +36,7 @@ mod tests;
 pub use page::{commands, quote};
 pub use report::Report;
 
+use crate::output::printable;
 use serde::{Deserialize, Serialize};
 
 /// The line of a command table.
@@ -254,9 +255,5 @@ impl Finding {
 
 /// What is shown may quote a peer, and goes to a terminal.
 fn clean(text: String) -> String {
-    if text.chars().any(char::is_control) {
-        text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-    } else {
-        text
-    }
+    if text.chars().any(char::is_control) { printable(&text).collect() } else { text }
 }

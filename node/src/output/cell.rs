@@ -1,5 +1,6 @@
 //! One value of an answer.
 
+use super::printable;
 use core::fmt::{self, Display, Write};
 use serde_json::Value;
 use std::time::Duration;
@@ -68,9 +69,7 @@ impl Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Absent => f.write_str("--"),
-            Self::Text(text) | Self::Shown { text, .. } => {
-                text.chars().try_for_each(|c| f.write_char(if c.is_control() { '?' } else { c }))
-            }
+            Self::Text(text) | Self::Shown { text, .. } => printable(text).try_for_each(|c| f.write_char(c)),
             Self::Number(number) => number.fmt(f),
             Self::Flag(flag) => f.write_str(if *flag { "yes" } else { "no" }),
         }

@@ -22,6 +22,11 @@ pub use cell::Cell;
 pub use grid::{Align, Column, Grid};
 pub use record::Record;
 
+/// The characters of a text that comes from a file or a peer and goes to a terminal: `?` for what a terminal obeys.
+pub fn printable(text: &str) -> impl Iterator<Item = char> {
+    text.chars().map(|c| if c.is_control() { '?' } else { c })
+}
+
 use core::fmt::{self, Display};
 use serde_json::Value;
 

@@ -1,11 +1,10 @@
 //! The switch's end: the real control plane, with workers and a disk that take their time.
 
 use super::mac;
-use niv_node::command::Table;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use vis_switch::config::commands::{Candidate, Selected, commands};
-use vis_switch::config::running::{Ethernet, EthernetId, PortMode, ProfileName, RunningConfig, Switchport};
+use vis_switch::config::draft::configure;
+use vis_switch::config::running::{Ethernet, EthernetId, PortMode, RunningConfig, Switchport};
 use vis_switch::control::life::Standing;
 use vis_switch::control::{
     Change, Config, Control, Event, Forwarding, Identity, Output, PortConfig, StoreOp, StoreTicket,
@@ -182,29 +181,7 @@ impl SwitchEnd {
 
 /// A configuration with these lines run on it.
 fn configured(config: RunningConfig, lines: &str) -> RunningConfig {
-    /// No vEth asks for anything as far as the lines are concerned.
-    struct Draft(RunningConfig, Option<Selected>);
-    impl Candidate for Draft {
-        fn config(&mut self) -> &mut RunningConfig {
-            &mut self.0
-        }
-        fn selected(&mut self) -> &mut Option<Selected> {
-            &mut self.1
-        }
-        fn asked(&self, _: u32) -> Option<ProfileName> {
-            None
-        }
-        fn asking(&self, _: &ProfileName) -> Vec<u32> {
-            Vec::new()
-        }
-    }
-    thread_local! {
-        // Made once for thousands of worlds: that takes longer than to run a line.
-        static TABLE: Table<Draft> = Table::new(commands(), &[]);
-    }
-    let mut draft = Draft(config, None);
-    TABLE.with(|table| table.configure(&mut draft, lines)).expect("right lines");
-    draft.0
+    configure(config, lines).expect("right lines")
 }
 
 /// The name of a port.

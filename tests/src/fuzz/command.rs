@@ -4,6 +4,7 @@ use super::child::{self, Report};
 use super::supervise::{self, Finding, Settings};
 use super::targets::{self, TARGETS};
 use super::{FINDINGS, Target, corpus, counters};
+use crate::lab::paths::fnv1a;
 use crate::lab::{paths, say};
 use anyhow::{Context, Error, Result, bail};
 use clap::Args;
@@ -147,6 +148,7 @@ pub(crate) fn every_target(time: Duration) -> Result<Sum> {
 /// Makes `target/lab` the current folder, and one for findings in it.
 fn enter() -> Result<()> {
     paths::enter()?;
+    supervise::remove_leftovers();
     fs::create_dir_all(FINDINGS).context("cannot create target/lab/fuzz")
 }
 
@@ -240,12 +242,7 @@ fn tell(
 
 fn save(target: &Target, settings: &Settings, found: &Finding) -> Result<PathBuf> {
     let remark = format!("{}: {}\nseed {}, case {}", target.name, found.fault, settings.seed, found.case);
-    // FNV-1a.
-    let hash = found
-        .input
-        .iter()
-        .fold(0x811c_9dc5_u32, |hash, octet| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193));
-    let file = Path::new(FINDINGS).join(format!("{}-{hash:08x}", target.name));
+    let file = Path::new(FINDINGS).join(format!("{}-{:08x}", target.name, fnv1a(&found.input)));
     fs::write(&file, corpus::write(target.form, &found.input, &remark))
         .with_context(|| format!("cannot write {}", paths::shown(&file)))?;
     Ok(file)

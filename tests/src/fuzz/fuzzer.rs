@@ -2,7 +2,7 @@
 
 use super::Form;
 use super::mutate::{LONGEST, mutate};
-use super::random::Random;
+use crate::random::Random;
 
 /// Inputs that are kept for the new places they came to.
 const POOL: usize = 8192;
@@ -39,11 +39,11 @@ impl Fuzzer {
             self.tried += 1;
             return self.pool[self.tried - 1].clone();
         }
-        let newest = self.random.below(2) == 0;
+        let newest = self.random.index(2) == 0;
         let among = if newest { self.pool.len().min(NEWEST) } else { self.pool.len() };
-        let at = self.pool.len() - 1 - self.random.below(among);
+        let at = self.pool.len() - 1 - self.random.index(among);
         let mut input = self.pool[at].clone();
-        let other = self.random.below(self.pool.len());
+        let other = self.random.index(self.pool.len());
         mutate(self.form, &mut input, &self.pool[other], &mut self.random);
         input
     }

@@ -15,7 +15,6 @@ pub mod corpus;
 pub mod counters;
 mod fuzzer;
 mod mutate;
-mod random;
 mod supervise;
 pub mod targets;
 

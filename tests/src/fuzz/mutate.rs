@@ -1,7 +1,7 @@
 //! Inputs from other inputs.
 
 use super::Form;
-use super::random::Random;
+use crate::random::Random;
 
 /// Octets that an input may have.
 pub(super) const LONGEST: usize = 4096;
@@ -28,9 +28,9 @@ const WORDS: [&str; 12] = [
 
 /// Changes an input a little. `other` is one to take pieces from.
 pub(super) fn mutate(form: Form, input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
-    for _ in 0..=random.below(CHANGES) {
+    for _ in 0..=random.index(CHANGES) {
         // Of a text, mostly lines and words; a broken octet is soon refused.
-        if form == Form::Text && random.below(8) != 0 {
+        if form == Form::Text && random.index(8) != 0 {
             change_text(input, other, random);
         } else {
             change(input, other, random);
@@ -40,36 +40,36 @@ pub(super) fn mutate(form: Form, input: &mut Vec<u8>, other: &[u8], random: &mut
 }
 
 fn change(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
-    let at = random.below(input.len() + 1);
-    match random.below(12) {
+    let at = random.index(input.len() + 1);
+    match random.index(12) {
         0 => {
             if let Some(octet) = input.get_mut(at) {
-                *octet ^= 1 << random.below(8);
+                *octet ^= 1 << random.index(8);
             }
         }
         1 => {
             if let Some(octet) = input.get_mut(at) {
-                *octet = random.next() as u8;
+                *octet = random.number() as u8;
             }
         }
         2 => {
             if let Some(octet) = input.get_mut(at) {
-                *octet = octet.wrapping_add([1, 0xff, 4, 0xfc][random.below(4)]);
+                *octet = octet.wrapping_add([1, 0xff, 4, 0xfc][random.index(4)]);
             }
         }
         3 => edge(input, at, random),
         // A length is most often that of what follows it.
         4 => {
             let left = input.len().saturating_sub(at + 2).min(usize::from(u16::MAX)) as u16;
-            let near = left.wrapping_add(random.below(5) as u16).wrapping_sub(2);
+            let near = left.wrapping_add(random.index(5) as u16).wrapping_sub(2);
             put(input, at, &near.to_be_bytes());
         }
         5 => {
-            let end = (at + random.below(17)).min(input.len());
+            let end = (at + random.index(17)).min(input.len());
             input.drain(at.min(end)..end);
         }
         6 => {
-            let piece: Vec<u8> = (0..1 + random.below(8)).map(|_| random.next() as u8).collect();
+            let piece: Vec<u8> = (0..1 + random.index(8)).map(|_| random.number() as u8).collect();
             input.splice(at..at, piece);
         }
         7 => {
@@ -86,7 +86,7 @@ fn change(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
         }
         10 => input.truncate(at),
         _ => {
-            let begin = random.below(other.len() + 1);
+            let begin = random.index(other.len() + 1);
             input.truncate(at);
             input.extend_from_slice(&other[begin..]);
         }
@@ -95,8 +95,8 @@ fn change(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
 
 /// Puts a number of one, two or four octets there at which something may begin or end.
 fn edge(input: &mut [u8], at: usize, random: &mut Random) {
-    let octets = EDGES[random.below(EDGES.len())].to_be_bytes();
-    put(input, at, &octets[[3, 2, 0][random.below(3)]..]);
+    let octets = EDGES[random.index(EDGES.len())].to_be_bytes();
+    put(input, at, &octets[[3, 2, 0][random.index(3)]..]);
 }
 
 /// Overwrites, as far as there is something.
@@ -108,9 +108,9 @@ fn put(input: &mut [u8], at: usize, octets: &[u8]) {
 
 /// A piece of an input.
 fn piece<'a>(input: &'a [u8], random: &mut Random) -> &'a [u8] {
-    let begin = random.below(input.len() + 1);
-    let most = if random.below(4) == 0 { 256 } else { 16 };
-    let len = 1 + random.below(most);
+    let begin = random.index(input.len() + 1);
+    let most = if random.index(4) == 0 { 256 } else { 16 };
+    let len = 1 + random.index(most);
     &input[begin..(begin + len).min(input.len())]
 }
 
@@ -119,18 +119,18 @@ fn change_text(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     let other = String::from_utf8_lossy(other);
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let others: Vec<&str> = other.lines().collect();
-    let at = random.below(lines.len());
-    match random.below(8) {
+    let at = random.index(lines.len());
+    match random.index(8) {
         0 if !lines.is_empty() => drop(lines.remove(at)),
-        1 if !lines.is_empty() => lines.insert(random.below(lines.len()), lines[at].clone()),
+        1 if !lines.is_empty() => lines.insert(random.index(lines.len()), lines[at].clone()),
         2 if !lines.is_empty() => {
-            let with = random.below(lines.len());
+            let with = random.index(lines.len());
             lines.swap(at, with);
         }
         3 | 4 => {
             // Some lines of the other one in their order: a section, perhaps.
-            let begin = random.below(others.len());
-            let end = (begin + 1 + random.below(6)).min(others.len());
+            let begin = random.index(others.len());
+            let end = (begin + 1 + random.index(6)).min(others.len());
             let some = others[begin.min(end)..end].iter().map(|line| (*line).to_owned());
             lines.splice(at..at, some);
         }
@@ -147,17 +147,17 @@ fn change_text(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
 /// A line with one word more, less, or another one in its place.
 fn change_line(line: &str, others: &[&str], random: &mut Random) -> String {
     let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    let at = random.below(words.len() + 1);
-    let word = match random.below(4) {
-        0 => random.one(&WORDS).map_or("", |word| word).to_owned(),
-        1 => EDGES[random.below(EDGES.len())].to_string(),
-        _ => random.one(others).map_or("", |word| word).to_owned(),
+    let at = random.index(words.len() + 1);
+    let word = match random.index(4) {
+        0 => random.pick(&WORDS).map_or("", |word| word).to_owned(),
+        1 => EDGES[random.index(EDGES.len())].to_string(),
+        _ => random.pick(others).map_or("", |word| word).to_owned(),
     };
-    match (random.below(4), words.get_mut(at)) {
+    match (random.index(4), words.get_mut(at)) {
         (0, _) | (_, None) => words.insert(at, word),
         (1, Some(_)) => drop(words.remove(at)),
         // Words may be shortened as long as it is clear which one is meant.
-        (2, Some(old)) => *old = old.chars().take(random.below(old.len() + 1)).collect(),
+        (2, Some(old)) => *old = old.chars().take(random.index(old.len() + 1)).collect(),
         (_, Some(old)) => *old = word,
     }
     words.join(" ")

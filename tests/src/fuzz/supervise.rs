@@ -185,15 +185,34 @@ fn fault(status: Option<ExitStatus>, said: &str) -> Fault {
     Fault::Exit(status.code())
 }
 
+const MEMORY: &str = "/dev/shm";
+/// How the name of a folder there begins; the process follows.
+const SCRATCH: &str = "niv-fuzz-";
+
+/// Removes what killed runs left in memory: the folders of processes that are no more.
+pub(super) fn remove_leftovers() {
+    for entry in fs::read_dir(MEMORY).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process =
+            name.to_str().and_then(|name| name.strip_prefix(SCRATCH)?.split('-').next()?.parse::<u32>().ok());
+        if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists()) {
+            // Another run may have been faster.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// A folder, in memory if there is one, for what passes between the processes, and for the files that a target needs. It is
-/// gone with this, however the target ended.
+/// gone with this, however the target ended; what a killed run leaves behind the next one removes.
 struct Scratch(tempfile::TempDir);
 
 impl Scratch {
     fn new(target: &Target) -> Result<Self> {
-        let memory = Path::new("/dev/shm");
+        let memory = Path::new(MEMORY);
         let place = if memory.is_dir() { memory } else { Path::new(FINDINGS) };
-        let folder = tempfile::Builder::new().prefix(&format!("fuzz-{}-", target.name)).tempdir_in(place);
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("{SCRATCH}{}-{}-", std::process::id(), target.name))
+            .tempdir_in(place);
         Ok(Self(folder.with_context(|| format!("cannot create a folder in {}", place.display()))?))
     }
 

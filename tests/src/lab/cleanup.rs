@@ -2,7 +2,7 @@
 
 use super::bench::give_back;
 use super::packages::output;
-use super::paths::{self, RUN, STATE};
+use super::paths::{self, RUN, STATE, fnv1a};
 use super::process;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File, OpenOptions};
@@ -64,11 +64,7 @@ pub(crate) fn take() -> Result<Lock> {
 
 /// The name of this lab's network namespace: one for each clone on the machine.
 pub(crate) fn namespace() -> String {
-    let hash = paths::repository().to_string_lossy().bytes().fold(0x811c_9dc5_u32, |hash, octet| {
-        // FNV-1a, so that the name stays the same between builds.
-        (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193)
-    });
-    format!("niv-lab-{:06x}", hash & 0xff_ffff)
+    format!("niv-lab-{:06x}", fnv1a(paths::repository().to_string_lossy().as_bytes()) & 0xff_ffff)
 }
 
 /// Ends processes, gives back pages, removes the namespace and the sockets of a run that was killed, and what the

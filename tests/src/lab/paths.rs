@@ -76,3 +76,8 @@ pub(crate) fn shown_program(name: &str) -> String {
 pub(crate) fn shown(path: impl AsRef<Path>) -> String {
     format!("target/lab/{}", path.as_ref().display())
 }
+
+/// A short name for something, the same in every build (FNV-1a).
+pub(crate) fn fnv1a(octets: &[u8]) -> u32 {
+    octets.iter().fold(0x811c_9dc5, |hash, octet| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193))
+}

@@ -1,6 +1,6 @@
 //! Adapter and switch find each other by the control protocol, and keep what they agreed on through deaths of either.
 
-use super::files::node;
+use super::files::{negotiated_port, negotiating_link, node};
 use super::place::{PATIENCE, Place, until};
 use niv_lab::driver::{Features, Guest, Request};
 use niv_lab::world::frames::{BROADCAST, frame, mac};
@@ -19,10 +19,9 @@ fn vnic(name: &str, station: u16, further: &str) -> String {
 
 /// A switch with one NIV link, and an adapter with two vNICs on it; nothing is static anywhere.
 fn pair(lines: &str, further: &str) -> Place {
-    let chassis = node("vis0")
-        + "\n[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\ndevice = \"memif:link0.sock\"\n";
+    let chassis = node("vis0") + &negotiated_port(1, "memif:link0.sock");
     let adapter = node("adapter0")
-        + "\n[[link]]\nname = \"link0\"\ndevice = \"memif:link0.sock\"\n"
+        + &negotiating_link("link0", "memif:link0.sock")
         + &vnic("vnic0", 1, further)
         + &vnic("vnic1", 2, further);
     let files = [("vis0.toml", chassis), ("vis0.cfg", lines.to_owned()), ("adapter0.toml", adapter)];

@@ -1,9 +1,10 @@
 //! The switch is killed at random moments, while vNICs come, lines are configured and frames pass: whatever it had
 //! acknowledged is there afterwards.
 
-use super::files::node;
+use super::files::{negotiated_port, node};
 use super::place::{Place, until};
 use super::virtual_iv::VirtualIv;
+use niv_lab::random::Random;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,16 +17,6 @@ const KILLS: u64 = 200;
 const VNICS: u32 = 40;
 /// The vEths that are configured: vNIC n is bound to this number and n.
 const BOUND: u32 = 5000;
-
-/// The moment of the next kill, and what is done next, from a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
 
 /// What the switch has acknowledged.
 #[derive(Default)]
@@ -44,12 +35,12 @@ fn address(vnic: u32) -> Mac {
 
 #[test]
 fn what_the_switch_acknowledged_survives_two_hundred_kills() {
-    let chassis = node("vis0").replace("startup = \"vis0.cfg\"\n", "")
-        + "\n[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\ndevice = \"memif:link0.sock\"\n";
+    let chassis =
+        node("vis0").replace("startup = \"vis0.cfg\"\n", "") + &negotiated_port(1, "memif:link0.sock");
     let mut place = Place::new(&[("vis0.toml", chassis)]);
     place.start("vis0");
     let iv = VirtualIv::at(&place.path("link0.sock"));
-    let (mut told, mut dice, mut sessions, mut step) = (Told::default(), Dice(1), 0, 0);
+    let (mut told, mut dice, mut sessions, mut step) = (Told::default(), Random::new(1), 0, 0);
     let begun = Instant::now();
     for kill in 0..KILLS {
         // At any moment, or at once when something was acknowledged.
@@ -118,7 +109,7 @@ fn act(
     place: &Place,
     iv: &VirtualIv,
     told: &mut Told,
-    dice: &mut Dice,
+    dice: &mut Random,
     kill: u64,
     step: u64,
 ) -> Option<Said> {
@@ -207,8 +198,7 @@ fn check(place: &Place, told: &Told, kill: u64) {
 
 #[test]
 fn a_restart_keeps_what_was_configured_and_who_is_who() {
-    let chassis = node("vis0")
-        + "\n[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\ndevice = \"memif:link0.sock\"\n";
+    let chassis = node("vis0") + &negotiated_port(1, "memif:link0.sock");
     let startup = "port-profile web\n  switchport access vlan 20\n  state enabled\n";
     let mut place = Place::new(&[("vis0.toml", chassis), ("vis0.cfg", startup.to_owned())]);
     place.start("vis0");

@@ -1,6 +1,6 @@
 //! The startup configuration and checkpoints outlive the switch, however it ends.
 
-use super::files::node;
+use super::files::{negotiated_port, node};
 use super::place::Place;
 
 fn api<'a>(words: &[&'a str]) -> Vec<&'a str> {
@@ -18,8 +18,7 @@ fn run(place: &Place, line: &str) -> String {
 
 #[test]
 fn what_was_saved_is_there_after_a_kill() {
-    let chassis = node("vis0")
-        + "\n[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\ndevice = \"memif:link0.sock\"\n";
+    let chassis = node("vis0") + &negotiated_port(1, "memif:link0.sock");
     let mut place = Place::new(&[("vis0.toml", chassis), ("vis0.cfg", "vethernet hold 100\n".to_owned())]);
     place.start("vis0");
     let hold = |seconds: u64| format!("vethernet hold {seconds}\n");

@@ -1,6 +1,6 @@
 //! As many vNICs as a link has VIFs for.
 
-use super::files::node;
+use super::files::{negotiated_port, negotiating_link, node};
 use super::net::{Net, missing_rights};
 use super::place::{PATIENCE, Place, left_out, missing_program, until, within};
 use super::scripted::Scripted;
@@ -84,9 +84,7 @@ fn crowd(link: &str, first: usize) -> Crowd {
     let descriptors = descriptors();
     let guests = descriptors.saturating_sub(3 * VNICS + SPARE).min(4 * (VNICS - first)) / 4;
     assert!(guests > 1000, "{descriptors} descriptors are too few");
-    let mut text = node("adapter0")
-        + "\n[firmware]\ncarrier_delay = 60\n"
-        + &format!("\n[[link]]\nname = \"link0\"\ndevice = \"{link}\"\n");
+    let mut text = node("adapter0") + "\n[firmware]\ncarrier_delay = 60\n" + &negotiating_link("link0", link);
     for n in 0..VNICS {
         write!(text, "\n[[vnic]]\nname = \"v{n}\"\ndevice = \"vhost-user:v{n}.sock\"\nlink = \"link0\"\n")
             .unwrap();
@@ -172,8 +170,7 @@ fn four_thousand_vnics_come_up_over_a_veth() {
 /// The same before a real switch, which starts when all guests are there.
 fn come_up_before_a_switch(switch: &str, adapter: &str) {
     let Crowd { mut place, guests, _silent } = crowd(adapter, 0);
-    let chassis = node("vis0")
-        + &format!("\n[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\ndevice = \"{switch}\"\n");
+    let chassis = node("vis0") + &negotiated_port(1, switch);
     place.write("vis0.toml", &chassis);
     place.write("vis0.cfg", "");
     place.start("vis0");

@@ -10,8 +10,9 @@ use crate::engine::vlan::VlanMode;
 use crate::switch::{State, Switch};
 use core::fmt::Write as _;
 use niv_node::command::Args;
-use niv_node::output::{Cell, Column, Grid, Output};
+use niv_node::output::{Cell, Column, Grid, Output, printable};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// An interface, as these layouts see it.
 pub(super) struct Interface {
@@ -107,15 +108,15 @@ fn all(interfaces: &[Interface]) -> Value {
     interfaces.iter().map(Interface::to_json).collect()
 }
 
-/// What is said may come from a file or a peer.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+/// All of them, and the configuration that they have; nobody waits while they are written down.
+fn at_rest(session: &Session) -> (Arc<RunningConfig>, Vec<Interface>) {
+    let state = session.switch.state();
+    (Arc::clone(&state.config), interfaces(&session.switch, &state))
 }
 
 /// `show interface brief`
 pub(super) fn brief(session: &mut Session, _: &Args) -> Answer {
-    let state = session.switch.state();
-    let interfaces = interfaces(&session.switch, &state);
+    let (_, interfaces) = at_rest(session);
     let rule = "-".repeat(80);
     let mut text = format!(
         "{rule}\n{:<16}{:<8}{:<5}{:<7}{:<8}{:<23}{:<10}Port\n{:<77}Ch #\n{rule}\n",
@@ -138,8 +139,7 @@ pub(super) fn brief(session: &mut Session, _: &Args) -> Answer {
 
 /// `show interface status`
 pub(super) fn status(session: &mut Session, _: &Args) -> Answer {
-    let state = session.switch.state();
-    let interfaces = interfaces(&session.switch, &state);
+    let (_, interfaces) = at_rest(session);
     let rule = "-".repeat(80);
     let mut text = format!(
         "{rule}\n{:<14}{:<19}{:<10}{:<10}{:<8}{:<8}Type\n{rule}\n",
@@ -152,9 +152,9 @@ pub(super) fn status(session: &mut Session, _: &Args) -> Answer {
             (Some(_), false) => "down",
         };
         let vlan = interface.vlan().map_or_else(|| "trunk".to_owned(), |vlan| vlan.to_string());
-        let described = clean(interface.description.as_deref().unwrap_or("--"));
+        let described = interface.description.as_deref().unwrap_or("--");
         // A column wide, as on a Nexus.
-        let described: String = described.chars().take(18).collect();
+        let described: String = printable(described).take(18).collect();
         let kind = if matches!(interface.owner, Owner::Ethernet(_)) { "--" } else { "virtual" };
         let name = interface.name();
         let _ = writeln!(
@@ -168,11 +168,10 @@ pub(super) fn status(session: &mut Session, _: &Args) -> Answer {
 
 /// `show interface description`
 pub(super) fn description(session: &mut Session, _: &Args) -> Answer {
-    let state = session.switch.state();
     let columns =
         [Column::left("interface", "Interface").width(14), Column::left("description", "Description")];
     let mut grid = Grid::new(columns).ruled();
-    for interface in interfaces(&session.switch, &state) {
+    for interface in at_rest(session).1 {
         let name = Cell::shown(interface.name(), full_name(interface.owner));
         grid.row([name, interface.description.into()]);
     }
@@ -181,10 +180,8 @@ pub(super) fn description(session: &mut Session, _: &Args) -> Answer {
 
 /// `show interface switchport`
 pub(super) fn switchport(session: &mut Session, _: &Args) -> Answer {
-    let state = session.switch.state();
-    let interfaces = interfaces(&session.switch, &state);
-    let text: Vec<String> =
-        interfaces.iter().map(|interface| of_switchport(&state.config, interface)).collect();
+    let (config, interfaces) = at_rest(session);
+    let text: Vec<String> = interfaces.iter().map(|interface| of_switchport(&config, interface)).collect();
     Ok(Output::prose(text.join("\n"), all(&interfaces)).into())
 }
 
@@ -208,33 +205,41 @@ fn of_switchport(config: &RunningConfig, interface: &Interface) -> String {
 /// Ports in a line of `show vlan`.
 const IN_A_LINE: usize = 4;
 
-/// `show vlan`: who carries each VLAN.
+/// Ports that one answer of `show vlan` names: thousands of trunks in thousands of VLANs are more than anybody reads.
+const NAMED: usize = 1 << 16;
+
+/// `show vlan [id N]`: who carries each VLAN.
 pub(super) fn vlan(session: &mut Session, args: &Args) -> Answer {
-    let state = session.switch.state();
-    let interfaces = interfaces(&session.switch, &state);
+    let (config, interfaces) = at_rest(session);
     let wanted = args.get_number("vlan");
     let mut text = format!("\n{:<5}{:<33}{:<10}Ports\n", "VLAN", "Name", "Status");
     text.push_str(&format!("{} {} {} {}\n", "-".repeat(4), "-".repeat(32), "-".repeat(9), "-".repeat(31)));
     let mut value: Vec<Value> = Vec::new();
-    let mut known = state.config.known_vlans();
+    let mut known = config.known_vlans();
     // Those that an adapter's profile brings are there, too.
     interfaces.iter().filter_map(Interface::vlan).for_each(|vlan| known.insert(vlan));
+    let mut room = NAMED;
     for vlan in known.iter().filter(|vlan| wanted.is_none_or(|wanted| wanted == u64::from(*vlan))) {
-        let members: Vec<&Interface> =
-            interfaces.iter().filter(|interface| interface.carries(vlan)).collect();
-        let name = state.config.vlan_name(vlan);
-        let names: Vec<String> = members.iter().map(|member| member.name()).collect();
+        let mut members = interfaces.iter().filter(|interface| interface.carries(vlan));
+        let named: Vec<&Interface> = members.by_ref().take(room).collect();
+        room -= named.len();
+        let more = members.count();
+        let name = config.vlan_name(vlan);
+        let mut names: Vec<String> = named.iter().map(|member| member.name()).collect();
+        names.extend((more > 0).then(|| format!("and {more} more (show vlan id {vlan})")));
         let mut lines = names.chunks(IN_A_LINE).map(|names| names.join(", "));
         let first = lines.next().unwrap_or_default();
-        let more = if names.len() > IN_A_LINE { "," } else { "" };
-        text.push_str(format!("{vlan:<5}{name:<33}{:<10}{first}{more}", "active").trim_end());
+        let comma = if names.len() > IN_A_LINE { "," } else { "" };
+        text.push_str(format!("{vlan:<5}{name:<33}{:<10}{first}{comma}", "active").trim_end());
         text.push('\n');
         for (place, line) in (2..).zip(lines) {
-            let more = if names.len() > IN_A_LINE * place { "," } else { "" };
-            text.push_str(&format!("{:48}{line}{more}\n", ""));
+            let comma = if names.len() > IN_A_LINE * place { "," } else { "" };
+            text.push_str(&format!("{:48}{line}{comma}\n", ""));
         }
-        let ports: Vec<String> = members.iter().map(|member| full_name(member.owner)).collect();
-        value.push(json!({ "vlan": vlan, "name": name, "status": "active", "ports": ports }));
+        let ports: Vec<String> = named.iter().map(|member| full_name(member.owner)).collect();
+        value.push(
+            json!({ "vlan": vlan, "name": name, "status": "active", "ports": ports, "more_ports": more }),
+        );
     }
     if let Some(wanted) = wanted.filter(|_| value.is_empty()) {
         return Err(args.refuse("vlan", format!("There is no VLAN {wanted}.")));

@@ -24,7 +24,8 @@ pub(super) fn of_vethernet(session: &mut Session, args: &Args) -> Answer {
     let config = running(session);
     let number = u32::try_from(args.number("number")).unwrap_or(u32::MAX);
     let asked = session.asked(number);
-    if asked.is_none() && !config.vethernets().contains_key(&number) {
+    let exists = session.switch.state().control.veth(number).is_some();
+    if !exists && !config.vethernets().contains_key(&number) {
         return Err(args.refuse("number", format!("There is no interface vethernet {number}.")));
     }
     if !args.has("expand-port-profile") {

@@ -7,7 +7,7 @@ use crate::config::text;
 use crate::engine::vlan::VlanMode;
 use crate::switch::Traffic;
 use link::PortCounter;
-use niv_node::output::{Cell, Output};
+use niv_node::output::{Cell, Output, printable};
 use serde_json::{Value, json};
 
 /// The page of one interface.
@@ -42,9 +42,8 @@ impl Page {
 
     /// What is said may quote what a peer sent.
     fn push(&mut self, indent: &str, line: &str) {
-        let clean = |c: char| if c.is_control() { '?' } else { c };
         self.text.push_str(indent);
-        self.text.extend(line.chars().map(clean));
+        self.text.extend(printable(line));
         self.text.push('\n');
     }
 

@@ -1,7 +1,7 @@
 //! What is different between two configurations, both given as the lines that [`text`](super::text) writes.
 
 use serde_json::{Value, json};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A line without indentation, and those below it.
 #[derive(Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ fn taken_back(line: &str) -> String {
 #[must_use]
 pub fn patch(from: &str, to: &str) -> String {
     let (from, to) = (sections(from), sections(to));
-    let merged = merge(&from, &to, |section| section.head);
+    let mut merged = merge(&from, &to, |section| section.head);
     let removed = merged.iter().filter_map(|section| match section {
         Merged::Gone(old) if REFERRED.iter().any(|kind| old.head.starts_with(kind)) => {
             old.head.rsplit(' ').next()
@@ -162,6 +162,8 @@ pub fn patch(from: &str, to: &str) -> String {
         _ => None,
     });
     let mut patch = Patch { text: String::new(), removed: removed.collect() };
+    // Most of a large configuration is the same in both, and stays.
+    merged.retain(|section| !matches!(section, Merged::Both(old, new) if old == new && !patch.is_torn(old)));
     for kind in ["interface vethernet ", "interface ethernet ", PROFILE, ACCESS_LIST, "vlan "] {
         for section in &merged {
             match section {
@@ -180,6 +182,7 @@ pub fn patch(from: &str, to: &str) -> String {
             }
         }
     }
+    let settings: HashSet<&str> = to.iter().map(|section| setting(section.head)).collect();
     for section in &merged {
         match section {
             Merged::Gone(old) if is_built_in(old) => {}
@@ -192,7 +195,7 @@ pub fn patch(from: &str, to: &str) -> String {
             Merged::Gone(old)
                 if old.lines.is_empty()
                     && !old.head.starts_with("interface ")
-                    && !to.iter().any(|new| setting(new.head) == setting(old.head)) =>
+                    && !settings.contains(setting(old.head)) =>
             {
                 patch.line(&taken_back(old.head));
             }
@@ -236,22 +239,29 @@ impl Patch<'_> {
         lines.for_each(|line| self.line(&format!("  {line}")));
     }
 
+    /// Something refers to what is removed.
+    fn is_torn(&self, section: &Section<'_>) -> bool {
+        !self.removed.is_empty() && section.lines.iter().any(|line| self.refers(line))
+    }
+
+    /// The line refers to what is removed.
+    fn refers(&self, line: &str) -> bool {
+        REFERENCES.contains(&setting(line)) && line.split(' ').any(|word| self.removed.contains(word))
+    }
+
     /// A setting that is to be as it is, and can stay meanwhile: what it refers to is not removed.
-    fn stays(&self, setting: &str, old: &[&str], new: &[&str]) -> bool {
-        let lines = of_setting(old, setting);
-        let refers = |line: &&str| line.split(' ').any(|word| self.removed.contains(word));
-        lines == of_setting(new, setting) && !(REFERENCES.contains(&setting) && lines.iter().any(refers))
+    fn stays(&self, old: &[&str], new: Option<&Vec<&str>>) -> bool {
+        new.is_some_and(|new| new == old) && !old.iter().any(|line| self.refers(line))
     }
 
     /// Takes back what is not to be, and what nothing takes the place of.
     fn take_back(&mut self, old: &Section<'_>, new: &[&str]) {
-        let kept = |line: &str| {
-            let setting = setting(line);
-            let replaced = !REFERENCES.contains(&setting) && !of_setting(new, setting).is_empty();
-            replaced || self.stays(setting, &old.lines, new)
-        };
-        let gone: BTreeSet<String> =
-            old.lines.iter().filter(|line| !kept(line)).map(|line| taken_back(line)).collect();
+        let new = by_setting(new);
+        let gone = by_setting(&old.lines).into_iter().filter(|(setting, lines)| {
+            let replaced = !REFERENCES.contains(setting) && new.contains_key(setting);
+            !replaced && !self.stays(lines, new.get(setting))
+        });
+        let gone: BTreeSet<String> = gone.flat_map(|(_, lines)| lines).map(taken_back).collect();
         if !gone.is_empty() {
             self.section(old.head, gone.into_iter());
         }
@@ -259,7 +269,12 @@ impl Patch<'_> {
 
     /// Adds what was not there, or not the same.
     fn add(&mut self, old: &Section<'_>, new: &Section<'_>) {
-        let differs = |line: &&&str| !self.stays(setting(line), &old.lines, &new.lines);
+        let (before, after) = (by_setting(&old.lines), by_setting(&new.lines));
+        let differs = |line: &&&str| {
+            let setting = setting(line);
+            let stays = |old: &Vec<&str>| self.stays(old, after.get(setting));
+            !before.get(setting).is_some_and(stays)
+        };
         let lines: Vec<String> = new.lines.iter().filter(differs).map(|line| (*line).to_owned()).collect();
         if !lines.is_empty() {
             self.section(new.head, lines.into_iter());
@@ -267,7 +282,9 @@ impl Patch<'_> {
     }
 }
 
-/// The lines that set something.
-fn of_setting<'a>(lines: &[&'a str], setting: &str) -> Vec<&'a str> {
-    lines.iter().copied().filter(|line| self::setting(line) == setting).collect()
+/// The lines of each setting, in their order.
+fn by_setting<'a>(lines: &[&'a str]) -> HashMap<&'a str, Vec<&'a str>> {
+    let mut settings: HashMap<&str, Vec<&str>> = HashMap::new();
+    lines.iter().for_each(|line| settings.entry(setting(line)).or_default().push(line));
+    settings
 }

@@ -166,19 +166,9 @@ impl Switch {
     /// Has `batch` kept, and the configuration in force in every worker. `back` is to be kept if it is not sure that the batch
     /// was.
     fn commit(&self, mut config: RunningConfig, batch: Vec<Op>, back: Vec<Op>) -> Result<(), CommandError> {
-        let (done, kept) = outcome();
-        self.store.submit(batch, done);
-        if let Err(error) = kept.wait_for(KEPT) {
-            // Whatever is kept in the end is to be what is in force.
-            self.store.submit(back, Box::new(drop));
-            self.state.lock().store_fails(self, &error);
-            return Err(CommandError::refused(format!(
-                "Nothing was changed, because it cannot be kept: {error}."
-            )));
-        }
+        self.keep(batch, back)?;
         let last = {
             let mut state = self.state.lock();
-            state.store_works(self);
             let now = self.now();
             config.count_on(&state.config);
             state.config = Arc::new(config);
@@ -194,6 +184,22 @@ impl Switch {
         if waiting.is_some_and(|last| !last.wait(&self.orders, self.in_effect)) {
             tracing::warn!("a worker does not take the new configuration");
         }
+        Ok(())
+    }
+
+    /// Has `batch` kept. `back` is to be kept if it is not sure that the batch was.
+    fn keep(&self, batch: Vec<Op>, back: Vec<Op>) -> Result<(), CommandError> {
+        let (done, kept) = outcome();
+        self.store.submit(batch, done);
+        if let Err(error) = kept.wait_for(KEPT) {
+            // Whatever is kept in the end is to be what is in force.
+            self.store.submit(back, Box::new(drop));
+            self.state.lock().store_fails(self, &error);
+            return Err(CommandError::refused(format!(
+                "Nothing was changed, because it cannot be kept: {error}."
+            )));
+        }
+        self.state.lock().store_works(self);
         Ok(())
     }
 

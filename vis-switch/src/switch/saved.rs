@@ -11,7 +11,6 @@ use crate::config::draft::configure;
 use crate::config::running::{Description, RunningConfig, is_name};
 use crate::config::text;
 use niv_node::command::CommandError;
-use niv_node::store::{Op, outcome};
 use parking_lot::MutexGuard;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -265,8 +264,8 @@ impl Switch {
     /// Goes back to the startup configuration, and forgets the changes since; a checkpoint has them.
     ///
     /// # Errors
-    /// The startup file cannot be read or is wrong, the store does not keep that, or a change is under way (which may
-    /// be the one that this is a line of); then nothing has changed.
+    /// The startup file cannot be read or is wrong, the store does not keep that, or a change is under way for longer than a
+    /// command waits (as it is where this is one of the lines of that change); then nothing has changed.
     pub fn reload(&self) -> Result<Reloaded, CommandError> {
         let _one = self.one()?;
         let (before, kept, replaced) = {
@@ -302,21 +301,6 @@ impl Switch {
     fn one(&self) -> Result<MutexGuard<'_, ()>, CommandError> {
         let busy = || CommandError::refused("Another change of the configuration is under way.");
         self.changing.try_lock_for(KEPT).ok_or_else(busy)
-    }
-
-    /// Has something kept beside the running configuration; `back` is what is to be kept if it is not sure that it was.
-    fn keep(&self, batch: Vec<Op>, back: Vec<Op>) -> Result<(), CommandError> {
-        let (done, kept) = outcome();
-        self.store.submit(batch, done);
-        if let Err(error) = kept.wait_for(KEPT) {
-            self.store.submit(back, Box::new(drop));
-            self.state().store_fails(self, &error);
-            return Err(CommandError::refused(format!(
-                "Nothing was changed, because it cannot be kept: {error}."
-            )));
-        }
-        self.state().store_works(self);
-        Ok(())
     }
 }
 
