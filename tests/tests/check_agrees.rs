@@ -49,7 +49,7 @@ proptest! {
 
     #[test]
     fn up_as_the_switch_does(frame in frame()) {
-        let vlans = ModelVlans { trunk: true, untagged: 1, allowed: (1..5).collect() };
+        let vlans = ModelVlans::trunk(1, &[1, 2, 3, 4]);
         let veths = (1..9).map(|vif| (vif, vlans.clone())).collect();
         let (mut switch, mut links) = VirtualSwitch::new(&[ModelPort::Niv { veths, lists: Vec::new() }], 4);
         prop_assume!(links[0].send(&frame));

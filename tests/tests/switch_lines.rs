@@ -30,11 +30,11 @@ const TRUNK: usize = 2;
 const LONE: usize = 3;
 
 fn access(vlan: u16) -> ModelVlans {
-    ModelVlans { trunk: false, untagged: vlan, allowed: Vec::new() }
+    ModelVlans::access(vlan)
 }
 
 fn trunk(untagged: u16, allowed: &[u16]) -> ModelVlans {
-    ModelVlans { trunk: true, untagged, allowed: allowed.to_vec() }
+    ModelVlans::trunk(untagged, allowed)
 }
 
 struct Bed {
@@ -301,8 +301,8 @@ fn a_frame_longer_than_a_port_takes_is_dropped_there() {
 fn every_reason_and_every_line_is_provoked() {
     let cases: Vec<Case> = refused().into_iter().chain(forwarded()).chain(controlled()).collect();
     let mut reasons: BTreeSet<_> = cases.iter().map(|case| case.reason).collect();
-    // Elsewhere: above, and in the engine's own tests of access lists.
-    reasons.extend([DropReason::TxUnsendable, DropReason::AclIn, DropReason::AclOut]);
+    // Elsewhere: above, in `private_vlans.rs`, and in the engine's own tests.
+    reasons.extend([DropReason::TxUnsendable, DropReason::Pvlan, DropReason::AclIn, DropReason::AclOut]);
     for reason in DropReason::ALL {
         assert!(reasons.contains(reason), "no case provokes {}", reason.name());
     }

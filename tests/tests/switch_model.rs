@@ -10,19 +10,43 @@ use std::collections::{BTreeMap, BTreeSet};
 use vis_switch::engine::verdict::DropReason;
 
 fn vlans() -> impl Strategy<Value = ModelVlans> {
-    (any::<bool>(), 1u16..4, prop::collection::btree_set(1u16..5, 0..4)).prop_map(
-        |(trunk, untagged, allowed)| ModelVlans { trunk, untagged, allowed: allowed.into_iter().collect() },
-    )
+    let trunk = (1u16..4, prop::collection::btree_set(vlan(), 0..6))
+        .prop_map(|(native, allowed)| ModelVlans::trunk(native, &Vec::from_iter(allowed)));
+    prop_oneof![2 => (1u16..4).prop_map(ModelVlans::access), 2 => trunk, 3 => private()]
+}
+
+/// Few, private ones among them.
+fn vlan() -> impl Strategy<Value = u16> {
+    prop_oneof![3 => 1u16..5, 3 => 100u16..104, 1 => 200u16..202]
+}
+
+/// In the roles that private VLANs have.
+fn private() -> impl Strategy<Value = ModelVlans> {
+    let host = prop_oneof![4 => 101u16..104, 1 => Just(201)].prop_map(ModelVlans::host);
+    let some = || prop::sample::subsequence(vec![101u16, 102, 103], 1..=3);
+    let promiscuous = some().prop_map(|mapped| ModelVlans::promiscuous(100, &mapped));
+    let ordinary = prop::collection::btree_set(1u16..5, 0..3);
+    let trunk =
+        (1u16..4, ordinary, some(), any::<bool>()).prop_map(|(native, ordinary, mut mapped, both)| {
+            let mut allowed = Vec::from_iter(ordinary);
+            allowed.push(100);
+            if both {
+                allowed.push(200);
+                mapped.push(201);
+            }
+            ModelVlans::promiscuous_trunk(native, &allowed, &mapped)
+        });
+    prop_oneof![4 => host, 2 => promiscuous, 1 => trunk]
 }
 
 /// An NIV link; its lists are partly those that its floods need and partly others.
 fn niv() -> impl Strategy<Value = ModelPort> {
     let veths = prop::collection::btree_map(1u16..8, vlans(), 0..5);
     let others = prop::collection::btree_map(1u16..20, prop::collection::btree_set(1u16..8, 0..4), 0..3);
-    let kept = prop::collection::vec(prop::bool::weighted(0.8), 6);
+    let kept = prop::collection::vec(prop::bool::weighted(0.8), 9);
     (veths, others, kept).prop_map(|(veths, others, kept)| {
         let mut lists: BTreeMap<u16, BTreeSet<u16>> = others;
-        for (vlan, _) in (1u16..6).zip(kept).filter(|(_, kept)| *kept) {
+        for (vlan, _) in (1u16..6).chain(100..104).zip(kept).filter(|(_, kept)| *kept) {
             let members = veths.iter().filter(|(_, vlans): &(_, &ModelVlans)| vlans.carries(vlan));
             lists.insert(100 + vlan, members.map(|(vif, _)| *vif).collect());
         }
@@ -36,8 +60,8 @@ fn niv() -> impl Strategy<Value = ModelPort> {
 fn negotiated() -> impl Strategy<Value = ModelPort> {
     let veths = prop::collection::btree_map(1u16..8, vlans(), 0..6);
     let odd = || prop_oneof![2 => Just(BTreeSet::new()), 1 => prop::collection::btree_set(1u16..10, 0..3)];
-    let lists = prop::collection::vec((1u16..6, odd(), odd()), 1..5);
-    let of_vlan = prop::collection::vec(prop::option::weighted(0.9, any::<prop::sample::Index>()), 5);
+    let lists = prop::collection::vec((vlan(), odd(), odd()), 1..5);
+    let of_vlan = prop::collection::vec(prop::option::weighted(0.9, any::<prop::sample::Index>()), 11);
     (veths, lists, of_vlan).prop_map(|(veths, lists, of_vlan)| {
         let members = |(vlan, add, del): &(u16, BTreeSet<u16>, BTreeSet<u16>)| {
             let mut members: BTreeSet<u16> =
@@ -50,7 +74,11 @@ fn negotiated() -> impl Strategy<Value = ModelPort> {
             let place = index.index(lists.len());
             (50 + place as u16, lists[place].clone())
         };
-        let floods = (1u16..).zip(of_vlan).filter_map(|(vlan, index)| Some((vlan, list(index?))));
+        let floods = (1u16..6)
+            .chain(100..104)
+            .chain(200..202)
+            .zip(of_vlan)
+            .filter_map(|(vlan, index)| Some((vlan, list(index?))));
         ModelPort::Negotiated { floods: floods.collect(), veths: veths.into_iter().collect() }
     })
 }

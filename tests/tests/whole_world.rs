@@ -139,7 +139,10 @@ impl World {
 
 fn vlans() -> impl Strategy<Value = ModelVlans> {
     (prop::bool::weighted(0.3), 1u16..4, prop::collection::btree_set(1u16..5, 1..4)).prop_map(
-        |(trunk, untagged, allowed)| ModelVlans { trunk, untagged, allowed: allowed.into_iter().collect() },
+        |(trunk, untagged, allowed)| {
+            let allowed: Vec<u16> = allowed.into_iter().collect();
+            if trunk { ModelVlans::trunk(untagged, &allowed) } else { ModelVlans::access(untagged) }
+        },
     )
 }
 
@@ -208,7 +211,7 @@ fn features() -> impl Strategy<Value = Features> {
 }
 
 fn access(vlan: u16) -> ModelVlans {
-    ModelVlans { trunk: false, untagged: vlan, allowed: Vec::new() }
+    ModelVlans::access(vlan)
 }
 
 #[test]
@@ -229,7 +232,7 @@ fn two_guests_of_one_adapter_talk_through_the_switch() {
 
 #[test]
 fn priority_survives_from_guest_to_host_and_to_another_guest() {
-    let trunk = ModelVlans { trunk: true, untagged: 1, allowed: vec![1, 2] };
+    let trunk = ModelVlans::trunk(1, &[1, 2]);
     let mut world = world(&[vec![trunk.clone()], vec![trunk.clone()]], &[trunk], None);
     let tagged = frame(BROADCAST, mac(1)).tag(0x8100, 0xb002).ipv4(60);
     world.send(0, 0, &tagged);

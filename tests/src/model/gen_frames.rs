@@ -72,7 +72,7 @@ pub fn words() -> impl Strategy<Value = u32> {
 }
 
 fn tci() -> impl Strategy<Value = u16> {
-    let vid = prop_oneof![10 => 0u16..5, 1 => Just(0xfff), 1 => 0u16..0x1000];
+    let vid = prop_oneof![10 => 0u16..5, 4 => 100u16..104, 1 => Just(0xfff), 1 => 0u16..0x1000];
     (vid, 0u16..16).prop_map(|(vid, priority)| priority << 12 | vid)
 }
 

@@ -10,15 +10,96 @@ pub struct ModelVlans {
     pub trunk: bool,
     /// The access or native VLAN.
     pub untagged: u16,
-    /// What a trunk allows.
+    /// What a trunk allows, by the ids on its frames.
     pub allowed: Vec<u16>,
+    /// What it is in private VLANs.
+    pub private: ModelPrivate,
+}
+
+/// What an interface is in private VLANs.
+#[derive(Clone, Debug, Default)]
+pub enum ModelPrivate {
+    /// Nothing: the same with private VLANs as with others.
+    #[default]
+    Plain,
+    /// A host, whose `untagged` is the primary VLAN, in this secondary one.
+    Host(u16),
+    /// Promiscuous, in its `untagged` primary VLAN or in those that it allows, for these secondary ones.
+    Promiscuous(Vec<u16>),
+}
+
+/// A secondary VLAN.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelPair {
+    /// Its id.
+    pub secondary: u16,
+    /// The primary VLAN that it belongs to.
+    pub primary: u16,
+    /// Isolated, or a community.
+    pub isolated: bool,
+}
+
+/// The private VLANs of all models: 101 isolated and 102, 103 communities in 100; 201 isolated in 200.
+pub const PRIVATE: [ModelPair; 4] = [
+    ModelPair { secondary: 101, primary: 100, isolated: true },
+    ModelPair { secondary: 102, primary: 100, isolated: false },
+    ModelPair { secondary: 103, primary: 100, isolated: false },
+    ModelPair { secondary: 201, primary: 200, isolated: true },
+];
+
+/// The primary VLAN of a secondary one; any other is its own.
+fn primary(vlan: u16) -> u16 {
+    PRIVATE.iter().find(|pair| pair.secondary == vlan).map_or(vlan, |pair| pair.primary)
+}
+
+fn is_isolated(vlan: u16) -> bool {
+    PRIVATE.iter().any(|pair| pair.secondary == vlan && pair.isolated)
 }
 
 impl ModelVlans {
-    /// Whether frames of a VLAN pass.
+    /// An access interface.
+    #[must_use]
+    pub fn access(vlan: u16) -> Self {
+        Self { trunk: false, untagged: vlan, allowed: Vec::new(), private: ModelPrivate::Plain }
+    }
+
+    /// A trunk.
+    #[must_use]
+    pub fn trunk(native: u16, allowed: &[u16]) -> Self {
+        Self { trunk: true, untagged: native, allowed: allowed.to_vec(), private: ModelPrivate::Plain }
+    }
+
+    /// A host in one of the [`PRIVATE`] VLANs.
+    #[must_use]
+    pub fn host(secondary: u16) -> Self {
+        Self { private: ModelPrivate::Host(secondary), ..Self::access(primary(secondary)) }
+    }
+
+    /// A promiscuous interface.
+    #[must_use]
+    pub fn promiscuous(primary: u16, secondaries: &[u16]) -> Self {
+        Self { private: ModelPrivate::Promiscuous(secondaries.to_vec()), ..Self::access(primary) }
+    }
+
+    /// A promiscuous trunk of these ordinary and primary VLANs.
+    #[must_use]
+    pub fn promiscuous_trunk(native: u16, allowed: &[u16], secondaries: &[u16]) -> Self {
+        Self { private: ModelPrivate::Promiscuous(secondaries.to_vec()), ..Self::trunk(native, allowed) }
+    }
+
+    /// Whether it may send frames with this VLAN id.
+    fn admits(&self, id: u16) -> bool {
+        if self.trunk { self.allowed.contains(&id) } else { id == self.untagged }
+    }
+
+    /// Whether frames in a VLAN reach it.
     #[must_use]
     pub fn carries(&self, vlan: u16) -> bool {
-        if self.trunk { self.allowed.contains(&vlan) } else { vlan == self.untagged }
+        match &self.private {
+            ModelPrivate::Plain => self.admits(vlan),
+            ModelPrivate::Host(own) => vlan == primary(*own) || vlan == *own && !is_isolated(vlan),
+            ModelPrivate::Promiscuous(mapped) => self.admits(vlan) || mapped.contains(&vlan),
+        }
     }
 }
 
@@ -122,9 +203,10 @@ impl ModelSwitch {
             return Err("V18");
         }
         let vlan = if vid == 0 { vlans.untagged } else { vid };
-        if !vlans.carries(vlan) {
+        if !vlans.admits(vlan) {
             return Err("V17");
         }
+        let vlan = if let ModelPrivate::Host(own) = vlans.private { own } else { vlan };
         if frame[6] % 2 == 1 || frame[6..12] == [0; 6] {
             return Err("V20");
         }
@@ -145,15 +227,19 @@ impl ModelSwitch {
 
     fn forward(&mut self, frame: &Admitted) -> Forwarded {
         let source = frame.plain[6..12].to_vec();
-        self.macs.retain(|(vlan, mac, _)| (*vlan, mac) != (frame.vlan, &source));
-        self.macs.push((frame.vlan, source, frame.from));
+        let domain = primary(frame.vlan);
+        self.macs.retain(|(vlan, mac, _)| (*vlan, mac) != (domain, &source));
+        self.macs.push((domain, source, frame.from));
 
         let destination = &frame.plain[..6];
-        let known = self.macs.iter().find(|(vlan, mac, _)| *vlan == frame.vlan && mac == destination);
+        let known = self.macs.iter().find(|(vlan, mac, _)| *vlan == domain && mac == destination);
         let mut forwarded = Forwarded::default();
         match known {
             Some((_, _, to)) if *to == frame.from => {
                 forwarded.drops.push(if to.1.is_some() { "F1" } else { "F2" });
+            }
+            Some((_, _, to)) if domain_is_private(domain) && !self.vlans(*to).carries(frame.vlan) => {
+                forwarded.drops.push("pvlan");
             }
             Some((_, _, to @ (port, Some(vif)))) => {
                 forwarded.frames.push((*port, self.down(frame, *port, 0x8000 + vif)));
@@ -166,6 +252,17 @@ impl ModelSwitch {
             None => self.flood(frame, &mut forwarded),
         }
         forwarded
+    }
+
+    /// The VLANs of an interface.
+    fn vlans(&self, (port, vif): Interface) -> &ModelVlans {
+        match &self.ports[port] {
+            ModelPort::Wire(vlans) => vlans,
+            ModelPort::Niv { veths, .. } | ModelPort::Negotiated { veths, .. } => {
+                let known = veths.iter().find(|(bound, _)| Some(*bound) == vif);
+                &known.expect("what was learned is there").1
+            }
+        }
     }
 
     fn flood(&self, frame: &Admitted, forwarded: &mut Forwarded) {
@@ -225,21 +322,26 @@ impl ModelSwitch {
         forwarded.reached.extend(others);
     }
 
-    /// Down an NIV link: `first` is the upper half of the word, the real VLAN stands behind it.
+    /// Down an NIV link: `first` is the upper half of the word, the real VLAN (the primary of private ones) stands behind it.
     fn down(&self, frame: &Admitted, port: usize, first: u16) -> Vec<u8> {
         let second = if frame.from.0 == port { 0x8000 + frame.from.1.unwrap_or(0) } else { 0 };
-        let tci = frame.priority * 0x1000 + frame.vlan;
+        let tci = frame.priority * 0x1000 + primary(frame.vlan);
         let words = [0x8926, first, second, 0x8100, tci];
         frame.plain.with(12, &words.map(u16::to_be_bytes).concat())
     }
 
-    /// Out of an ordinary port: its own VLAN untagged, at least 60 octets.
+    /// Out of an ordinary port: its own VLAN untagged, at least 60 octets. Only a trunk between switches tells secondary VLANs
+    /// apart.
     fn plain(&self, frame: &Admitted, port: usize) -> Vec<u8> {
         let ModelPort::Wire(vlans) = &self.ports[port] else { return Vec::new() };
-        let mut out = if vlans.untagged == frame.vlan {
+        let id = match vlans.private {
+            ModelPrivate::Plain => frame.vlan,
+            ModelPrivate::Host(_) | ModelPrivate::Promiscuous(_) => primary(frame.vlan),
+        };
+        let mut out = if vlans.untagged == id {
             frame.plain.clone()
         } else {
-            let tci = frame.priority * 0x1000 + frame.vlan;
+            let tci = frame.priority * 0x1000 + id;
             frame.plain.with(12, &[0x8100, tci].map(u16::to_be_bytes).concat())
         };
         while out.len() < 60 {
@@ -247,6 +349,11 @@ impl ModelSwitch {
         }
         out
     }
+}
+
+/// Whether a VLAN is a primary one.
+fn domain_is_private(vlan: u16) -> bool {
+    PRIVATE.iter().any(|pair| pair.primary == vlan)
 }
 
 /// The vEths that carry a VLAN, rising.

@@ -1,7 +1,7 @@
 //! A switch without rim: the real engine between cables, built from the description the model uses.
 
 use super::{End, Machine, run_worker};
-use crate::model::switch::{Interface, ModelPort, ModelVlans};
+use crate::model::switch::{Interface, ModelPort, ModelPrivate, ModelVlans, PRIVATE};
 use link::pair::{Cable, Config};
 use niv_node::counter::Balance;
 use niv_node::mailbox::{Mailbox, lanes};
@@ -195,10 +195,23 @@ fn flood_lists(floods: &BTreeMap<u16, (u16, Vec<u16>)>) -> FloodLists {
 }
 
 fn program(vlans: &ModelVlans) -> Arc<Program> {
-    Arc::new(if vlans.trunk {
-        Program::trunk(vlans.untagged, vlans.allowed.iter().copied().collect())
-    } else {
-        Program::access(vlans.untagged)
+    let allowed = || vlans.allowed.iter().copied().collect::<VlanSet>();
+    let all = || PRIVATE.iter().map(|pair| (pair.secondary, pair.primary));
+    let mapped = |secondaries: &[u16]| all().filter(|pair| secondaries.contains(&pair.0)).collect::<Vec<_>>();
+    Arc::new(match (&vlans.private, vlans.trunk) {
+        (ModelPrivate::Plain, false) => Program::access(vlans.untagged),
+        (ModelPrivate::Plain, true) => {
+            let primaries = all().map(|(_, primary)| (primary, primary));
+            Program::private_trunk(vlans.untagged, allowed(), all().chain(primaries))
+        }
+        (ModelPrivate::Host(own), _) => {
+            let isolated = PRIVATE.iter().any(|pair| pair.secondary == *own && pair.isolated);
+            Program::private_host(vlans.untagged, *own, isolated)
+        }
+        (ModelPrivate::Promiscuous(secondaries), false) => Program::promiscuous(vlans.untagged, secondaries),
+        (ModelPrivate::Promiscuous(secondaries), true) => {
+            Program::promiscuous_trunk(vlans.untagged, allowed(), &mapped(secondaries))
+        }
     })
 }
 

@@ -230,6 +230,7 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
                 ("show interface switchport", &["Name: Vethernet1"]),
                 ("show vlan", &["VLAN0010", "Veth1"]),
                 ("show vlan id 10", &["VLAN0010"]),
+                ("show vlan private-vlan", &["Primary", "Secondary"]),
                 ("show lldp neighbors", &["Device ID", "displayed: 0"]),
                 ("show feature", &["lldp", "enabled"]),
                 ("show module", &["active"]),

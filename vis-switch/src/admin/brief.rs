@@ -1,9 +1,9 @@
 //! Interfaces, one a line, in the layouts of NX-OS: `show interface brief`, `status`, `description`, `switchport`.
 
 use super::names::{full_name, short_name};
-use super::page::mode;
+use super::private_vlan;
 use super::{Answer, Session};
-use crate::config::running::{Description, PortMode, RunningConfig, Switchport};
+use crate::config::running::{Description, PortMode, RunningConfig, Switchport, SwitchportMode};
 use crate::config::slots::Owner;
 use crate::config::text::vlans;
 use crate::engine::vlan::VlanMode;
@@ -20,7 +20,7 @@ pub(super) struct Interface {
     description: Option<String>,
     pub(super) switchport: Switchport,
     /// It is an NIV link, which carries VLANs of others.
-    niv: bool,
+    pub(super) niv: bool,
     shutdown: bool,
     down: Option<String>,
 }
@@ -61,19 +61,28 @@ impl Interface {
     }
 
     fn mode(&self) -> &'static str {
-        if self.niv { "vntag" } else { mode(self.switchport.mode) }
+        if self.niv { "vntag" } else { self.switchport.mode.words() }
+    }
+
+    /// It is in a mode of private VLANs.
+    fn is_private(&self) -> bool {
+        !self.niv && !matches!(self.switchport.mode, SwitchportMode::Access | SwitchportMode::Trunk)
     }
 
     /// Its VLAN where it has one.
     fn vlan(&self) -> Option<u16> {
-        (!self.niv && self.switchport.mode == VlanMode::Access).then_some(self.switchport.access)
+        self.switchport.own_vlan().filter(|_| !self.niv)
     }
 
     /// Whether it carries this VLAN as its own.
     pub(super) fn carries(&self, vlan: u16) -> bool {
         match self.vlan() {
             Some(access) => access == vlan,
-            None => !self.niv && self.switchport.allowed.contains(vlan),
+            None => {
+                !self.niv
+                    && self.switchport.mode.vlans() == VlanMode::Trunk
+                    && self.switchport.allowed.contains(vlan)
+            }
         }
     }
 
@@ -88,7 +97,7 @@ impl Interface {
 
     fn to_json(&self) -> Value {
         let state = if self.down.is_none() { "up" } else { "down" };
-        let trunk = (!self.niv && self.switchport.mode == VlanMode::Trunk).then_some(());
+        let trunk = (!self.niv && self.switchport.mode.vlans() == VlanMode::Trunk).then_some(());
         json!({
             "interface": full_name(self.owner),
             "description": self.description,
@@ -98,6 +107,7 @@ impl Interface {
             "allowed_vlans": trunk.map(|()| vlans(&self.switchport.allowed)),
             "state": state,
             "cause": self.down,
+            "private_vlan": private_vlan::port(&self.switchport.private),
             "shutdown": self.shutdown,
             "mtu": self.switchport.mtu,
         })
@@ -126,7 +136,9 @@ pub(super) fn brief(session: &mut Session, _: &Args) -> Answer {
         let vlan = interface.vlan().map_or_else(|| "--".to_owned(), |vlan| vlan.to_string());
         let kind = if matches!(interface.owner, Owner::Ethernet(_)) { "eth" } else { "virt" };
         let status = if interface.down.is_none() { "up" } else { "down" };
-        let (name, mode, reason) = (interface.name(), interface.mode(), interface.reason());
+        // A column wide.
+        let mode = if interface.is_private() { "pvlan" } else { interface.mode() };
+        let (name, reason) = (interface.name(), interface.reason());
         // Writing to a text does not fail.
         let _ = writeln!(
             text,
@@ -194,11 +206,12 @@ fn of_switchport(config: &RunningConfig, interface: &Interface) -> String {
     format!(
         "Name: {name}\n  Switchport: Enabled\n  Switchport Monitor: Not enabled\n  Operational Mode: {}\n  \
          Access Mode VLAN: {access} ({})\n  Trunking Native Mode VLAN: {native} ({})\n  \
-         Trunking VLANs Allowed: {}\n",
+         Trunking VLANs Allowed: {}\n{}",
         interface.mode(),
         config.vlan_name(*access),
         config.vlan_name(*native),
-        vlans(allowed)
+        vlans(allowed),
+        private_vlan::lines(&interface.switchport.private)
     )
 }
 

@@ -1,7 +1,7 @@
 //! `show interface ethernet`, of all ports or of one.
 
 use super::names::port_id;
-use super::page::{Page, mode};
+use super::page::Page;
 use super::{Answer, Session};
 use crate::config::running::{Ethernet, EthernetId, PortMode};
 use crate::config::slots::Owner;
@@ -14,7 +14,7 @@ use vntag::ctl::session::Session as Link;
 fn port_mode(ethernet: &Ethernet) -> &'static str {
     match ethernet.mode {
         PortMode::Vntag => "vntag",
-        PortMode::Plain => mode(ethernet.switchport.mode),
+        PortMode::Plain => ethernet.switchport.mode.words(),
     }
 }
 

@@ -11,6 +11,7 @@ mod metrics;
 mod names;
 mod neighbors;
 mod page;
+mod private_vlan;
 mod profile;
 mod saved;
 mod system;
@@ -79,6 +80,8 @@ const WORDS: &[(&str, &str)] = &[
     ("port-profile", "Settings for many virtual interfaces"),
     ("running-config", "The configuration in force"),
     ("range", "From one port to another"),
+    ("private-vlan", "VLANs whose members are kept apart"),
+    ("mapping", "Whom a promiscuous interface serves"),
     ("remark", "A text for people"),
     ("rollback-patch", "Lines that turn one configuration into another"),
     ("show", "Show running system information"),
@@ -175,6 +178,12 @@ pub fn table() -> Table<Session> {
             "show vlan [{brief|id <vlan:1-4094>}]",
             "VLANs, and who carries them",
             brief::vlan,
+        ),
+        Command::new(
+            EXEC,
+            "show vlan private-vlan",
+            "Primary VLANs, the secondary ones that belong to them, and who is in those",
+            private_vlan::show,
         ),
         Command::new(EXEC, "show lldp neighbors", "Who speaks LLDP on NIV links, in short", neighbors::lldp),
         Command::new(EXEC, "show feature", "What is on", system::feature),

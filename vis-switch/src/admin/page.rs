@@ -16,13 +16,6 @@ pub(super) struct Page {
     value: Value,
 }
 
-pub(super) fn mode(mode: VlanMode) -> &'static str {
-    match mode {
-        VlanMode::Access => "access",
-        VlanMode::Trunk => "trunk",
-    }
-}
-
 impl Page {
     /// `title` is up, or down for a cause; since when, where that is known.
     pub(super) fn new(owner: Owner, title: &str, down: Option<String>, since: Option<Cell>) -> Self {
@@ -58,10 +51,10 @@ impl Page {
     pub(super) fn switchport(&mut self, switchport: &Switchport, mode: &str, vlans: bool) {
         let mut line = format!("Port mode is {mode}");
         self.set("mode", mode);
-        if vlans && switchport.mode == VlanMode::Access {
-            line.push_str(&format!(", VLAN {}", switchport.access));
-            self.set("vlan", switchport.access);
-        } else if vlans {
+        if vlans && let Some(vlan) = switchport.own_vlan() {
+            line.push_str(&format!(", VLAN {vlan}"));
+            self.set("vlan", vlan);
+        } else if vlans && switchport.mode.vlans() == VlanMode::Trunk {
             let allowed = text::vlans(&switchport.allowed);
             line.push_str(&format!(", native VLAN {}, allowed VLANs {allowed}", switchport.native));
             self.set("native_vlan", switchport.native);

@@ -1,7 +1,7 @@
 //! `show interface vethernet N`, and the record of one vEth.
 
 use super::names::{full_name, port_id, short_name, since};
-use super::page::{Page, mode};
+use super::page::Page;
 use super::virt::state_of;
 use super::{Answer, Session};
 use crate::config::running::{Binding, UplinkFail};
@@ -52,7 +52,7 @@ pub(super) fn detail(session: &mut Session, args: &Args) -> Answer {
     page.set("profile", veth.profile.map(|name| name.as_str()));
     page.set("dynamic", veth.dynamic);
     vifs(&mut page, switch, &veth);
-    page.switchport(veth.switchport, mode(veth.switchport.mode), true);
+    page.switchport(veth.switchport, veth.switchport.mode.words(), true);
     if veth.uplink_fail == UplinkFail::LinkDown {
         page.line("Goes down with the last uplink");
     }

@@ -1,7 +1,6 @@
 //! `show interface virtual ...`: all vEths as tables.
 
 use super::names::{name, port, since, text};
-use super::page::mode;
 use super::{Answer, Session};
 use crate::config::running::Binding;
 use crate::config::slots::Owner;
@@ -37,9 +36,9 @@ pub(super) fn place(switch: &Switch, state: &State, veth: &VethView<'_>) -> (Cel
 }
 
 pub(super) fn vlan(veth: &VethView<'_>) -> Cell {
-    match veth.switchport.mode {
-        VlanMode::Access => Cell::from(veth.switchport.access),
-        VlanMode::Trunk => Cell::shown("trunk", lines::vlans(&veth.switchport.allowed)),
+    match (veth.switchport.own_vlan(), veth.switchport.mode.vlans()) {
+        (None, VlanMode::Trunk) => Cell::shown("trunk", lines::vlans(&veth.switchport.allowed)),
+        (vlan, _) => vlan.into(),
     }
 }
 
@@ -72,7 +71,7 @@ pub(super) fn all(session: &mut Session, _: &Args) -> Answer {
             channel.into(),
             text(veth.profile),
             vlan(&veth),
-            mode(veth.switchport.mode).into(),
+            veth.switchport.mode.words().into(),
             word.into(),
             cause,
         ]);

@@ -1,8 +1,7 @@
 //! `vis.toml`: the chassis. Ports and their devices, the admin API, folders; nothing that can be configured at
 //! runtime, but the initial mode of each port.
 
-use super::running::{Ethernet, EthernetId, PortMode, RunningConfig, Switchport};
-use crate::engine::vlan::VlanMode;
+use super::running::{Ethernet, EthernetId, PortMode, RunningConfig, Switchport, SwitchportMode};
 use link::device::Device;
 use link::fault::FaultPlan;
 use link::open::Options;
@@ -149,7 +148,7 @@ fn port(file: &File, section: &Spanned<PortSection>) -> Result<ChassisPort, Conf
         initial: Ethernet {
             mode: if vntag { PortMode::Vntag } else { PortMode::Plain },
             switchport: Switchport {
-                mode: if trunk { VlanMode::Trunk } else { VlanMode::Access },
+                mode: if trunk { SwitchportMode::Trunk } else { SwitchportMode::Access },
                 ..Switchport::default()
             },
             lists: BTreeMap::new(),

@@ -101,7 +101,12 @@ pub fn changes(from: &str, to: &str) -> (String, Value) {
 
 /// Settings of which there is one: whatever value follows these words, another one takes its place, and `no` before the
 /// words alone takes it back.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 18] = [
+    "private-vlan association",
+    "private-vlan",
+    "switchport private-vlan host-association",
+    TRUNK_MAPPING,
+    "switchport private-vlan mapping",
     "name",
     ACCESS_GROUP,
     "description",
@@ -117,9 +122,12 @@ const SETTINGS: [&str; 13] = [
     "carrier-delay",
 ];
 
-/// What refers to something that cannot be removed as long as it does: taken back in any case.
-const REFERENCES: [&str; 2] = [INHERIT, ACCESS_GROUP];
+/// What refers to something that cannot be removed or be otherwise as long as it does: taken back in any case.
+const REFERENCES: [&str; 5] =
+    [INHERIT, ACCESS_GROUP, TRUNK_MAPPING, "private-vlan association", "private-vlan"];
 const INHERIT: &str = "inherit port-profile";
+/// There may be a line for each primary VLAN.
+const TRUNK_MAPPING: &str = "switchport private-vlan mapping trunk";
 const ACCESS_GROUP: &str = "ip access-group";
 
 /// What a line sets.

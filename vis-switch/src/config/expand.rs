@@ -1,6 +1,8 @@
 //! What is in force on a vEth, line by line, and where each line comes from.
 
-use super::running::{PortProfile, ProfileName, RunningConfig, SwitchportLines, UplinkFail, Vethernet};
+use super::running::{
+    PortProfile, PrivateLines, ProfileName, RunningConfig, SwitchportLines, UplinkFail, Vethernet,
+};
 use super::text;
 
 /// Where a line comes from.
@@ -30,15 +32,34 @@ type Settings = (SwitchportLines, Option<UplinkFail>);
 /// Takes one setting out of some.
 type Pick = fn(&Settings) -> Settings;
 
-fn picks() -> [Pick; 7] {
+fn picks() -> [Pick; 10] {
     const fn none() -> SwitchportLines {
-        SwitchportLines { mode: None, access: None, native: None, allowed: None, mtu: None, acl_in: None }
+        SwitchportLines {
+            mode: None,
+            access: None,
+            native: None,
+            allowed: None,
+            mtu: None,
+            private: no_private(),
+            acl_in: None,
+        }
+    }
+    fn of_private(private: PrivateLines) -> SwitchportLines {
+        SwitchportLines { private, ..none() }
+    }
+    const fn no_private() -> PrivateLines {
+        PrivateLines { host: None, mapping: None, trunk: None }
     }
     [
         |(lines, _)| (SwitchportLines { mode: lines.mode, ..none() }, None),
         |(lines, _)| (SwitchportLines { access: lines.access, ..none() }, None),
         |(lines, _)| (SwitchportLines { native: lines.native, ..none() }, None),
         |(lines, _)| (SwitchportLines { allowed: lines.allowed.clone(), ..none() }, None),
+        |(lines, _)| (of_private(PrivateLines { host: lines.private.host, ..no_private() }), None),
+        |(lines, _)| {
+            (of_private(PrivateLines { mapping: lines.private.mapping.clone(), ..no_private() }), None)
+        },
+        |(lines, _)| (of_private(PrivateLines { trunk: lines.private.trunk.clone(), ..no_private() }), None),
         |(lines, _)| (SwitchportLines { mtu: lines.mtu, ..none() }, None),
         |(lines, _)| (SwitchportLines { acl_in: lines.acl_in.clone(), ..none() }, None),
         |(_, uplink_fail)| (none(), *uplink_fail),

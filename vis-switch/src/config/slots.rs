@@ -163,7 +163,7 @@ impl Slot {
     /// The owner is as before, or has another program, or lost what was learned.
     fn hold(&mut self, program: &Arc<Program>, flush: u32, pool: &mut Pool) {
         let same = Arc::ptr_eq(&self.program, program);
-        if self.flush != flush || !same && self.program.allowed != program.allowed {
+        if self.flush != flush || !same && !self.program.same_vlans(program) {
             self.generation = pool.step(self.id);
         }
         if !same {

@@ -1,10 +1,10 @@
 //! The running configuration as the lines that make it.
 
 use super::running::{
-    AccessList, AclName, Description, Ethernet, PortMode, PortProfile, ProfileName, RunningConfig,
-    Switchport, SwitchportLines, UplinkFail, Vethernet,
+    AccessList, AclName, Description, Ethernet, PortMode, PortProfile, PrivateLines, PrivateVlan,
+    ProfileName, RunningConfig, Switchport, SwitchportLines, SwitchportMode, UplinkFail, Vethernet,
 };
-use crate::engine::vlan::{self, VlanMode, VlanSet};
+use crate::engine::vlan::{self, VlanSet};
 use core::ops::RangeInclusive;
 
 /// Lines for `show running-config`: what was typed, no more. Given to a chassis with the same ports in their initial
@@ -111,6 +111,12 @@ impl Lines {
         for (vlan, name) in config.vlans() {
             self.line(&format!("vlan {vlan}"));
             self.item("name", name);
+            if let Some(kind) = config.private_vlans().get(&vlan) {
+                self.item("private-vlan", Some(kind.word()));
+                if let PrivateVlan::Primary(with) = kind {
+                    self.vlan_list("private-vlan association", with.iter().copied());
+                }
+            }
         }
         if self.0.len() > before {
             self.line("!");
@@ -165,7 +171,8 @@ impl Lines {
 
     fn ethernet(&mut self, ethernet: &Ethernet) {
         self.description(ethernet.description.as_ref());
-        let Switchport { mode, access, native, allowed, mtu, acl_in, acl_out } = &ethernet.switchport;
+        let Switchport { mode, access, native, allowed, mtu, private, acl_in, acl_out } =
+            &ethernet.switchport;
         let default = Switchport::default();
         if ethernet.mode == PortMode::Vntag {
             self.line("  switchport mode vntag");
@@ -176,6 +183,7 @@ impl Lines {
             native: Some(*native).filter(|vlan| *vlan != default.native),
             allowed: (*allowed != default.allowed).then(|| Box::new(allowed.clone())),
             mtu: Some(*mtu).filter(|mtu| *mtu != default.mtu),
+            private: PrivateLines::of(private),
             acl_in: acl_in.clone(),
         });
         if let Some(list) = acl_out {
@@ -187,12 +195,13 @@ impl Lines {
     }
 
     fn switchport(&mut self, lines: &SwitchportLines) {
-        self.item("switchport mode", lines.mode.map(mode));
+        self.item("switchport mode", lines.mode.map(SwitchportMode::words));
         self.item("switchport access vlan", lines.access);
         self.item("switchport trunk native vlan", lines.native);
         if let Some(allowed) = &lines.allowed {
             self.allowed(allowed);
         }
+        self.private(&lines.private);
         self.item("mtu", lines.mtu);
         if let Some(list) = &lines.acl_in {
             self.line(&format!("  ip access-group {list} in"));
@@ -207,10 +216,28 @@ impl Lines {
         if *set == VlanSet::EMPTY {
             return self.line("  switchport trunk allowed vlan none");
         }
+        self.vlan_list("switchport trunk allowed vlan", set.iter());
+    }
+
+    fn vlan_list(&mut self, words: &str, vlans: impl IntoIterator<Item = u16>) {
         let mut add = "";
-        for some in each_span(set.iter()).chunks(SPANS_IN_A_LINE) {
-            self.line(&format!("  switchport trunk allowed vlan {add}{}", some.join(",")));
+        for some in each_span(vlans).chunks(SPANS_IN_A_LINE) {
+            self.line(&format!("  {words} {add}{}", some.join(",")));
             add = "add ";
+        }
+    }
+
+    fn private(&mut self, lines: &PrivateLines) {
+        if let Some((primary, secondary)) = lines.host {
+            self.line(&format!("  switchport private-vlan host-association {primary} {secondary}"));
+        }
+        if let Some(mapping) = &lines.mapping {
+            let words = format!("switchport private-vlan mapping {}", mapping.primary);
+            self.vlan_list(&words, mapping.secondaries.iter().copied());
+        }
+        for (primary, secondaries) in lines.trunk.iter().flat_map(|trunk| trunk.iter()) {
+            let words = format!("switchport private-vlan mapping trunk {primary}");
+            self.vlan_list(&words, secondaries.iter().copied());
         }
     }
 
@@ -224,15 +251,6 @@ impl Lines {
 
     fn description(&mut self, text: Option<&Description>) {
         self.item("description", text.map(Description::as_str));
-    }
-}
-
-/// The word after `switchport mode`.
-#[must_use]
-pub fn mode(mode: VlanMode) -> &'static str {
-    match mode {
-        VlanMode::Access => "access",
-        VlanMode::Trunk => "trunk",
     }
 }
 

@@ -84,7 +84,7 @@ impl Classes {
     pub(super) fn compute(&self) -> Vec<(VlanSet, Arc<[VifId]>)> {
         let mut split = Split::new();
         for group in self.groups.values() {
-            split.refine(&group.program.allowed, &group.members);
+            split.refine(group.program.carries(), &group.members);
         }
         split.finish()
     }

@@ -25,6 +25,9 @@ impl Control {
         self.reconfigure_veths(now, &old, &new);
         self.stale_by_profile(&old, &new);
         self.stale_by_access_list(&old, &new);
+        if old.private_vlans() != new.private_vlans() {
+            self.stale_all();
+        }
         let catalogue = |config: &RunningConfig| -> Vec<_> {
             let each = |(name, profile): (&ProfileName, &crate::config::running::PortProfile)| {
                 (name.clone(), profile.enabled, profile.max_ports)
@@ -81,7 +84,10 @@ impl Control {
         let uplinks = wires.filter_map(|port| {
             let ethernet = self.running.ethernets().get(&port.id)?;
             let plain = ethernet.mode == PortMode::Plain;
-            plain.then(|| Uplink { vlans: self.running.program(&ethernet.switchport).allowed, up: port.up })
+            plain.then(|| Uplink {
+                vlans: self.running.program(&ethernet.switchport).carries().clone(),
+                up: port.up,
+            })
         });
         if self.uplinks.set(uplinks.collect()) {
             self.dirty.extend(self.veths.numbers());
@@ -178,6 +184,16 @@ impl Control {
     fn forget(&mut self, number: u32) {
         if self.veths.forget_identity(number).is_some() {
             self.store.insert(number, super::StoreOp::Remove(number));
+        }
+    }
+
+    /// All vEths are looked at again: any may be in a private VLAN.
+    fn stale_all(&mut self) {
+        for number in self.veths.numbers() {
+            if let Some(veth) = self.veths.get_mut(number) {
+                veth.stale = true;
+            }
+            self.dirty.insert(number);
         }
     }
 

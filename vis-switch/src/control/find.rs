@@ -217,6 +217,8 @@ impl Control {
             Err(ProfileFault::Unknown(name)) => Some(DownCause::ProfileMissing(name)),
             Err(ProfileFault::Disabled(_)) => Some(DownCause::ProfileDisabled),
         };
+        let private = || self.running.vlans_of(&effective.switchport).err().map(DownCause::PrivateVlan);
+        let down = down.or_else(private);
         let settings = Settings {
             profile: key.0.clone(),
             down,

@@ -171,11 +171,11 @@ impl Control {
     /// Looks for an earlier vEth with the same address in the same VLAN that is not down for the same reason.
     pub(super) fn check_duplicate(&mut self, number: u32) {
         let Some(veth) = self.veths.get(number).filter(|veth| veth.arrival != 0) else { return };
-        let allowed = &veth.settings.program.1.allowed;
+        let carried = veth.settings.program.1.carries();
         let earlier = self.veths.same_mac(number).take_while(|other| other.arrival < veth.arrival);
         let rival = earlier
             .filter(|other| other.duplicate_of.is_none())
-            .find(|other| other.settings.program.1.allowed.intersects(allowed))
+            .find(|other| other.settings.program.1.carries().intersects(carried))
             .map(|other| other.number);
         if rival != veth.duplicate_of {
             let later: Vec<u32> = self.veths.same_mac(number).map(|other| other.number).collect();

@@ -34,7 +34,8 @@ impl Uplinks {
     pub(super) fn lost(&mut self, (number, program): &(u32, Arc<Program>)) -> bool {
         let ports = &self.ports;
         *self.known.entry(*number).or_insert_with(|| {
-            let mut carrying = ports.iter().filter(|port| port.vlans.intersects(&program.allowed)).peekable();
+            let mut carrying =
+                ports.iter().filter(|port| port.vlans.intersects(program.carries())).peekable();
             carrying.peek().is_some() && !carrying.any(|port| port.up)
         })
     }

@@ -3,7 +3,7 @@
 use super::record::{Identity, StoreTicket, VethRecord};
 use super::view::{DownCause, VethState};
 use super::vif::VifKey;
-use crate::config::running::{ProfileName, Switchport, UplinkFail};
+use crate::config::running::{ProfileName, Switchport, SwitchportMode, UplinkFail};
 use crate::engine::vlan::Program;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -34,8 +34,14 @@ pub(super) struct Settings {
 /// What an adapter is told about a switchport.
 pub(super) fn params(switchport: &Switchport) -> VifParams {
     let (mode, vlan) = match switchport.mode {
-        crate::engine::vlan::VlanMode::Access => (VlanMode::Access, switchport.access),
-        crate::engine::vlan::VlanMode::Trunk => (VlanMode::Trunk, switchport.native),
+        SwitchportMode::Trunk | SwitchportMode::PromiscuousTrunk => (VlanMode::Trunk, switchport.native),
+        // All frames down the link carry the primary VLAN.
+        SwitchportMode::PrivateHost => {
+            (VlanMode::Access, switchport.private.host.map_or(switchport.access, |(primary, _)| primary))
+        }
+        SwitchportMode::Access | SwitchportMode::Promiscuous => {
+            (VlanMode::Access, switchport.own_vlan().unwrap_or(switchport.access))
+        }
     };
     VifParams {
         mode,

@@ -2,7 +2,7 @@
 
 use super::life::Standing;
 use super::record::{Identity, VethRecord};
-use crate::config::running::{ProfileName, Switchport, UplinkFail};
+use crate::config::running::{PrivateFault, ProfileName, Switchport, UplinkFail};
 use core::fmt;
 use vntag::VifId;
 use vntag::ctl::Status;
@@ -26,6 +26,8 @@ pub enum DownCause {
     DuplicateMac(u32),
     /// The last uplink of its VLAN is lost, and it is configured to go down with it.
     UplinkLost,
+    /// Its private VLANs are not what its mode needs.
+    PrivateVlan(PrivateFault),
 }
 
 impl DownCause {
@@ -41,6 +43,7 @@ impl DownCause {
             Self::LinkLost => 6,
             Self::DuplicateMac(_) => 7,
             Self::UplinkLost => 8,
+            Self::PrivateVlan(_) => 9,
         }
     }
 }
@@ -56,6 +59,7 @@ impl fmt::Display for DownCause {
             Self::LinkLost => f.write_str("link lost"),
             Self::DuplicateMac(veth) => write!(f, "duplicate MAC, Veth{veth}"),
             Self::UplinkLost => f.write_str("uplink lost"),
+            Self::PrivateVlan(fault) => fault.fmt(f),
         }
     }
 }

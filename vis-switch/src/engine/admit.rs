@@ -22,6 +22,10 @@ pub(super) struct Admitted {
     pub(super) group: bool,
     /// In which VLAN.
     pub(super) vlan: u16,
+    /// In which VLAN addresses are learned and looked for: of a private one, the primary.
+    pub(super) domain: u16,
+    /// The VLAN is a private one.
+    pub(super) private: bool,
     /// From which interface.
     pub(super) lif: LifId,
     /// Its header.
@@ -38,6 +42,8 @@ impl Admitted {
         index: 0,
         group: false,
         vlan: 0,
+        domain: 0,
+        private: false,
         lif: LifId::FIRST,
         inner: Inner { at: 0, tag: VlanTag(0), tagged: false, next: 0 },
         destination: Key::NONE,
@@ -124,7 +130,7 @@ fn check(lif: &Lif, bytes: &[u8], len: usize, inner: Inner, to: &mut Admitted) -
     if inner.tag.vid() == 0xfff {
         return Err(DropReason::RxVlanReserved);
     }
-    let vlan = program.classify(inner.tag).ok_or(DropReason::RxVlan)?;
+    let id = program.classify(inner.tag).ok_or(DropReason::RxVlan)?;
     let (destination, source) = Address::pair(bytes).ok_or(DropReason::RxRunt)?;
     if source.is_group() || source.is_zero() {
         return Err(DropReason::RxSmac);
@@ -141,9 +147,12 @@ fn check(lif: &Lif, bytes: &[u8], len: usize, inner: Inner, to: &mut Admitted) -
     if inner.hides_tag() {
         return Err(DropReason::RxTagHidden);
     }
-    to.vlan = vlan;
+    let place = program.place(id);
+    to.vlan = place.vlan;
+    to.domain = place.domain;
+    to.private = place.private;
     to.group = destination.is_group();
-    to.source = Key::of(vlan, source);
-    to.destination = Key::of(vlan, destination);
+    to.source = Key::of(place.domain, source);
+    to.destination = Key::of(place.domain, destination);
     Ok(())
 }

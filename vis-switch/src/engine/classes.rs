@@ -28,7 +28,7 @@ pub fn classes<'a, M: Copy>(members: impl IntoIterator<Item = (M, &'a Arc<Progra
         let address = Arc::as_ptr(program);
         let set = match last {
             Some((known, set)) if known == address => set,
-            _ => *programs.entry(address).or_insert_with(|| sets.number(Vlans::Set(&program.allowed))),
+            _ => *programs.entry(address).or_insert_with(|| sets.number(Vlans::Set(program.carries()))),
         };
         last = Some((address, set));
         if set == having.len() {

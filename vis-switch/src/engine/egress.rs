@@ -1,7 +1,8 @@
 //! Fourth stage: the head of an outgoing frame, written from the private copy of the incoming one.
 //!
 //! Down an NIV link every frame carries its real VLAN (the adapter takes it off where the vNIC is an access one);
-//! an ordinary port sends its access or native VLAN without a tag. Priority and drop eligibility stay as they
+//! an ordinary port sends its access or native VLAN without a tag. Of a [private](super::private) VLAN the real one is the
+//! primary. Priority and drop eligibility stay as they
 //! came (V27).
 
 use super::admit::Admitted;
@@ -34,7 +35,7 @@ pub(super) fn to_link<T: NivTag>(head: &mut Head, frame: &Admitted, target: Targ
     let (niv, vlan) = tags.split_at_mut(T::LEN);
     T::emit_down(DownTag { target, looped }, niv);
     if let Some(vlan) = vlan.first_chunk_mut() {
-        *vlan = frame.inner.tag.with_vid(frame.vlan).to_bytes();
+        *vlan = frame.inner.tag.with_vid(frame.domain).to_bytes();
     }
     let new = T::LEN + VlanTag::LEN;
     let tags = tags.get(..new).unwrap_or_default();
@@ -51,8 +52,12 @@ pub(super) fn to_link<T: NivTag>(head: &mut Head, frame: &Admitted, target: Targ
 /// Turns the head into that of a frame for an ordinary port. `len` is the length of the incoming frame.
 #[inline]
 pub(super) fn to_wire(head: &mut Head, frame: &Admitted, program: &Program, len: usize) {
-    let vlan = frame.inner.tag.with_vid(frame.vlan).to_bytes();
-    let tag: &[u8] = if frame.vlan == program.untagged { &[] } else { &vlan };
+    let id = match &program.private {
+        Some(private) if private.folds => frame.domain,
+        _ => frame.vlan,
+    };
+    let vlan = frame.inner.tag.with_vid(id).to_bytes();
+    let tag: &[u8] = if id == program.untagged { &[] } else { &vlan };
     replace(head, frame.inner.tags(), tag);
     // V26. A frame so short is wholly in the head.
     if len + tag.len() < MIN_FRAME + frame.inner.tags() {

@@ -6,10 +6,10 @@
 //! [`Worker`](niv_node::worker::Worker) around that.
 //!
 //! What the stages look up is compiled beforehand: [`tables`] from a [`Plan`](tables::Plan), [`flood`] sets by VLAN
-//! [`classes`], [`vlan`] programs by interface, which may have an access list ([`acl`]). What they learn is in [`mac`].
-//! What they count is in [`counters`]; why they drop is in [`verdict`]. What passes between them and the control plane is
-//! in [`control`], the frame that [`announce`]s a guest is made there, and what a capture of a port shows is in
-//! [`capture`].
+//! [`classes`], [`vlan`] programs by interface, which may have an access list ([`acl`]) and [`private`] VLANs. What they
+//! learn is in [`mac`]. What they count is in [`counters`]; why they drop is in [`verdict`]. What passes between them and
+//! the control plane is in [`control`], the frame that [`announce`]s a guest is made there, and what a capture of a port
+//! shows is in [`capture`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -51,6 +51,7 @@ pub mod mac;
 mod outbox;
 mod parse;
 mod pipeline;
+pub mod private;
 pub mod tables;
 pub mod verdict;
 pub mod vlan;

@@ -248,6 +248,9 @@ impl<T: NivTag> Pipeline<T> {
         to: LifId,
     ) -> Result<(), DropReason> {
         let lif = turn.tables.lif(to).ok_or(DropReason::UcDvifXlateMiss)?;
+        if frame.private && !lif.program.carries().contains(frame.vlan) {
+            return Err(DropReason::Pvlan);
+        }
         let head = self.desk.head(usize::from(frame.index)).ok_or(DropReason::RxRunt)?;
         match turn.tables.roles.get(usize::from(lif.port)) {
             Some(PortRole::Niv(_)) => {
@@ -281,7 +284,8 @@ impl<T: NivTag> Pipeline<T> {
             match form.and_then(|form| self.replicate(turn, frame, form)) {
                 Ok(head) => {
                     let back = copy.port == source.port;
-                    let pruned = |link: &LinkCopy| back && link.prunes(frame.lif);
+                    let member = !frame.private || source.program.carries().contains(frame.vlan);
+                    let pruned = |link: &LinkCopy| back && link.prunes(frame.lif, member);
                     let looped =
                         matches!(&copy.form, CopyForm::Link(link) if pruned(link)).then_some(frame.lif);
                     let to = Receiver::Copy { flood: number, copy: nth, looped };

@@ -75,6 +75,8 @@ niv_node::drop_reasons! {
         SameVifUc = "same_vif_uc", "F1";
         /// Destination and source are the same ordinary port.
         SameIfUc = "same_if_uc", "F2";
+        /// The destination is known, but the private VLAN of the frame does not reach it.
+        Pvlan = "pvlan", "";
         /// The destination has no VIF on its NIV link.
         UcDvifXlateMiss = "uc_dvif_xlate_miss", "F7";
         /// No VIF list on that NIV link that reaches the members of this flood.

@@ -1,7 +1,9 @@
 //! Which VLANs an interface carries and how: its compiled program.
 
 use super::acl::SharedAcl;
+use super::private::{Place, Private};
 use core::ops::RangeInclusive;
+use std::sync::Arc;
 use vntag::VlanTag;
 
 /// The greatest VLAN id that can be used.
@@ -120,7 +122,7 @@ pub struct Program {
     /// The access or native VLAN: where frames without a VLAN id belong, and which one leaves an ordinary port
     /// without a tag.
     pub untagged: u16,
-    /// Every VLAN that passes, the one above included where it does.
+    /// Every VLAN that passes, the one above included where it does. Of private ones: those that frames come in with.
     pub allowed: VlanSet,
     /// Octets of payload a frame may have.
     pub mtu: u16,
@@ -128,6 +130,8 @@ pub struct Program {
     pub acl_in: Option<SharedAcl>,
     /// What may go out. Of an ordinary port only: a flood is one frame for many virtual interfaces.
     pub acl_out: Option<SharedAcl>,
+    /// What is different in private VLANs, where it carries any.
+    pub private: Option<Arc<Private>>,
 }
 
 impl Program {
@@ -138,13 +142,29 @@ impl Program {
     #[must_use]
     pub fn access(vlan: u16) -> Self {
         let allowed = [vlan].into_iter().collect();
-        Self { mode: VlanMode::Access, untagged: vlan, allowed, mtu: Self::MTU, acl_in: None, acl_out: None }
+        Self {
+            mode: VlanMode::Access,
+            untagged: vlan,
+            allowed,
+            mtu: Self::MTU,
+            acl_in: None,
+            acl_out: None,
+            private: None,
+        }
     }
 
     /// A trunk. Frames without a VLAN id pass only if the native VLAN is allowed too.
     #[must_use]
     pub fn trunk(native: u16, allowed: VlanSet) -> Self {
-        Self { mode: VlanMode::Trunk, untagged: native, allowed, mtu: Self::MTU, acl_in: None, acl_out: None }
+        Self {
+            mode: VlanMode::Trunk,
+            untagged: native,
+            allowed,
+            mtu: Self::MTU,
+            acl_in: None,
+            acl_out: None,
+            private: None,
+        }
     }
 
     /// The VLAN of a frame with this tag (all zero where it had none), if it may pass.
@@ -153,6 +173,28 @@ impl Program {
     pub fn classify(&self, tag: VlanTag) -> Option<u16> {
         let vlan = if tag.vid() == 0 { self.untagged } else { tag.vid() };
         self.allowed.contains(vlan).then_some(vlan)
+    }
+
+    /// Where a frame is that came in with this VLAN id, which passes.
+    #[inline(always)]
+    pub(super) fn place(&self, id: u16) -> Place {
+        match &self.private {
+            None => Place { vlan: id, domain: id, private: false },
+            Some(private) => private.place(id),
+        }
+    }
+
+    /// Whether addresses that were learned under one count under the other.
+    #[must_use]
+    pub fn same_vlans(&self, other: &Self) -> bool {
+        self.allowed == other.allowed && self.private == other.private
+    }
+
+    /// The VLANs whose frames leave by the interface.
+    #[inline]
+    #[must_use]
+    pub fn carries(&self) -> &VlanSet {
+        self.private.as_ref().map_or(&self.allowed, |private| private.carries())
     }
 }
 

@@ -270,7 +270,12 @@ impl Switch {
     pub fn down(&self, state: &State, owner: Owner) -> Option<String> {
         match owner {
             Owner::Ethernet(id) => match self.port(id)?.1.monitor.state() {
-                PortState::Up => None,
+                PortState::Up => {
+                    let ethernet = state.config.ethernets().get(&id)?;
+                    let plain = ethernet.mode == PortMode::Plain;
+                    let fault = state.config.vlans_of(&ethernet.switchport).err().filter(|_| plain)?;
+                    Some(fault.to_string())
+                }
                 PortState::Down { cause } => Some(cause),
             },
             Owner::Vethernet(number) => match state.control.veth(number)?.state {

@@ -67,6 +67,9 @@ niv_node::finding_kinds! {
     UPLINK_LOST = "uplink-lost", Problem:
         "No port of its VLAN is up, and the interface is configured to go down with the last one.",
         "bring the port up, or `uplink-fail-action warning`";
+    PRIVATE_VLAN = "private-vlan", Problem:
+        "The private VLANs of the interface are not what its mode needs, and it is down.",
+        "`vlan N`, `private-vlan ...`, or the interface's own lines";
     LIST_FULL = "list-full", Problem:
         "The adapter has no room for another VIF list: broadcasts of these VLANs do not reach all their members.",
         "fewer VLANs with different members on the link";

@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Lack, List, Pending, Port, Profile, Veth};
 use super::{examine, kinds};
-use crate::config::running::ProfileName;
+use crate::config::running::{PrivateFault, ProfileName};
 use crate::control::{DownCause, NamespaceView};
 use crate::engine::verdict::DropReason;
 use link::PortCounter;
@@ -219,6 +219,11 @@ fn cases() -> Vec<Case> {
             |facts| facts.veths[0].cause = Some(DownCause::UplinkLost),
             "uplink-lost",
             Step::see("show interface ethernet"),
+        ),
+        (
+            |facts| facts.veths[0].cause = Some(DownCause::PrivateVlan(PrivateFault::NoMapping)),
+            "private-vlan",
+            Step::see("show vlan private-vlan"),
         ),
         (
             |facts| facts.ports[0].lists = vec![("10".into(), List::Full)],

@@ -111,6 +111,11 @@ fn down(report: &mut Report, facts: &Facts, veth: &Veth) {
             let finding = Finding::new(&kinds::UPLINK_LOST, named(veth), "no port of its VLAN is up");
             finding.step(Step::see("show interface ethernet")).step(of("uplink-fail-action warning"))
         }
+        Some(DownCause::PrivateVlan(fault)) => {
+            Finding::new(&kinds::PRIVATE_VLAN, named(veth), fault.to_string())
+                .step(Step::see("show vlan private-vlan"))
+                .step(detail())
+        }
     };
     report.add(finding);
 }

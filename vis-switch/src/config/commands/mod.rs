@@ -7,6 +7,7 @@
 mod access_list;
 mod ethernet;
 mod global;
+mod private_vlan;
 mod profile;
 mod switchport;
 mod vethernet;
@@ -67,8 +68,10 @@ pub fn commands<C: Candidate>() -> Vec<Command<C>> {
     all.extend(ethernet::commands());
     all.extend(access_list::commands());
     all.extend(vlan::commands());
+    all.extend(private_vlan::of_vlan());
     for mode in [CONFIG_VETH, CONFIG_PROFILE, CONFIG_ETH] {
         all.extend(switchport::commands(mode));
+        all.extend(private_vlan::of_port(mode));
         all.push(access_list::group(mode));
         all.push(
             Command::new(mode, "description <text:line>", "A text for people", describe)

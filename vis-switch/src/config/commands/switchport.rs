@@ -2,18 +2,21 @@
 //! restores the default.
 
 use super::{CONFIG_ETH, Candidate, Done, Selected, broken, selected, value};
-use crate::config::running::{PortMode, RunningConfig, Switchport, SwitchportLines};
-use crate::engine::vlan::{VlanMode, VlanSet};
+use crate::config::running::{PortMode, RunningConfig, Switchport, SwitchportLines, SwitchportMode};
+use crate::engine::vlan::VlanSet;
 use niv_node::command::{Args, Command, Mode, Refusal, Reply};
 use niv_node::output::Output;
 
 pub(super) fn commands<C: Candidate>(of: Mode) -> Vec<Command<C>> {
+    const ETHERNET: &str =
+        "switchport mode {access|trunk|vntag|private-vlan {host|promiscuous|trunk promiscuous}}";
+    const VIRTUAL: &str = "switchport mode {access|trunk|private-vlan {host|promiscuous|trunk promiscuous}}";
     let mode = if of == CONFIG_ETH {
-        Command::new(of, "switchport mode {access|trunk|vntag}", "Access, trunk or NIV link", port_mode)
-            .no("switchport mode [{access|trunk|vntag}]")
+        Command::new(of, ETHERNET, "Access, trunk, a role in private VLANs, or NIV link", port_mode)
+            .no("switchport mode [{access|trunk|vntag|private-vlan {host|promiscuous|trunk promiscuous}}]")
     } else {
-        Command::new(of, "switchport mode {access|trunk}", "Access or trunk", mode)
-            .no("switchport mode [{access|trunk}]")
+        Command::new(of, VIRTUAL, "Access, trunk, or a role in private VLANs", mode)
+            .no("switchport mode [{access|trunk|private-vlan {host|promiscuous|trunk promiscuous}}]")
     };
     vec![
         Command::new(of, "switchport", "Accepted; every interface is one", |_, _| Ok(Reply::Done)),
@@ -61,8 +64,15 @@ fn each(
     Ok(())
 }
 
-fn wanted(args: &Args) -> VlanMode {
-    if args.has("trunk") && !args.negated() { VlanMode::Trunk } else { VlanMode::Access }
+fn wanted(args: &Args) -> SwitchportMode {
+    let words = ["private-vlan", "host", "trunk"].map(|word| args.has(word) && !args.negated());
+    match words {
+        [true, true, _] => SwitchportMode::PrivateHost,
+        [true, _, true] => SwitchportMode::PromiscuousTrunk,
+        [true, ..] => SwitchportMode::Promiscuous,
+        [_, _, true] => SwitchportMode::Trunk,
+        _ => SwitchportMode::Access,
+    }
 }
 
 fn mode<C: Candidate>(context: &mut C, args: &Args) -> Done {

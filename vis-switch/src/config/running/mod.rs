@@ -8,6 +8,7 @@ mod effective;
 mod inherit;
 mod interface;
 mod ports;
+mod private_vlan;
 mod profile;
 mod switchport;
 mod vlan;
@@ -16,8 +17,9 @@ pub use access_list::{AccessList, AclLine, AclName, MOST_ACCESS_LISTS, MOST_LINE
 pub use effective::Effective;
 pub use inherit::{DEEPEST, MOST_INHERITED};
 pub use interface::{Binding, Ethernet, EthernetId, PortMode, Vethernet};
+pub use private_vlan::{Mapping, PrivateFault, PrivateLines, PrivatePort, PrivateVlan};
 pub use profile::{Description, PortProfile, ProfileFault, ProfileName, UplinkFail, is_name};
-pub use switchport::{Switchport, SwitchportLines};
+pub use switchport::{Switchport, SwitchportLines, SwitchportMode};
 pub use vlan::VlanName;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +43,8 @@ pub struct RunningConfig {
     access_lists: BTreeMap<AclName, Arc<AccessList>>,
     /// Those that were made.
     vlans: BTreeMap<u16, Option<VlanName>>,
+    /// Of those that were made.
+    private_vlans: BTreeMap<u16, PrivateVlan>,
     vethernets: BTreeMap<u32, Vethernet>,
     ethernets: BTreeMap<EthernetId, Ethernet>,
     /// Which vEth has a binding: the same as theirs, the other way round.
@@ -86,6 +90,7 @@ impl RunningConfig {
             inherits: BTreeMap::new(),
             access_lists: BTreeMap::new(),
             vlans: BTreeMap::new(),
+            private_vlans: BTreeMap::new(),
             vethernets: BTreeMap::new(),
             ethernets: ports.into_iter().collect(),
             bound: BTreeMap::new(),

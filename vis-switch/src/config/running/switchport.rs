@@ -1,13 +1,51 @@
 //! How an interface treats VLANs: what was typed, and what comes of it.
 
-use super::{AclName, RunningConfig};
+use super::{AclName, PrivateLines, PrivatePort, RunningConfig};
 use crate::engine::vlan::{Program, VlanMode, VlanSet};
 
-/// How an interface treats VLANs. Both modes keep their settings while the other is in force.
+/// `switchport mode`, of interfaces that are no NIV links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SwitchportMode {
+    /// One VLAN, without tags.
+    Access,
+    /// Many VLANs by tag.
+    Trunk,
+    /// `private-vlan host`: a host in a secondary VLAN.
+    PrivateHost,
+    /// `private-vlan promiscuous`: whom hosts in secondary VLANs reach.
+    Promiscuous,
+    /// `private-vlan trunk promiscuous`: the same for many primary VLANs by tag, and ordinary ones.
+    PromiscuousTrunk,
+}
+
+impl SwitchportMode {
+    /// The words behind `switchport mode`.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Trunk => "trunk",
+            Self::PrivateHost => "private-vlan host",
+            Self::Promiscuous => "private-vlan promiscuous",
+            Self::PromiscuousTrunk => "private-vlan trunk promiscuous",
+        }
+    }
+
+    /// Whether the interface tells VLANs apart.
+    #[must_use]
+    pub fn vlans(self) -> VlanMode {
+        match self {
+            Self::Trunk | Self::PromiscuousTrunk => VlanMode::Trunk,
+            Self::Access | Self::PrivateHost | Self::Promiscuous => VlanMode::Access,
+        }
+    }
+}
+
+/// How an interface treats VLANs. All modes keep their settings while another is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switchport {
-    /// Access or trunk.
-    pub mode: VlanMode,
+    /// Access, trunk, or a role in private VLANs.
+    pub mode: SwitchportMode,
     /// VLAN in access mode.
     pub access: u16,
     /// VLAN of untagged frames in trunk mode.
@@ -16,6 +54,8 @@ pub struct Switchport {
     pub allowed: VlanSet,
     /// Octets of payload.
     pub mtu: u16,
+    /// Private VLANs.
+    pub private: PrivatePort,
     /// Access list for what comes in.
     pub acl_in: Option<AclName>,
     /// Access list for what goes out; of physical ports only.
@@ -25,13 +65,27 @@ pub struct Switchport {
 impl Default for Switchport {
     fn default() -> Self {
         Self {
-            mode: VlanMode::Access,
+            mode: SwitchportMode::Access,
             access: 1,
             native: 1,
             allowed: VlanSet::all(),
             mtu: Program::MTU,
+            private: PrivatePort::default(),
             acl_in: None,
             acl_out: None,
+        }
+    }
+}
+
+impl Switchport {
+    /// The VLAN of an interface that has only one: of a host the secondary, of a promiscuous one the primary.
+    #[must_use]
+    pub fn own_vlan(&self) -> Option<u16> {
+        match self.mode {
+            SwitchportMode::Access => Some(self.access),
+            SwitchportMode::PrivateHost => self.private.host.map(|(_, secondary)| secondary),
+            SwitchportMode::Promiscuous => self.private.mapping.as_ref().map(|mapping| mapping.primary),
+            SwitchportMode::Trunk | SwitchportMode::PromiscuousTrunk => None,
         }
     }
 }
@@ -40,10 +94,7 @@ impl RunningConfig {
     /// What the engine does with a switchport. An access list that does not exist filters nothing.
     #[must_use]
     pub fn program(&self, switchport: &Switchport) -> Program {
-        let program = match switchport.mode {
-            VlanMode::Access => Program::access(switchport.access),
-            VlanMode::Trunk => Program::trunk(switchport.native, switchport.allowed.clone()),
-        };
+        let program = self.vlans_or_closed(switchport);
         let acl = |name: &Option<AclName>| Some(self.access_lists().get(name.as_ref()?)?.acl());
         let (acl_in, acl_out) = (acl(&switchport.acl_in), acl(&switchport.acl_out));
         Program { mtu: switchport.mtu, acl_in, acl_out, ..program }
@@ -55,7 +106,7 @@ impl RunningConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SwitchportLines {
     /// `switchport mode`
-    pub mode: Option<VlanMode>,
+    pub mode: Option<SwitchportMode>,
     /// `switchport access vlan`
     pub access: Option<u16>,
     /// `switchport trunk native vlan`
@@ -64,6 +115,8 @@ pub struct SwitchportLines {
     pub allowed: Option<Box<VlanSet>>,
     /// `mtu`
     pub mtu: Option<u16>,
+    /// Private VLANs.
+    pub private: PrivateLines,
     /// `ip access-group ... in`
     pub acl_in: Option<AclName>,
 }
@@ -78,6 +131,7 @@ impl SwitchportLines {
             native: self.native.unwrap_or(under.native),
             allowed: self.allowed.as_deref().cloned().unwrap_or(under.allowed),
             mtu: self.mtu.unwrap_or(under.mtu),
+            private: self.private.over(under.private),
             acl_in: self.acl_in.clone().or(under.acl_in),
             acl_out: under.acl_out,
         }

@@ -4,8 +4,8 @@
 //! Nothing has to exist for frames to pass: the allowed VLANs of a trunk are those that it carries.
 
 use super::profile::is_name;
-use super::{PortMode, Rule, RunningConfig, Switchport, SwitchportLines, rule};
-use crate::engine::vlan::{VLAN_MAX, VlanMode, VlanSet};
+use super::{PortMode, Rule, RunningConfig, Switchport, SwitchportLines, SwitchportMode, rule};
+use crate::engine::vlan::{VLAN_MAX, VlanSet};
 use core::fmt;
 
 /// The name of a VLAN: 1 to 32 printing ASCII characters without blanks, `?` and `|`.
@@ -77,7 +77,7 @@ impl RunningConfig {
         Ok(())
     }
 
-    /// Takes a VLAN out that was made. Where it is used it goes on to exist, without its name.
+    /// Takes a VLAN out that was made. Where it is used it goes on to exist, without its name, and as an ordinary one.
     ///
     /// # Errors
     /// It is VLAN 1, or was not made.
@@ -85,6 +85,7 @@ impl RunningConfig {
         if vlan == DEFAULT {
             return rule("VLAN 1 cannot be removed.");
         }
+        self.private_vlans.remove(&vlan);
         match self.vlans.remove(&vlan) {
             Some(_) => Ok(()),
             None => rule(format!("There is no \"vlan {vlan}\".")),
@@ -115,5 +116,5 @@ impl RunningConfig {
 
 /// The VLAN of an access port.
 fn uses(mode: PortMode, switchport: &Switchport) -> Option<u16> {
-    (mode == PortMode::Plain && switchport.mode == VlanMode::Access).then_some(switchport.access)
+    (mode == PortMode::Plain && switchport.mode == SwitchportMode::Access).then_some(switchport.access)
 }

@@ -7,6 +7,7 @@ mod help;
 mod inherit;
 mod lines;
 mod nexus;
+mod private_vlan;
 mod random_lines;
 mod refusals;
 mod round_trip;
@@ -15,7 +16,7 @@ mod slots;
 use super::chassis::Chassis;
 use super::commands::{Candidate, Selected, commands};
 use super::running::{Ethernet, EthernetId, PortMode, ProfileName, RunningConfig, Switchport};
-use crate::engine::vlan::VlanMode;
+use crate::config::running::SwitchportMode;
 use niv_node::command::{CommandError, Table};
 use niv_node::config::File;
 use niv_node::output::Output;
@@ -70,7 +71,7 @@ fn read_chassis() -> Chassis {
 }
 
 fn ethernet(mode: PortMode, trunk: bool, negotiation: bool) -> Ethernet {
-    let mode_of_vlans = if trunk { VlanMode::Trunk } else { VlanMode::Access };
+    let mode_of_vlans = if trunk { SwitchportMode::Trunk } else { SwitchportMode::Access };
     let switchport = Switchport { mode: mode_of_vlans, ..Switchport::default() };
     Ethernet { mode, switchport, lists: BTreeMap::new(), negotiation, description: None }
 }

@@ -2,14 +2,16 @@
 
 use super::*;
 use crate::config::running::{
-    AclLine, AclName, Binding, Description, PortProfile, SwitchportLines, UplinkFail, VlanName,
+    AclLine, AclName, Binding, Description, Mapping, PortProfile, PrivateLines, PrivateVlan, SwitchportLines,
+    UplinkFail, VlanName,
 };
 use crate::config::text::running_config;
 use crate::engine::acl::{AclRule, Addresses, Ports};
 use crate::engine::vlan::VlanSet;
-use proptest::collection::vec;
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use vntag::ListId;
 use vntag::ethernet::Mac;
 
@@ -31,6 +33,8 @@ pub(super) enum Change {
     NoAccessList(AclName),
     Vlan(u16, Option<VlanName>),
     NoVlan(u16),
+    Private(u16, Option<PrivateVlan>),
+    Associate(u16, BTreeSet<u16>),
 }
 
 /// What is typed on a vEth.
@@ -69,7 +73,7 @@ impl Change {
             Self::Mode(id, mode) => config.set_port_mode(id, mode),
             Self::Ethernet(id, switchport, text) => {
                 let plain = config.ethernet(id).is_ok_and(|port| port.mode == PortMode::Plain);
-                let mode = if plain { switchport.mode } else { VlanMode::Access };
+                let mode = if plain { switchport.mode } else { SwitchportMode::Access };
                 config
                     .describe_ethernet(id, text)
                     .and_then(|()| config.ethernet_switchport(id))
@@ -85,6 +89,8 @@ impl Change {
             Self::NoAccessList(name) => config.remove_access_list(&name),
             Self::Vlan(vlan, name) => config.name_vlan(vlan, name),
             Self::NoVlan(vlan) => config.remove_vlan(vlan),
+            Self::Private(vlan, kind) => config.set_private_vlan(vlan, kind),
+            Self::Associate(primary, with) => config.associate(primary, with),
         };
     }
 }
@@ -107,21 +113,56 @@ fn vlans() -> impl Strategy<Value = VlanSet> {
     ]
 }
 
-fn vlan_mode() -> impl Strategy<Value = VlanMode> {
-    prop_oneof![Just(VlanMode::Access), Just(VlanMode::Trunk)]
+fn mode() -> impl Strategy<Value = SwitchportMode> {
+    prop_oneof![
+        Just(SwitchportMode::Access),
+        Just(SwitchportMode::Trunk),
+        Just(SwitchportMode::PrivateHost),
+        Just(SwitchportMode::Promiscuous),
+        Just(SwitchportMode::PromiscuousTrunk),
+    ]
+}
+
+/// Few VLANs, so that changes meet, or many, which take many lines.
+fn secondaries() -> impl Strategy<Value = BTreeSet<u16>> {
+    let many = Just((100..=300u16).step_by(2).collect());
+    prop_oneof![8 => btree_set(3..8u16, 1..4), 1 => many]
+}
+
+fn private_lines() -> impl Strategy<Value = PrivateLines> {
+    let mapping = secondaries().prop_map(|secondaries| Box::new(Mapping { primary: 2, secondaries }));
+    let trunk = btree_map(1000..1004u16, secondaries(), 1..3).prop_map(Box::new);
+    (of((2..4u16, 4..8u16)), of(mapping), of(trunk)).prop_map(|(host, mapping, trunk)| PrivateLines {
+        host,
+        mapping,
+        trunk,
+    })
+}
+
+fn private_vlan() -> impl Strategy<Value = Change> {
+    let kind = prop_oneof![
+        Just(Some(PrivateVlan::Primary(BTreeSet::new()))),
+        Just(Some(PrivateVlan::Isolated)),
+        Just(Some(PrivateVlan::Community)),
+        Just(None),
+    ];
+    prop_oneof![
+        (1..8u16, kind).prop_map(|(vlan, kind)| Change::Private(vlan, kind)),
+        (1..8u16, secondaries()).prop_map(|(vlan, with)| Change::Associate(vlan, with)),
+    ]
 }
 
 fn switchport_lines() -> impl Strategy<Value = SwitchportLines> {
-    (of(vlan_mode()), of(vlan()), of(vlan()), of(vlans()), of(576..=9216u16), of(acl_name())).prop_map(
-        |(mode, access, native, allowed, mtu, acl_in)| SwitchportLines {
+    (of(mode()), of(vlan()), of(vlan()), of(vlans()), of(576..=9216u16), of(acl_name()), private_lines())
+        .prop_map(|(mode, access, native, allowed, mtu, acl_in, private)| SwitchportLines {
             mode,
             access,
             native,
             allowed: allowed.map(Box::new),
             mtu,
+            private,
             acl_in,
-        },
-    )
+        })
 }
 
 fn acl_name() -> impl Strategy<Value = AclName> {
@@ -252,6 +293,8 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
         (1..8u16, of("[!->@-{}~]{1,32}"))
             .prop_map(|(vlan, name)| { Change::Vlan(vlan, name.map(|name| VlanName::new(&name).unwrap())) }),
         (1..8u16).prop_map(Change::NoVlan),
+        private_vlan(),
+        private_vlan(),
         (port(), 1..6u16, of(vec(1..=4094u16, 0..300)))
             .prop_map(|(id, list, members)| Change::List(id, list, members)),
     ]

@@ -66,7 +66,10 @@ pub(super) struct World {
 fn running() -> RunningConfig {
     let ethernet = |port| Ethernet {
         mode: if port == UPLINK { PortMode::Plain } else { PortMode::Vntag },
-        switchport: Switchport { mode: crate::engine::vlan::VlanMode::Trunk, ..Switchport::default() },
+        switchport: Switchport {
+            mode: crate::config::running::SwitchportMode::Trunk,
+            ..Switchport::default()
+        },
         lists: BTreeMap::new(),
         negotiation: NIV.contains(&port),
         description: None,

@@ -82,7 +82,7 @@ fn parameters_that_change_are_told_to_all_in_one_request() {
     world.configure(|running| {
         running.make_vethernet(1).expect("room");
         let veth = running.vethernet_mut(1).expect("a vEth");
-        (veth.shutdown, veth.switchport.mode) = (true, Some(crate::engine::vlan::VlanMode::Trunk));
+        (veth.shutdown, veth.switchport.mode) = (true, Some(crate::config::running::SwitchportMode::Trunk));
     });
     let [Request::VifSet { state, params: Some(params), cause, .. }] = &world.adapters[0].heard[..] else {
         panic!("{:?}", world.adapters[0].heard);
@@ -215,4 +215,52 @@ fn an_announcement_is_an_event_and_reaches_the_vlan_of_an_active_vif() {
     assert!(world.ask(0, Request::LinkState { vifs: vifs(vif(1)), up: false }).is_ok());
     assert_eq!(world.ask(0, Request::LinkState { vifs: vifs(vif(3)), up: false }), Err(Status::UNKNOWN_VIF));
     assert_eq!(world.state(1), "up");
+}
+
+#[test]
+fn hosts_of_a_private_vlan_have_the_primary_at_the_adapter_and_no_place_in_isolated_lists() {
+    use crate::config::running::{Mapping, PrivateLines, PrivateVlan, SwitchportMode};
+    let mut world = profiled();
+    let blob = Provisioning::builder()
+        .profile("router")
+        .mac(Mac([0x52, 0x54, 0, 0, 0, 3]))
+        .client_uuid(Uuid([3; 16]));
+    world.configure(|running| {
+        running.make_port_profile(&profile("router")).expect("room").enabled = true;
+        let web = &mut running.port_profile_mut(&web()).expect("a profile").switchport;
+        web.mode = Some(SwitchportMode::PrivateHost);
+        web.private = PrivateLines { host: Some((100, 101)), ..PrivateLines::default() };
+        let router = &mut running.port_profile_mut(&profile("router")).expect("a profile").switchport;
+        router.mode = Some(SwitchportMode::Promiscuous);
+        let mapping = Mapping { primary: 100, secondaries: [101].into() };
+        router.private = PrivateLines { mapping: Some(Box::new(mapping)), ..PrivateLines::default() };
+    });
+    let cause = "VLAN 100 is not a primary private-vlan";
+    assert_eq!((world.state(1), world.at(1)), (format!("down ({cause})"), None));
+    assert_eq!(world.known(0, 1), Some((VifState::Disabled, Some(cause))));
+    world.adapters[0].heard.clear();
+    world.configure(|running| {
+        running.set_private_vlan(100, Some(PrivateVlan::Primary([].into()))).expect("primary");
+        running.associate(100, [101].into()).expect("associated");
+        running.set_private_vlan(101, Some(PrivateVlan::Isolated)).expect("isolated");
+    });
+    assert_eq!(world.state(1), "down (nonParticipating)", "nothing but its adapter keeps it down");
+    assert_eq!((world.enable(0, 1), world.enable(0, 2)), (Ok(()), Ok(())));
+    assert_eq!((world.state(1).as_str(), world.at(1)), ("up", Some((0, 1))));
+    assert_eq!(world.create(0, 3, blob, ACTIVE), Ok((3, 3)));
+    world.settle();
+    let told = world.adapters[0].vifs[&3].params;
+    assert_eq!((told.mode, told.vlan), (VlanMode::Access, 100));
+    let told = world.adapters[0].vifs[&1].params;
+    assert_eq!((told.mode, told.vlan), (VlanMode::Access, 100));
+    let lists = world.floods(0);
+    let members = |vlan: u16| {
+        let list = lists.0.iter().find(|list| list.vlans.contains(vlan)).expect("a list");
+        let members: Vec<u16> = list.members.iter().map(|vif| vif.get()).collect();
+        assert!(world.adapters[0].lists[&list.list.get()].iter().copied().eq(members.iter().copied()));
+        members
+    };
+    assert_eq!((members(100), members(101)), (vec![1, 2, 3], vec![3]));
+    world.configure(|running| running.associate(100, [].into()).expect("nobody"));
+    assert_eq!(world.state(1), "down (private-vlan 101 is not associated with 100)");
 }

@@ -76,7 +76,7 @@ impl<'a> Pieces<'a> {
 
     fn wire(&mut self, port: u16) {
         let Some((id, lif)) = self.members(port).last() else { return };
-        let (vlans, form) = (Vlans::Set(&lif.program.allowed), CopyForm::Wire(lif.program.clone()));
+        let (vlans, form) = (Vlans::Set(lif.program.carries()), CopyForm::Wire(lif.program.clone()));
         let counters = self.counters(port, &[id]);
         self.pieces.push((vlans, FloodCopy { port, form, counters }));
     }
@@ -145,16 +145,24 @@ impl<'a> Pieces<'a> {
         } else {
             members.iter().copied().filter(|id| of_list.binary_search(id).is_err()).collect()
         };
+        let strangers: Vec<LifId> = if members == of_list {
+            Vec::new()
+        } else {
+            of_list.iter().copied().filter(|id| members.binary_search(id).is_err()).collect()
+        };
         let reached = members.len() - outsiders.len();
         let sole = |ids: &mut dyn Iterator<Item = LifId>, count: usize| ids.next().filter(|_| count == 1);
         let all = &mut members.iter().copied();
         let (copy, counters) = if reached == 0 {
-            let copy = LinkCopy { list: None, sole: sole(all, members.len()), outsiders: Arc::default() };
+            let copy = LinkCopy { list: None, sole: sole(all, members.len()), ..LinkCopy::default() };
             (copy, Arc::default())
         } else {
             let mut inside = all.filter(|id| outsiders.binary_search(id).is_err());
             let sole = sole(&mut inside, reached);
-            (LinkCopy { list, sole, outsiders: outsiders.into() }, self.counters(port, of_list))
+            (
+                LinkCopy { list, sole, outsiders: outsiders.into(), strangers: strangers.into() },
+                self.counters(port, of_list),
+            )
         };
         self.pieces.push((Vlans::Listed(vlans), FloodCopy { port, form: CopyForm::Link(copy), counters }));
     }

@@ -81,7 +81,7 @@ pub enum CopyForm {
 }
 
 /// A copy down an NIV link.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LinkCopy {
     /// The list; `None`: nobody is reached, and the copy is dropped (F8).
     pub list: Option<ListId>,
@@ -90,14 +90,16 @@ pub struct LinkCopy {
     pub sole: Option<LifId>,
     /// Members of the VLAN that the list does not have.
     pub outsiders: Arc<[LifId]>,
+    /// Members of the list that are not of the VLAN.
+    pub strangers: Arc<[LifId]>,
 }
 
 impl LinkCopy {
     /// Whether the adapter keeps a looped copy of this originator's frames from it: only members of the list are kept
-    /// from anything.
+    /// from anything. `member` says whether it is one of the VLAN, as all are but isolated hosts of a private one.
     #[inline]
-    pub(super) fn prunes(&self, originator: LifId) -> bool {
-        self.outsiders.is_empty() || !self.outsiders.contains(&originator)
+    pub(super) fn prunes(&self, originator: LifId, member: bool) -> bool {
+        if member { !self.outsiders.contains(&originator) } else { self.strangers.contains(&originator) }
     }
 }
 

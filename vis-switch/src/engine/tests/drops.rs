@@ -95,6 +95,7 @@ fn every_reason_has_a_case() {
         // In `acl.rs`.
         AclIn,
         AclOut,
+        Pvlan,
         SameVifUc,
         SameIfUc,
         UcDvifXlateMiss,
@@ -131,6 +132,20 @@ fn same_interface() {
     assert_eq!(rig.provoke(LINK0, &up(5, mac(1), mac(1), None)), (vec![(SameVifUc, 1)], 0));
     let frame = host_frame(mac(9), mac(8), Some(20));
     assert_eq!(rig.provoke(TRUNK, &frame), (vec![(SameIfUc, 1)], 0));
+}
+
+#[test]
+fn a_destination_that_a_private_vlan_does_not_reach() {
+    let builder = Builder::default()
+        .link(&[list(1, &[5, 6])])
+        .veth(0, 5, Program::private_host(100, 101, true))
+        .veth(0, 6, Program::private_host(100, 101, true))
+        .wire(Program::promiscuous(100, &[101]));
+    let mut rig = Rig::new(builder);
+    rig.teach(0, &up(6, BROADCAST, mac(2), None));
+    assert_eq!(rig.provoke(0, &up(5, mac(2), mac(1), None)), (vec![(Pvlan, 1)], 0));
+    assert_eq!(rig.provoke(0, &up(5, BROADCAST, mac(1), None)), (vec![], 1), "to the wire only");
+    assert_eq!(rig.provoke(1, &host_frame(mac(2), mac(9), None)), (vec![], 1));
 }
 
 #[test]
