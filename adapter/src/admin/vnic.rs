@@ -128,6 +128,10 @@ fn detail(adapter: &Context, args: &Args) -> Answer {
         .field("profile", "Port profile", entry.profile())
         .field("vm", "VM", config.vm.as_deref())
         .field("queues", "Queue pairs", config.queues);
+    if let Some(guest) = entry.guest.as_ref().and_then(|monitor| monitor.guest()) {
+        let text = if guest.logs { "on (the guest is being migrated)" } else { "off" };
+        record = record.field("dirty_log", "Dirty log", Cell::shown(text, guest.logs));
+    }
     record = carrier(record, &view)
         .field("rx_frames", "Frames from the guest", stats.rx_frames.get())
         .field("rx_octets", "Octets from the guest", stats.rx_octets.get())

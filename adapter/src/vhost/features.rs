@@ -13,6 +13,9 @@ use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRE
 /// `VHOST_USER_F_PROTOCOL_FEATURES`.
 pub(super) const PROTOCOL_FEATURES: u64 = VhostUserVirtioFeatures::PROTOCOL_FEATURES.bits();
 
+/// `VHOST_F_LOG_ALL`: what the device writes is logged. Of the front end, never of the guest's driver.
+pub(super) const LOG_ALL: u64 = VhostUserVirtioFeatures::LOG_ALL.bits();
+
 /// `VIRTIO_F_VERSION_1`.
 pub(super) const VERSION_1: u64 = 1 << VIRTIO_F_VERSION_1;
 
@@ -35,6 +38,7 @@ const TO_GUEST: u64 = 1 << VIRTIO_NET_F_GUEST_CSUM
 pub(super) fn virtio(queue_pairs: u16, mtu: u16) -> u64 {
     let mut offered = VERSION_1
         | PROTOCOL_FEATURES
+        | LOG_ALL
         | FROM_GUEST
         | TO_GUEST
         | 1 << VIRTIO_RING_F_INDIRECT_DESC
@@ -57,7 +61,8 @@ pub(super) fn protocol(mtu: u16) -> Protocol {
         | Protocol::REPLY_ACK
         | Protocol::CONFIGURE_MEM_SLOTS
         | Protocol::STATUS
-        | Protocol::RARP;
+        | Protocol::RARP
+        | Protocol::LOG_SHMFD;
     if mtu > 0 { offered | Protocol::MTU } else { offered }
 }
 

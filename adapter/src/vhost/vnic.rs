@@ -1,6 +1,7 @@
 //! A vNIC as the adapter sees it: queues for the life of the vNIC, a monitor, and what the front end told us.
 
 use super::carrier::{Carrier, LinkSeen, LinkSignal};
+use super::memory::LogCounters;
 use super::ring::{Direction, Fault, RingCounters, RingIndices, RingSlot, VringRx, VringTx};
 use core::sync::atomic::{AtomicU64, Ordering};
 use link::{Monitor, PortCounter, PortState};
@@ -58,7 +59,7 @@ pub enum FrontendEvent {
         /// Which of its two rings.
         direction: Direction,
     },
-    /// Dirty logging was switched. Not sent yet: logging is not offered before migration is built.
+    /// Dirty logging was switched: the guest is about to move away, or stays.
     Log(bool),
     /// The guest has moved here and cannot announce itself: announce it (RARP) for this address.
     Announce([u8; 6]),
@@ -143,6 +144,8 @@ pub struct GuestInfo {
     pub protocol_features: u64,
     /// MTU that it set; 0: none.
     pub mtu: u16,
+    /// What we write into its memory is logged, as during a live migration.
+    pub logs: bool,
 }
 
 #[derive(Debug, Default)]
@@ -172,6 +175,7 @@ pub struct VnicMonitor {
     pub(super) requests_refused: AtomicU64,
     pub(super) accept_errors: AtomicU64,
     pub(super) link_downs: AtomicU64,
+    pub(super) log: Arc<LogCounters>,
 }
 
 impl VnicMonitor {
@@ -191,6 +195,7 @@ impl VnicMonitor {
             requests_refused: AtomicU64::new(0),
             accept_errors: AtomicU64::new(0),
             link_downs: AtomicU64::new(0),
+            log: Arc::default(),
         })
     }
 
@@ -286,6 +291,8 @@ impl Monitor for VnicMonitor {
             (&self.requests_refused, "guest_requests_refused", "vhost-user requests that were refused"),
             (&self.accept_errors, "guest_accept_errors", "connections that the system did not let us take"),
             (&self.link_downs, "guest_link_downs", "times the guest's link was taken down"),
+            (&self.log.pages, "guest_log_pages", "pages marked as written in the dirty log of a migration"),
+            (&self.log.outside, "guest_log_outside", "pages written that the dirty log has no bit for"),
         ];
         let mut list: Vec<PortCounter> = own
             .into_iter()

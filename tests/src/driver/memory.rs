@@ -138,6 +138,12 @@ impl GuestMemory {
         unsafe { AtomicU64::from_ptr(aligned(self.ptr(at, 8))) }.store(value, Ordering::Relaxed);
     }
 
+    /// Takes a word and leaves another.
+    pub fn swap64(&self, at: u64, value: u64) -> u64 {
+        // SAFETY: as in `load16`.
+        unsafe { AtomicU64::from_ptr(aligned(self.ptr(at, 8))) }.swap(value, Ordering::SeqCst)
+    }
+
     /// Orders a store before a later load.
     pub fn fence(&self) {
         fence(Ordering::SeqCst);

@@ -8,6 +8,7 @@
 
 mod echo;
 mod guest;
+mod log;
 mod memory;
 mod nic;
 mod ring;
@@ -16,6 +17,7 @@ mod wire;
 
 pub use echo::{Echo, EchoCounters};
 pub use guest::{Guest, start_ring};
+pub use log::{Log, PAGE};
 pub use memory::{BASE, GuestMemory};
 pub use nic::{Features, HEADER, NetDriver};
 pub use ring::{Buffer, DriverRing, INDIRECT, NEXT, WRITE};

@@ -186,6 +186,11 @@ impl NetDriver {
         self.memory.write(addr + HEADER as u64, frame);
     }
 
+    /// The receive buffer of the chain with this head.
+    pub fn rx_buffer(&self, head: u16) -> u64 {
+        self.rx_of[usize::from(head)]
+    }
+
     /// The buffers for frames that are sent.
     pub fn tx_memory(&self) -> Vec<u64> {
         self.tx_buffers.clone()

@@ -5,7 +5,7 @@ use super::nic::{Features, NetDriver};
 use link::{RxQueue, TxQueue};
 use niv_adapter::vhost::memory::{MemoryError, MemoryMap, Region};
 use niv_adapter::vhost::ring::{
-    Direction, Offloads, RingAddress, RingFeatures, RingSetup, RingSlot, VringRx, VringTx,
+    Direction, Offloads, RingAddress, RingFeatures, RingLog, RingSetup, RingSlot, VringRx, VringTx,
 };
 use std::io;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub struct VirtualNic {
     pub from_guest: Arc<RingSlot>,
     /// The slot of the guest's receive ring.
     pub to_guest: Arc<RingSlot>,
+    /// Where rings that are started log: {guest's transmit ring, guest's receive ring}.
+    pub logs: [Option<RingLog>; 2],
     map: Arc<MemoryMap>,
 }
 
@@ -57,6 +59,7 @@ impl VirtualNic {
             driver: NetDriver::new(memory, features),
             from_guest: Arc::new(RingSlot::without_event(Direction::FromGuest)),
             to_guest: Arc::new(RingSlot::without_event(Direction::ToGuest)),
+            logs: [None, None],
             map,
         })
     }
@@ -67,9 +70,11 @@ impl VirtualNic {
     /// When the rings are refused.
     pub fn start(&self, bases: (u16, u16)) {
         let features = self.driver.features();
-        for (slot, ring, base) in
-            [(&self.from_guest, &self.driver.tx, bases.0), (&self.to_guest, &self.driver.rx, bases.1)]
-        {
+        let [from_log, to_log] = &self.logs;
+        for (slot, ring, base, log) in [
+            (&self.from_guest, &self.driver.tx, bases.0, from_log),
+            (&self.to_guest, &self.driver.rx, bases.1, to_log),
+        ] {
             let (desc, avail, used) = ring.parts();
             let user = |at| self.driver.memory().user(at);
             let started = slot.start(&RingSetup {
@@ -86,9 +91,21 @@ impl VirtualNic {
                 kick: None,
                 call: None,
                 err: None,
+                log: log.clone(),
             });
             assert!(started, "the ring of a virtual guest was refused");
         }
+    }
+
+    /// Moves both rings to a new map of the same memory, as when a front end changes it.
+    ///
+    /// # Errors
+    /// When the memory cannot be mapped.
+    pub fn remap(&mut self) -> io::Result<()> {
+        let bases = (self.from_guest.stop().unwrap_or(0), self.to_guest.stop().unwrap_or(0));
+        self.map = Arc::new(map(self.driver.memory()).map_err(io::Error::other)?);
+        self.start(bases);
+        Ok(())
     }
 
     /// The queues of an adapter for these rings. Once per slot.

@@ -17,6 +17,8 @@ pub(crate) struct Piece {
     pub(crate) ptr: NonNull<u8>,
     /// How many.
     pub(crate) len: usize,
+    /// Guest physical address.
+    pub(crate) guest: u64,
 }
 
 // SAFETY: a Piece is an address; whoever follows it proves that the memory is there.
@@ -58,6 +60,7 @@ impl Pieces {
             // SAFETY: n <= piece.len.
             piece.ptr = unsafe { piece.ptr.add(n) };
             piece.len -= n;
+            piece.guest = piece.guest.wrapping_add(n as u64);
             done += n;
             if done == to.len() {
                 break;
@@ -142,13 +145,13 @@ impl Ring {
     fn translate(&mut self, mut addr: u64, mut len: u32, pieces: &mut Pieces) -> Result<(), Fault> {
         while len > 0 {
             if let Some(ptr) = self.at(addr, len) {
-                return pieces.push(Piece { ptr, len: len as usize });
+                return pieces.push(Piece { ptr, len: len as usize, guest: addr });
             }
             // `at` left the window of addr, if there is one: the buffer begins here and ends beyond it.
             let here = self.window.left(addr).ok_or(Fault::BadAddress)?;
             let part = u32::try_from(here).map_or(len, |here| here.min(len));
             let ptr = self.window.at(addr, part).ok_or(Fault::BadAddress)?;
-            pieces.push(Piece { ptr, len: part as usize })?;
+            pieces.push(Piece { ptr, len: part as usize, guest: addr })?;
             addr = addr.checked_add(u64::from(part)).ok_or(Fault::BadAddress)?;
             len -= part;
         }

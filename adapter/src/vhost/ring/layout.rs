@@ -105,6 +105,31 @@ pub struct RingAddress {
     pub used: u64,
 }
 
+/// What the device writes of a used ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UsedPart {
+    /// Flags and index.
+    Head,
+    /// From this slot on, so many elements.
+    Elements(u16, u16),
+    /// The index at which the device wants to be told.
+    AvailEvent,
+}
+
+/// Octets of a used ring of `size` slots.
+pub(crate) fn used_len(size: u16) -> u64 {
+    6 + 8 * u64::from(size)
+}
+
+/// Where a part is in a used ring of `size` slots: offset and octets.
+pub(crate) fn used_part(part: UsedPart, size: u16) -> (u64, u64) {
+    match part {
+        UsedPart::Head => (0, 4),
+        UsedPart::Elements(first, count) => (4 + 8 * u64::from(first), 8 * u64::from(count)),
+        UsedPart::AvailEvent => (4 + 8 * u64::from(size), 2),
+    }
+}
+
 /// A ring's three parts in our address space.
 #[derive(Debug)]
 pub(crate) struct Layout {
@@ -124,7 +149,7 @@ impl Layout {
         let n = u64::from(size);
         let desc = map.at_user(at.desc, 16 * n)?;
         let avail = map.at_user(at.avail, 6 + 2 * n)?;
-        let used = map.at_user(at.used, 6 + 8 * n)?;
+        let used = map.at_user(at.used, used_len(size))?;
         let aligned = |ptr: NonNull<u8>, to: usize| ptr.as_ptr().addr().is_multiple_of(to);
         (aligned(desc, 16) && aligned(avail, 2) && aligned(used, 4)).then(|| Self {
             desc,

@@ -20,11 +20,14 @@ mod chain;
 mod event;
 mod fault;
 mod layout;
+mod log;
 mod receive;
 mod transmit;
 
 pub use fault::{Direction, Fault, RingCounters};
+pub(crate) use layout::used_len;
 pub use layout::{MAX_RING_SIZE, RingAddress};
+pub use log::RingLog;
 pub use receive::VringRx;
 pub use transmit::VringTx;
 
@@ -32,8 +35,9 @@ use super::memory::{MemoryMap, Window};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use event::Event;
-use layout::{AVAIL_F_NO_INTERRUPT, Layout, USED_F_NO_NOTIFY};
+use layout::{AVAIL_F_NO_INTERRUPT, Layout, USED_F_NO_NOTIFY, UsedPart};
 use link::guard::losses;
+use log::Logging;
 use parking_lot::Mutex;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -101,6 +105,8 @@ pub struct RingSetup {
     pub call: Option<Arc<OwnedFd>>,
     /// To be written when the ring breaks.
     pub err: Option<Arc<OwnedFd>>,
+    /// Where its writes are logged.
+    pub log: Option<RingLog>,
 }
 
 /// Where a running ring is, for people and tests.
@@ -129,6 +135,8 @@ pub(crate) struct Ring {
     /// The used index when the driver was last told, or decided not to be.
     called: Option<u16>,
     broken: bool,
+    /// Its writes are logged. Behind a pointer: without a log all that it costs is one branch.
+    logging: Option<Box<Logging>>,
     /// Lost mappings of the whole process when this ring's memory was last looked at.
     losses: u64,
     kick: Option<Arc<OwnedFd>>,
@@ -157,7 +165,7 @@ impl Ring {
     #[cold]
     fn doubt(&mut self, waiting: u16) -> Result<u16, Fault> {
         self.losses = losses();
-        if self.memory.is_lost() {
+        if self.memory.is_lost() || self.logging.as_ref().is_some_and(|logging| logging.is_lost()) {
             Err(Fault::LostMemory)
         } else if waiting > self.layout.size() {
             Err(Fault::BadIndex)
@@ -183,8 +191,16 @@ impl Ring {
     }
 
     #[inline(always)]
-    fn publish(&self) {
-        self.layout.publish(self.used);
+    fn publish(&mut self) {
+        if self.logging.is_none() {
+            self.layout.publish(self.used);
+        } else {
+            self.publish_logged();
+        }
+    }
+
+    fn set_log(&mut self, log: Option<RingLog>) {
+        self.logging = log.map(|log| Box::new(Logging::new(log, self.used)));
     }
 
     /// Tells the driver of used buffers if it wants to be told.
@@ -223,8 +239,10 @@ impl Ring {
     fn want_notify(&self) {
         if self.features.event_idx {
             self.layout.set_avail_event(self.next_avail);
+            self.wrote_used(UsedPart::AvailEvent);
         } else {
             self.layout.set_used_flags(0);
+            self.wrote_used(UsedPart::Head);
         }
     }
 
@@ -232,6 +250,7 @@ impl Ring {
     fn refuse_notify(&self) {
         if !self.features.event_idx {
             self.layout.set_used_flags(USED_F_NO_NOTIFY);
+            self.wrote_used(UsedPart::Head);
         }
     }
 }
@@ -285,7 +304,7 @@ impl RingSlot {
         {
             return false;
         }
-        let ring = Ring {
+        let mut ring = Ring {
             next_avail: setup.base,
             // What the driver has seen so far. It differs from the base only if the last device completed out
             // of order, which this one never does.
@@ -294,6 +313,7 @@ impl RingSlot {
             window: Window::EMPTY,
             called: None,
             broken: false,
+            logging: None,
             losses: 0,
             kick: setup.kick.clone(),
             call: setup.call.clone(),
@@ -301,10 +321,12 @@ impl RingSlot {
             memory: Arc::clone(&setup.memory),
             layout,
         };
+        ring.set_log(setup.log.clone());
         ring.refuse_notify();
         if ring.features.event_idx {
             // As far from being passed as possible.
             ring.layout.set_avail_event(ring.next_avail.wrapping_sub(1));
+            ring.wrote_used(UsedPart::AvailEvent);
         }
         *self.ring.lock() = Some(ring);
         self.broken.store(0, Ordering::Relaxed);
@@ -334,6 +356,13 @@ impl RingSlot {
         if let Some(ring) = self.ring.lock().as_mut() {
             ring.call = call;
             ring.signal(&self.counters);
+        }
+    }
+
+    /// From now on the ring's writes are logged here, or not at all. What it wrote before is in the former log.
+    pub fn set_log(&self, log: Option<RingLog>) {
+        if let Some(ring) = self.ring.lock().as_mut() {
+            ring.set_log(log);
         }
     }
 

@@ -66,7 +66,8 @@ fn single(ring: &mut Ring, head: u16) -> Option<(Piece, [u8; NET_HEADER])> {
     unsafe { ptr.as_ptr().copy_to_nonoverlapping(header.as_mut_ptr(), NET_HEADER) };
     // SAFETY: NET_HEADER <= desc.len.
     let ptr = unsafe { ptr.add(NET_HEADER) };
-    Some((Piece { ptr, len: desc.len as usize - NET_HEADER }, header))
+    let guest = desc.addr.wrapping_add(NET_HEADER as u64);
+    Some((Piece { ptr, len: desc.len as usize - NET_HEADER, guest }, header))
 }
 
 /// What the guest left undone, if it may leave that. Whether it fits the frame is judged by who does it.

@@ -166,6 +166,9 @@ impl Ring {
                 left -= n;
             }
         }
+        if let Some(logging) = &mut self.logging {
+            logging.wrote(desc.addr, total as u32);
+        }
         self.complete(head, total as u32);
         true
     }
@@ -232,6 +235,17 @@ impl Ring {
             }
             *waiting -= chains.len() as u16;
             scatter(pieces.as_slice(), frame, &header(chains.len() as u16));
+            if let Some(logging) = &mut self.logging {
+                let mut left = total;
+                for piece in pieces.as_slice() {
+                    let part = piece.len.min(left);
+                    if part == 0 {
+                        break;
+                    }
+                    logging.wrote(piece.guest, part as u32);
+                    left -= part;
+                }
+            }
             let mut left = total;
             for (head, octets) in &chains {
                 let part = (*octets).min(left);
@@ -256,7 +270,7 @@ unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
 /// Writes header and frame over the pieces, as far as these reach.
 fn scatter(pieces: &[Piece], frame: &OutFrame<'_>, header: &[u8; NET_HEADER]) {
     let mut pieces = pieces.iter();
-    let mut room = Piece { ptr: NonNull::dangling(), len: 0 };
+    let mut room = Piece { ptr: NonNull::dangling(), len: 0, guest: 0 };
     for seg in core::iter::once(link::Seg::from_slice(header)).chain(frame.segs()) {
         let mut seg = seg;
         while !seg.is_empty() {

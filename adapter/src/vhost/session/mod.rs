@@ -12,13 +12,14 @@
 //!
 //! Whatever a request takes away stops the rings concerned before it is answered.
 
+mod logging;
 mod regions;
 mod settle;
 
-use super::features;
-use super::memory::{MAX_REGIONS, MemoryError};
+use super::features::{self, LOG_ALL};
+use super::memory::{DirtyLog, MAX_REGIONS, MemoryError, ShareError};
 use super::message::Message;
-use super::ring::{MAX_RING_SIZE, RingAddress, RingSlot};
+use super::ring::{MAX_RING_SIZE, RingAddress, RingLog, RingSlot};
 use super::vnic::{Cause, FrontendEvent, VnicMonitor};
 pub(super) use regions::{Discard, Memory};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
@@ -58,8 +59,8 @@ pub(super) enum Refusal {
     RingBase(u32, u32),
     #[error("{0} is not 0 or 1")]
     Enable(u32),
-    #[error("the descriptor for ring {0} is not an eventfd")]
-    NotEventfd(usize),
+    #[error("the descriptor for {0} is not an eventfd")]
+    NotEventfd(&'static str),
     #[error("ring {0} has no kick descriptor, and polling is not offered")]
     NoKick(usize),
     #[error("features {0:#x} were not offered")]
@@ -68,6 +69,10 @@ pub(super) enum Refusal {
     Mtu(u64, u16),
     #[error("there is no such memory region")]
     NoRegion,
+    #[error("the used ring of ring {0} cannot be logged at {1:#x}")]
+    LogAddress(u32, u64),
+    #[error("the dirty log {0}")]
+    Log(ShareError),
     #[error(transparent)]
     Memory(#[from] MemoryError),
 }
@@ -91,6 +96,10 @@ struct Vring {
     call: Option<Arc<OwnedFd>>,
     err: Option<Arc<OwnedFd>>,
     enabled: Option<bool>,
+    /// Where the front end wants the used ring logged.
+    log_used: Option<u64>,
+    /// Where the running ring logs.
+    log: Option<RingLog>,
     runs: bool,
     wrong: Option<&'static str>,
 }
@@ -104,6 +113,12 @@ pub(super) struct Session {
     offered_protocol: Protocol,
     protocol: u64,
     memory: Memory,
+    /// The dirty log: the front end's, whatever becomes of memory and rings.
+    log: Option<Arc<DirtyLog>>,
+    /// To be written when there is news in it.
+    log_news: Option<Arc<OwnedFd>>,
+    /// What was last said by [`FrontendEvent::Log`].
+    logs: bool,
     discard: Discard,
     largest_mtu: u16,
     mtu: u16,
@@ -129,6 +144,9 @@ impl Session {
             offered_protocol: features::protocol(largest_mtu),
             protocol: 0,
             memory: Memory::default(),
+            log: None,
+            log_news: None,
+            logs: false,
             discard,
             largest_mtu,
             mtu: 0,
@@ -151,6 +169,8 @@ impl Session {
     pub(super) fn close(&mut self) {
         self.reset();
         self.set_memory(Memory::default());
+        (self.log, self.log_news) = (None, None);
+        self.settle_log();
         {
             let mut status = self.monitor.status.lock();
             status.cause = Cause::default();
@@ -215,8 +235,7 @@ impl Session {
             }
             R::SET_VRING_ADDR => {
                 let addr: VhostUserVringAddr = body(request, message)?;
-                let at = RingAddress { desc: addr.descriptor, avail: addr.available, used: addr.used };
-                self.stopped(addr.index.into())?.at = Some(at);
+                self.set_ring_address(&addr)?;
             }
             R::SET_VRING_BASE => {
                 let VhostUserVringState { index, num } = body(request, message)?;
@@ -263,6 +282,15 @@ impl Session {
                 }
             }
             R::GET_STATUS => return Ok(Answer::Number(self.status.into())),
+            R::SET_LOG_BASE => {
+                self.set_log(message)?;
+                // The front end waits, acknowledgements or not.
+                return Ok(Answer::Number(0));
+            }
+            R::SET_LOG_FD => {
+                let fd = message.take_fd().ok_or(Refusal::Descriptors(request))?;
+                self.log_news = Some(Arc::new(eventfd(fd).ok_or(Refusal::NotEventfd("the dirty log"))?));
+            }
             R::SEND_RARP => {
                 let [a, b, c, d, e, f, _, _] = number(request, message)?.to_ne_bytes();
                 self.events.push(FrontendEvent::Announce([a, b, c, d, e, f]));
@@ -278,7 +306,8 @@ impl Session {
     }
 
     fn set_features(&mut self, accepted: u64) -> Result<Answer, Refusal> {
-        if self.accepted != Some(accepted) {
+        // The log is switched under traffic.
+        if self.accepted.map(|former| former | LOG_ALL) != Some(accepted | LOG_ALL) {
             self.stop_all();
         }
         self.accepted = Some(accepted);
@@ -286,8 +315,7 @@ impl Session {
         if surplus != 0 { Err(Refusal::Features(surplus)) } else { Ok(Answer::Done) }
     }
 
-    /// A ring's number and descriptor. The descriptor must be an eventfd, the only thing that a write of eight
-    /// octets can neither block nor hurt; it is made non-blocking.
+    /// A ring's number and descriptor.
     fn ring_fd(
         &self,
         request: FrontendReq,
@@ -302,13 +330,7 @@ impl Session {
             return Ok((index, None));
         }
         let fd = message.take_fd().ok_or(Refusal::Descriptors(request))?;
-        // An anonymous inode has no file type.
-        let anonymous =
-            fstat(&fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Unknown);
-        let nonblocking = fcntl_getfl(&fd).and_then(|flags| fcntl_setfl(&fd, flags | OFlags::NONBLOCK));
-        if !anonymous || nonblocking.is_err() {
-            return Err(Refusal::NotEventfd(index));
-        }
+        let fd = eventfd(fd).ok_or(Refusal::NotEventfd("a ring"))?;
         Ok((index, Some(Arc::new(fd))))
     }
 
@@ -331,6 +353,7 @@ impl Session {
             return;
         };
         if core::mem::take(&mut vring.runs) {
+            vring.log = None;
             if let Some(base) = slot.stop() {
                 vring.base = base;
             }
@@ -376,6 +399,15 @@ fn waits(request: FrontendReq) -> bool {
             | R::POSTCOPY_ADVISE
             | R::POSTCOPY_END
     )
+}
+
+/// The descriptor, made non-blocking, if it is an eventfd: the only thing that a write of eight octets can neither block
+/// nor hurt.
+fn eventfd(fd: OwnedFd) -> Option<OwnedFd> {
+    // An anonymous inode has no file type.
+    let anonymous = fstat(&fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Unknown);
+    let nonblocking = fcntl_getfl(&fd).and_then(|flags| fcntl_setfl(&fd, flags | OFlags::NONBLOCK));
+    (anonymous && nonblocking.is_ok()).then_some(fd)
 }
 
 fn body<T: ByteValued>(request: FrontendReq, message: &Message) -> Result<T, Refusal> {

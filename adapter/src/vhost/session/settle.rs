@@ -1,6 +1,6 @@
 //! From what a front end said to what the rings do, and to the cause when they do nothing.
 
-use super::super::features::{self, PROTOCOL_FEATURES, VERSION_1};
+use super::super::features::{self, LOG_ALL, PROTOCOL_FEATURES, VERSION_1};
 use super::super::ring::RingSetup;
 use super::super::vnic::{Cause, FrontendEvent, GuestInfo};
 use super::Session;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 impl Session {
     /// Starts and stops rings so that they do what is known; says in the monitor why they do not run.
     pub(super) fn settle(&mut self) {
+        self.settle_log();
         for index in 0..self.vrings.len() {
             match self.setup(index) {
                 Some(setup) if !self.vrings.get(index).is_some_and(|vring| vring.runs) => {
@@ -29,12 +30,13 @@ impl Session {
             features: self.accepted.unwrap_or(0),
             protocol_features: self.protocol,
             mtu: self.mtu,
+            logs: self.logs,
         });
     }
 
     /// What the guest's driver accepted. QEMU sets no feature but its own before the driver runs.
     fn driver_features(&self) -> u64 {
-        self.accepted.unwrap_or(0) & !PROTOCOL_FEATURES
+        self.accepted.unwrap_or(0) & !(PROTOCOL_FEATURES | LOG_ALL)
     }
 
     /// The guest's driver has begun: the front end has a NIC, and not only a connection.
@@ -53,6 +55,7 @@ impl Session {
         };
         if slot.start(setup) {
             vring.runs = true;
+            vring.log.clone_from(&setup.log);
             vring.wrong = None;
             self.events
                 .push(FrontendEvent::RingStart { pair: (index / 2) as u16, direction: slot.direction() });
@@ -76,6 +79,7 @@ impl Session {
             kick: Some(Arc::clone(vring.kick.as_ref()?)),
             call: vring.call.clone(),
             err: vring.err.clone(),
+            log: self.ring_log(vring),
         })
     }
 

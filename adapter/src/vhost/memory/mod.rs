@@ -5,25 +5,22 @@
 //! it), and ours. A [`MemoryMap`] is immutable; a change of memory makes a new one that shares the regions
 //! that stayed. Whoever holds the map keeps its mappings alive.
 //!
-//! A front end can cut its file off after it was checked. Memory that can be sealed against that is sealed;
-//! the rest is watched by a [`Guard`], and the rings in it stop when it is lost.
+//! What is mapped is sealed or watched ([`shared`]); rings stop when memory under them is lost.
+
+mod log;
+mod shared;
+
+pub(crate) use log::Marks;
+pub use log::{DirtyLog, LOG_PAGE, LogCounters};
+pub use shared::ShareError;
 
 use core::ptr::NonNull;
-use link::guard::Guard;
-use rustix::fs::{FileType, SealFlags, fcntl_add_seals, fstat, fstatfs};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use shared::Shared;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 /// Regions a map may have; QEMU has used up to 509 slots.
 pub const MAX_REGIONS: usize = 509;
-
-/// Memory is unmapped in pieces of at least this size. Nobody else in the process can map anything meanwhile, and a
-/// page takes up to half a microsecond.
-const PIECE: usize = 8 << 20;
-
-/// A file system that answers page faults from another process could stall a worker for ever.
-const FUSE_SUPER_MAGIC: rustix::fs::FsWord = 0x6573_5546;
 
 /// Where a region lies, as the front end says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,29 +38,13 @@ pub struct RegionInfo {
 /// Why memory was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
-    /// The sums of a region leave 64 bits, or it is empty.
-    #[error("guest memory region at {guest:#x} is empty or ends beyond the address space")]
-    Range {
+    /// A region that cannot be shared.
+    #[error("guest memory region at {guest:#x} {cause}")]
+    Region {
         /// Its guest physical address.
         guest: u64,
-    },
-    /// The file would end inside the region: touching it would kill the process.
-    #[error("guest memory region at {guest:#x} needs {needed} octets of its file, which has {has}")]
-    FileTooShort {
-        /// Its guest physical address.
-        guest: u64,
-        /// Offset and size together.
-        needed: u64,
-        /// What the file has.
-        has: u64,
-    },
-    /// Something that is no memory.
-    #[error("guest memory region at {guest:#x} is not backed by memory ({what})")]
-    Kind {
-        /// Its guest physical address.
-        guest: u64,
-        /// What was found instead.
-        what: &'static str,
+        /// Why.
+        cause: ShareError,
     },
     /// Two regions share addresses.
     #[error("guest memory regions overlap at {guest:#x}")]
@@ -74,42 +55,14 @@ pub enum MemoryError {
     /// More regions than [`MAX_REGIONS`], or more than came with descriptors.
     #[error("{0} guest memory regions are too many")]
     TooMany(usize),
-    /// It cannot be watched.
-    #[error("cannot watch the guest memory region at {guest:#x}: {cause}")]
-    Guard {
-        /// Its guest physical address.
-        guest: u64,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// The kernel refused.
-    #[error("cannot map the guest memory region at {guest:#x}: {cause}")]
-    Map {
-        /// Its guest physical address.
-        guest: u64,
-        /// The kernel's answer.
-        cause: rustix::io::Errno,
-    },
 }
 
 /// A mapped region.
 #[derive(Debug)]
 pub struct Region {
     info: RegionInfo,
-    /// Until the region is unmapped.
-    guard: Option<Guard>,
-    mapping: NonNull<u8>,
-    mapped: usize,
-    /// Octets that are unmapped at once, a multiple of the size of its pages.
-    piece: usize,
-    host: NonNull<u8>,
+    shared: Shared,
 }
-
-// SAFETY: a Region is an address range that stays mapped until it is dropped; the bytes in it are only touched
-// through raw pointers and atomics by code that expects concurrent writers.
-unsafe impl Send for Region {}
-// SAFETY: as above; no method gives access to the bytes by reference.
-unsafe impl Sync for Region {}
 
 impl Region {
     /// Maps a region of `file`.
@@ -117,77 +70,18 @@ impl Region {
     /// # Errors
     /// When the region cannot lie in the file, or the kernel refuses.
     pub fn map(info: RegionInfo, file: BorrowedFd<'_>) -> Result<Self, MemoryError> {
-        let guest = info.guest;
-        let range = || MemoryError::Range { guest };
-        let end = info.offset.checked_add(info.size).ok_or_else(range)?;
-        info.guest.checked_add(info.size).ok_or_else(range)?;
-        info.user.checked_add(info.size).ok_or_else(range)?;
-        if info.size == 0 {
-            return Err(range());
+        let wrong = |cause| MemoryError::Region { guest: info.guest, cause };
+        for start in [info.guest, info.user] {
+            start.checked_add(info.size).ok_or_else(|| wrong(ShareError::Range))?;
         }
-        let map_error = |cause| MemoryError::Map { guest, cause };
-        // Before its size is read. Refused by what knows no seals, or whose owner wants no more of them.
-        let _ = fcntl_add_seals(file, SealFlags::SHRINK);
-        let stat = fstat(file).map_err(map_error)?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => {
-                let has = u64::try_from(stat.st_size).unwrap_or(0);
-                if has < end {
-                    return Err(MemoryError::FileTooShort { guest, needed: end, has });
-                }
-                if fstatfs(file).map_err(map_error)?.f_type == FUSE_SUPER_MAGIC {
-                    return Err(MemoryError::Kind { guest, what: "a FUSE file" });
-                }
-            }
-            FileType::CharacterDevice => {}
-            _ => return Err(MemoryError::Kind { guest, what: "neither a file nor a memory device" }),
-        }
-        // Huge pages want offset and length in whole pages; the block size of hugetlbfs is its page size.
-        let page = u64::try_from(stat.st_blksize).unwrap_or(0).next_power_of_two().max(4096);
-        let first = info.offset & !(page - 1);
-        let last = end.checked_add(page - 1).ok_or_else(range)? & !(page - 1);
-        let mapped = usize::try_from(last - first).map_err(|_| range())?;
-        let piece = usize::try_from(page).map_err(|_| range())?.max(PIECE);
-        // SAFETY: a fresh mapping at an address of the kernel's choice touches no memory of ours.
-        let mapping = unsafe {
-            mmap(
-                core::ptr::null_mut(),
-                mapped,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-                file,
-                first,
-            )
-        }
-        .map_err(map_error)?;
-        let mapping = NonNull::new(mapping.cast::<u8>()).ok_or_else(range)?;
-        // SAFETY: offset - first < page and offset + size <= last, so the result is inside the mapping.
-        let host = unsafe { mapping.add(usize::try_from(info.offset - first).unwrap_or(0)) };
-        let mut region = Self { info, guard: None, mapping, mapped, piece, host };
-        // SAFETY: a mapping of our own, of whole pages, read as memory that others write; `drop` ends the guard
-        // before it unmaps.
-        let guard = unsafe { Guard::watch(mapping, mapped) };
-        region.guard = Some(guard.map_err(|cause| MemoryError::Guard { guest, cause })?);
-        Ok(region)
+        let shared = Shared::map(file, info.offset, info.size).map_err(wrong)?;
+        Ok(Self { info, shared })
     }
 
     /// What the front end said of it.
     #[must_use]
     pub fn info(&self) -> RegionInfo {
         self.info
-    }
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        self.guard = None;
-        for from in (0..self.mapped).step_by(self.piece) {
-            let length = self.piece.min(self.mapped - from);
-            // SAFETY: the range was mapped by `map` and each piece of it is unmapped once, in whole pages; whoever
-            // could still use it would hold the MemoryMap, hence this Region, alive. It cannot fail for a range
-            // that mmap returned.
-            let _ = unsafe { munmap(self.mapping.as_ptr().add(from).cast(), length) };
-        }
     }
 }
 
@@ -258,7 +152,7 @@ impl MemoryMap {
 
     /// A file behind a region was cut off: what the guest has there is gone.
     pub(crate) fn is_lost(&self) -> bool {
-        self.regions.iter().any(|region| region.guard.as_ref().is_some_and(Guard::is_lost))
+        self.regions.iter().any(|region| region.shared.is_lost())
     }
 
     /// The window in which the guest physical address `addr` lies.
@@ -268,7 +162,15 @@ impl MemoryMap {
         (addr - region.info.guest < region.info.size).then(|| Window {
             guest: region.info.guest,
             size: region.info.size,
-            host: region.host,
+            host: region.shared.host(),
+        })
+    }
+
+    /// The guest physical address of what the front end has at its virtual address `addr`.
+    pub(crate) fn guest_of_user(&self, addr: u64) -> Option<u64> {
+        self.regions.iter().find_map(|region| {
+            let offset = addr.checked_sub(region.info.user)?;
+            (offset < region.info.size).then(|| region.info.guest + offset)
         })
     }
 
@@ -280,7 +182,7 @@ impl MemoryMap {
                 return None;
             }
             // SAFETY: offset + len <= size: inside the region.
-            Some(unsafe { region.host.add(usize::try_from(offset).ok()?) })
+            Some(unsafe { region.shared.host().add(usize::try_from(offset).ok()?) })
         })
     }
 }
@@ -307,11 +209,11 @@ mod tests {
         let fd = memfd(8192);
         assert!(matches!(
             Region::map(info(0, 8193, 0), fd.as_fd()),
-            Err(MemoryError::FileTooShort { needed: 8193, has: 8192, .. })
+            Err(MemoryError::Region { cause: ShareError::FileTooShort { needed: 8193, has: 8192 }, .. })
         ));
         assert!(matches!(
             Region::map(info(0, 8192, 4096), fd.as_fd()),
-            Err(MemoryError::FileTooShort { .. })
+            Err(MemoryError::Region { cause: ShareError::FileTooShort { .. }, .. })
         ));
         assert!(Region::map(info(0, 4096, 4096), fd.as_fd()).is_ok());
     }
@@ -321,14 +223,16 @@ mod tests {
         let fd = memfd(8192);
         for (guest, size, offset) in [(u64::MAX - 10, 4096, 0), (0, u64::MAX, 4096), (0, 0, 0)] {
             let info = RegionInfo { guest, user: 0, size, offset };
-            assert!(matches!(Region::map(info, fd.as_fd()), Err(MemoryError::Range { .. })));
+            let refused = Region::map(info, fd.as_fd());
+            assert!(matches!(refused, Err(MemoryError::Region { cause: ShareError::Range, .. })));
         }
     }
 
     #[test]
     fn what_is_no_memory_is_refused() {
         let (a, _b) = rustix::pipe::pipe().unwrap();
-        assert!(matches!(Region::map(info(0, 4096, 0), a.as_fd()), Err(MemoryError::Kind { .. })));
+        let refused = Region::map(info(0, 4096, 0), a.as_fd());
+        assert!(matches!(refused, Err(MemoryError::Region { cause: ShareError::Kind(_), .. })));
     }
 
     #[test]
@@ -351,7 +255,7 @@ mod tests {
             let want = regions.iter().find_map(|region| {
                 let RegionInfo { guest, size, .. } = region.info();
                 let inside = (guest..guest + size).contains(&addr) && u128::from(addr) + u128::from(len) <= u128::from(guest + size);
-                inside.then(|| region.host.as_ptr() as u64 + (addr - guest))
+                inside.then(|| region.shared.host().as_ptr() as u64 + (addr - guest))
             });
             let got = map.window(addr).and_then(|w| w.at(addr, len)).map(|p| p.as_ptr() as u64);
             prop_assert_eq!(got, want);

@@ -1,0 +1,122 @@
+//! What a ring writes into guest memory, told to the dirty log.
+//!
+//! Buffers are noted while they are filled and marked together before their used elements become visible; the
+//! used ring is marked after each publication. All of it happens under the ring's lock, so whoever has taken the
+//! lock to change or end the log knows that nothing is missing in the former one.
+
+use super::Ring;
+use super::event;
+use super::layout::{UsedPart, used_part};
+use crate::vhost::memory::{DirtyLog, Marks};
+use arrayvec::ArrayVec;
+use link::BURST;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Which of a ring's writes are logged, and where.
+#[derive(Clone, Debug)]
+pub struct RingLog {
+    /// The log.
+    pub log: Arc<DirtyLog>,
+    /// The buffers are logged (`VHOST_F_LOG_ALL`).
+    pub buffers: bool,
+    /// The used ring is logged, as if it began at this guest physical address.
+    pub used: Option<u64>,
+    /// To be written when there is news in the log (`SET_LOG_FD`).
+    pub news: Option<Arc<OwnedFd>>,
+}
+
+impl PartialEq for RingLog {
+    fn eq(&self, other: &Self) -> bool {
+        let fd = |log: &Self| log.news.as_ref().map(Arc::as_ptr);
+        Arc::ptr_eq(&self.log, &other.log)
+            && (self.buffers, self.used, fd(self)) == (other.buffers, other.used, fd(other))
+    }
+}
+
+/// The log of a running ring.
+#[derive(Debug)]
+pub(super) struct Logging {
+    to: RingLog,
+    /// Guest physical address and octets of buffers that were written and are not marked yet.
+    written: ArrayVec<(u64, u32), BURST>,
+    /// The used index that was published last.
+    published: u16,
+}
+
+impl Logging {
+    pub(super) fn new(to: RingLog, published: u16) -> Self {
+        Self { to, written: ArrayVec::new(), published }
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.to.log.is_lost()
+    }
+
+    /// `len` octets at guest physical `addr` were written.
+    #[inline(always)]
+    pub(super) fn wrote(&mut self, addr: u64, len: u32) {
+        if !self.to.buffers {
+            return;
+        }
+        if self.written.is_full() {
+            self.mark_buffers();
+        }
+        self.written.push((addr, len));
+    }
+
+    #[inline(never)]
+    fn mark_buffers(&mut self) {
+        if self.written.is_empty() {
+            return;
+        }
+        let mut marks = self.to.log.marks();
+        for (addr, len) in self.written.drain(..) {
+            marks.range(addr, u64::from(len));
+        }
+        tell(&marks, self.to.news.as_deref());
+    }
+
+    /// Marks parts of a used ring of `size` slots, which were written.
+    fn mark_used(&self, size: u16, parts: &[UsedPart]) {
+        let Some(start) = self.to.used else { return };
+        let mut marks = self.to.log.marks();
+        for part in parts {
+            let (offset, len) = used_part(*part, size);
+            // A front end's number: where it leads nowhere, there is no bit.
+            marks.range(start.saturating_add(offset), len);
+        }
+        tell(&marks, self.to.news.as_deref());
+    }
+}
+
+fn tell(marks: &Marks<'_>, news: Option<&OwnedFd>) {
+    if let Some(news) = news.filter(|_| marks.is_news()) {
+        event::notify(news);
+    }
+}
+
+impl Ring {
+    /// Publishes, with the log.
+    #[inline(never)]
+    pub(super) fn publish_logged(&mut self) {
+        let Some(logging) = &mut self.logging else { return };
+        logging.mark_buffers();
+        self.layout.publish(self.used);
+        let (from, to) = (core::mem::replace(&mut logging.published, self.used), self.used);
+        let size = self.layout.size();
+        let (first, count) = (from & (size - 1), to.wrapping_sub(from));
+        // At most two stretches: to the end of the ring, and from its beginning.
+        let straight = count.min(size - first);
+        let elements = [UsedPart::Elements(first, straight), UsedPart::Elements(0, count - straight)];
+        logging.mark_used(size, &[UsedPart::Head, elements[0], elements[1]]);
+    }
+
+    /// Marks a word of the used ring that was written.
+    #[inline]
+    pub(super) fn wrote_used(&self, part: UsedPart) {
+        if let Some(logging) = &self.logging {
+            logging.mark_used(self.layout.size(), &[part]);
+        }
+    }
+}
