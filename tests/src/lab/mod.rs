@@ -10,7 +10,7 @@
 //! | [`agent`], [`inside`] | running commands in a guest: the near and the far end |
 //! | [`process`] | children that never outlive the lab, with a log each |
 //! | [`cleanup`] | what a killed run leaves behind, and Ctrl-C |
-//! | [`guest`] | one QEMU process |
+//! | [`guest`], [`monitor`] | one QEMU process, and what it is told while it runs |
 //! | [`topology`] | who is in the lab: adapters, switch, guests, addresses, their configuration files |
 //! | [`running`] | the lab running: start in order, stop in order |
 //! | [`given`] | whom the switch found, and what it gave the guests: VIFs and interfaces |
@@ -37,6 +37,7 @@ pub(crate) mod image;
 pub(crate) mod inside;
 pub(crate) mod kernel;
 pub mod man;
+pub mod monitor;
 pub(crate) mod packages;
 pub mod paths;
 pub(crate) mod process;

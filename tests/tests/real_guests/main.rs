@@ -11,6 +11,7 @@ mod daemons;
 mod files;
 mod front_door;
 mod machine;
+mod migration;
 #[path = "../daemons/place.rs"]
 #[allow(dead_code, reason = "what the tests of the daemons do, of which less is needed here")]
 mod place;
