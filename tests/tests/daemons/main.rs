@@ -14,6 +14,7 @@ mod ends;
 mod files;
 mod guests;
 mod idle;
+mod in_flight;
 mod keys;
 mod killed;
 mod lldp;

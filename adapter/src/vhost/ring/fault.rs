@@ -73,6 +73,10 @@ pub struct RingCounters {
     pub octets: Counter,
     /// Times the guest was told of used buffers.
     pub calls: Counter,
+    /// Times the front end named another index to begin from than the one up to which the ring is used.
+    pub resumed: Counter,
+    /// Frames of a ring taken over from another process that this one may have sent already.
+    pub uncertain: Counter,
 }
 
 impl RingCounters {
@@ -105,6 +109,16 @@ impl RingCounters {
             PortCounter { name: octets, value: self.octets.get(), help: "octets of these frames" },
             PortCounter { name: calls, value: self.calls.get(), help: "interrupts sent to the guest" },
         ];
+        let resumed = match direction {
+            Direction::FromGuest => "rx_resumed",
+            Direction::ToGuest => "tx_resumed",
+        };
+        let help = "times the ring went on where it was used up to, not where the front end said";
+        list.push(PortCounter { name: resumed, value: self.resumed.get(), help });
+        if direction == Direction::FromGuest {
+            let help = "frames that an adapter which was killed may have sent already: perhaps sent twice";
+            list.push(PortCounter { name: "rx_uncertain", value: self.uncertain.get(), help });
+        }
         // A fault that this direction cannot have stays out of the list.
         let possible = |fault: Fault| match direction {
             Direction::FromGuest => fault != Fault::NoFit,

@@ -12,8 +12,9 @@
 //! the slot's lock from `recv` to `release`, so control stops a ring (memory change, disable, disconnect) at a
 //! moment when no frame of it is borrowed, and then knows its base.
 //!
-//! Descriptors are completed in the order in which they were made available. The used index is published once
-//! per burst. A hostile or broken guest costs itself frames, each counted as a [`Fault`]; an index that jumps
+//! Descriptors are completed in the order in which they were made available, so the used index in memory says all
+//! that there is to know of a ring that somebody left behind, were it by being killed: what is used is done, what is
+//! not is to be done. The used index is published once per burst. A hostile or broken guest costs itself frames, each counted as a [`Fault`]; an index that jumps
 //! leaves nothing to trust and stops that one ring until it is set up again.
 
 mod chain;
@@ -36,6 +37,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use event::Event;
 use layout::{AVAIL_F_NO_INTERRUPT, Layout, USED_F_NO_NOTIFY, UsedPart};
+use link::BURST;
 use link::guard::losses;
 use log::Logging;
 use parking_lot::Mutex;
@@ -95,7 +97,7 @@ pub struct RingSetup {
     pub at: RingAddress,
     /// Slots.
     pub size: u16,
-    /// The available index to go on from.
+    /// The available index from which to go on, as the front end has it.
     pub base: u16,
     /// What was negotiated.
     pub features: RingFeatures,
@@ -262,6 +264,8 @@ pub struct RingSlot {
     ring: Arc<Mutex<Option<Ring>>>,
     counters: RingCounters,
     running: AtomicBool,
+    /// There was a ring here before, which was stopped in peace.
+    known: AtomicBool,
     /// 0, or the fault that stopped the ring plus one.
     broken: AtomicU8,
     event: Option<Event>,
@@ -288,6 +292,7 @@ impl RingSlot {
             ring: Arc::default(),
             counters: RingCounters::default(),
             running: AtomicBool::new(false),
+            known: AtomicBool::new(false),
             broken: AtomicU8::new(0),
             event: None,
         }
@@ -304,11 +309,12 @@ impl RingSlot {
         {
             return false;
         }
+        // What the driver has seen so far. A base that differs is that of a front end that lost its back end and begins
+        // anew (DPDK's virtio-user): what is used already must not be taken again.
+        let used = layout.used_idx();
         let mut ring = Ring {
-            next_avail: setup.base,
-            // What the driver has seen so far. It differs from the base only if the last device completed out
-            // of order, which this one never does.
-            used: layout.used_idx(),
+            next_avail: used,
+            used,
             features: setup.features,
             window: Window::EMPTY,
             called: None,
@@ -328,7 +334,7 @@ impl RingSlot {
             ring.layout.set_avail_event(ring.next_avail.wrapping_sub(1));
             ring.wrote_used(UsedPart::AvailEvent);
         }
-        *self.ring.lock() = Some(ring);
+        self.taken_over(&mut self.ring.lock().insert(ring), setup.base);
         self.broken.store(0, Ordering::Relaxed);
         self.running.store(true, Ordering::Release);
         // Whoever sleeps looks once: the guest may have kicked before the ring ran.
@@ -338,6 +344,20 @@ impl RingSlot {
             ring.call(&self.counters);
         }
         true
+    }
+
+    /// Counts what is not certain of a ring that was set up.
+    fn taken_over(&self, ring: &mut Ring, base: u16) {
+        if base != ring.used {
+            self.counters.resumed.add(1);
+        }
+        let known = self.known.swap(true, Ordering::Relaxed);
+        if self.direction == Direction::FromGuest && !known && ring.used != 0 {
+            // Used by somebody before this process: moved here in peace, or left behind by one that was killed between
+            // sending a burst and saying so.
+            let waiting = ring.waiting().unwrap_or(0);
+            self.counters.uncertain.add(u64::from(waiting).min(BURST as u64));
+        }
     }
 
     /// Stops the ring; says from which available index to go on. No frame of it is borrowed afterwards.

@@ -1,0 +1,176 @@
+//! The adapter is killed under load, again and again: every ring goes on where it was, and what is sent twice was
+//! counted as uncertain.
+
+use super::files::{link, list, niv_port, node, vethernet, vif_list, vnic};
+use super::place::{PATIENCE, Place};
+use niv_lab::driver::{Features, Guest, Wire};
+use niv_lab::random::Random;
+use niv_lab::world::frames::{frame, mac};
+use rustix::process::{Pid, Signal, kill_process};
+use std::time::{Duration, Instant};
+
+/// Kills, unless `NIV_KILLS` says otherwise.
+const KILLS: u64 = 12;
+/// Slots of each ring.
+const RING: u16 = 256;
+const EXPERIMENT: u16 = 0x88b5;
+
+/// The frame with this number: all of its octets and its length come from that.
+fn numbered(number: u64) -> Vec<u8> {
+    let mut payload = vec![number as u8 ^ 0x5a; 50 + (number % 1300) as usize];
+    payload[..8].copy_from_slice(&number.to_be_bytes());
+    frame(mac(6), mac(5)).payload(EXPERIMENT, &payload)
+}
+
+fn number(frame: &[u8]) -> u64 {
+    u64::from_be_bytes(frame[14..22].try_into().unwrap())
+}
+
+fn scene() -> Place {
+    let guest = |vif: u16| vnic(&format!("vnic{vif}"), &format!("vhost-user:vnic{vif}.sock"), vif, 10);
+    let adapter =
+        node("adapter0") + &link("link0", "memif:link0.sock") + &guest(5) + &guest(6) + &list(1, &[5, 6]);
+    let lines = vethernet(1, 10, 1, 5) + &vethernet(2, 10, 1, 6) + &vif_list(1, 1, "5-6");
+    let files = [
+        ("vis0.toml", node("vis0") + &niv_port(1, "memif:link0.sock")),
+        ("vis0.cfg", lines),
+        ("adapter0.toml", adapter),
+    ];
+    let mut place = Place::new(&files);
+    place.start("vis0");
+    place
+}
+
+/// A device counter of a vNIC.
+fn device(place: &Place, vnic: &str, counter: &str) -> u64 {
+    let shown = place.show("adapter0", &format!("show vnic {vnic}"));
+    let rows = shown["device"].as_array().unwrap();
+    rows.iter().find(|row| row["counter"] == counter).map_or(0, |row| row["value"].as_u64().unwrap())
+}
+
+/// What has come, held against what was sent.
+#[derive(Default)]
+struct Received {
+    /// The highest number.
+    last: u64,
+    frames: u64,
+    /// Frames that came a second time.
+    twice: u64,
+}
+
+impl Received {
+    /// Takes what is there; says how many frames that were.
+    fn take(&mut self, guest: &mut Guest, patience: Duration) -> u64 {
+        let before = self.frames;
+        while let Some(got) = guest.recv(if self.frames == before { patience } else { Duration::ZERO }) {
+            let number = number(&got);
+            assert_eq!(got, numbered(number), "frame {number} was changed on its way");
+            if number <= self.last {
+                self.twice += 1;
+                assert!(self.last - number < u64::from(RING), "frame {number} came after {}", self.last);
+            }
+            self.last = self.last.max(number);
+            self.frames += 1;
+        }
+        self.frames - before
+    }
+}
+
+#[test]
+fn rings_go_on_where_a_killed_adapter_left_them() {
+    let kills = std::env::var("NIV_KILLS").map_or(KILLS, |n| n.parse().unwrap());
+    let mut place = scene();
+    let features = Features { queue_size: RING, ..Features::default() };
+    let [mut sender, mut receiver] = [5, 6].map(|_| Guest::new(features).unwrap());
+    let mut dice = Random::new(7);
+    let (mut sent, mut received, mut uncertain) = (0, Received::default(), 0);
+    for kill in 0..kills {
+        place.start("adapter0");
+        // As QEMU does, which begins where the ring is used up to, and as virtio-user does, from 0.
+        let resume = kill % 2 == 0;
+        for (guest, name) in [(&mut sender, "vnic5"), (&mut receiver, "vnic6")] {
+            let wire = Wire::connect(&place.path(&format!("{name}.sock"))).unwrap();
+            guest.start(wire, resume).unwrap();
+            place.vnic_up("adapter0", name);
+        }
+        place.link_up("adapter0", "link0", "vis0", "1/1");
+        let (begun, twice) = (Instant::now(), received.twice);
+        // Frames pass again. What the former adapter had on its way is behind them when the next number has come.
+        let first = sent;
+        let push = |sent: &mut u64, sender: &mut Guest, received: &mut Received, receiver: &mut Guest| {
+            while sender.send(&numbered(*sent + 1)) {
+                *sent += 1;
+                if *sent % 64 == 0 {
+                    break;
+                }
+            }
+            received.take(receiver, Duration::from_millis(1));
+        };
+        while received.last <= first + u64::from(RING) {
+            push(&mut sent, &mut sender, &mut received, &mut receiver);
+            assert!(begun.elapsed() < PATIENCE, "no frame passed after kill {kill}");
+        }
+        let doubt = device(&place, "vnic5", "rx_uncertain");
+        assert!(doubt <= 64, "{doubt} frames uncertain");
+        let again = received.twice - twice;
+        assert!(again <= doubt, "{again} frames came twice after kill {kill}, but {doubt} were uncertain");
+        if kill > 0 {
+            let elsewhere = [("vnic5", "rx_resumed"), ("vnic6", "tx_resumed")];
+            let resumed = elsewhere.map(|(vnic, counter)| device(&place, vnic, counter));
+            assert_eq!(resumed, if resume { [0, 0] } else { [1, 1] }, "kill {kill}");
+        }
+        uncertain += doubt;
+        // At any moment, in the midst of a burst as well.
+        let moment = Instant::now() + Duration::from_micros(dice.below(30_000));
+        let pid = Pid::from_raw(place.pid("adapter0").try_into().unwrap()).unwrap();
+        let killer = std::thread::spawn(move || {
+            while Instant::now() < moment {
+                std::thread::yield_now();
+            }
+            kill_process(pid, Signal::KILL).unwrap();
+        });
+        while !killer.is_finished() {
+            push(&mut sent, &mut sender, &mut received, &mut receiver);
+        }
+        place.kill("adapter0");
+        received.take(&mut receiver, Duration::ZERO);
+        for guest in [&mut sender, &mut receiver] {
+            guest.disconnect();
+        }
+    }
+    println!(
+        "{kills} kills, {sent} frames sent, {} received, {} twice, {uncertain} uncertain",
+        received.frames, received.twice
+    );
+    // No descriptor is lost: a whole ring passes, in order and once.
+    place.start("adapter0");
+    for (guest, name) in [(&mut sender, "vnic5"), (&mut receiver, "vnic6")] {
+        guest.reconnect(&place.path(&format!("{name}.sock"))).unwrap();
+        place.vnic_up("adapter0", name);
+    }
+    place.link_up("adapter0", "link0", "vis0", "1/1");
+    let begun = Instant::now();
+    while sender.pairs[0].tx.free() < usize::from(RING) {
+        received.take(&mut receiver, Duration::from_millis(1));
+        sender.pairs[0].reclaim();
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{} descriptors are missing",
+            RING - sender.pairs[0].tx.free() as u16
+        );
+    }
+    place.at_rest();
+    received.take(&mut receiver, Duration::ZERO);
+    let (before, twice) = (received.frames, received.twice);
+    for _ in 0..RING {
+        sent += 1;
+        assert!(sender.send(&numbered(sent)));
+    }
+    let begun = Instant::now();
+    while received.last < sent {
+        received.take(&mut receiver, Duration::from_millis(1));
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    assert_eq!((received.frames - before, received.twice), (u64::from(RING), twice));
+    place.at_rest();
+}
