@@ -107,20 +107,20 @@ fn a_guest_that_reboots_keeps_vif_veth_counters_and_addresses() {
     world.send(0, a, &hello(1));
     assert_eq!((world.received(0, b), frames_to_host(&mut world)), (vec![hello(1)], 1));
     let before = vif(&mut world, 0, a);
-    shows(&mut world, "show interface vethernet 1", "1 frames  64 bytes  0 dropped");
+    shows(&mut world, "show interface vethernet 1", "1 input packets  64 bytes");
 
     world.rings(0, a, false);
     world.run(SECOND);
     assert_eq!(phase(&mut world, 0, a), Some(Phase::Standby));
     veth(&mut world, 1, "down (nonParticipating)");
-    shows(&mut world, "show interface vethernet 1", "1 frames  64 bytes  0 dropped");
+    shows(&mut world, "show interface vethernet 1", "1 input packets  64 bytes");
     assert_eq!(carrier(&mut world, 0, a), None);
 
     world.rings(0, a, true);
     world.run(SECOND);
     assert_eq!(vif(&mut world, 0, a), before);
     veth(&mut world, 1, "up");
-    shows(&mut world, "show interface vethernet 1", "1 frames  64 bytes  0 dropped");
+    shows(&mut world, "show interface vethernet 1", "1 input packets  64 bytes");
     // Its address is known without another word from it: what is for it goes nowhere else.
     let to = frame(mac(1), mac(9)).ipv4(46);
     world.host_sends(0, &to);
@@ -194,7 +194,7 @@ fn a_switch_that_restarts_has_the_same_veths_and_counters() {
     let all = [a, ids[1], ids[2]];
     let before = all.map(|id| vif(&mut world, 0, id).1);
     world.send(0, ids[1], &hello(2));
-    shows(&mut world, "show interface vethernet 2", "1 frames  64 bytes  0 dropped");
+    shows(&mut world, "show interface vethernet 2", "1 input packets  64 bytes");
     let boot = |world: &mut NivWorld| {
         let session = world.adapter(0).firmware.session(LinkId(0)).expect("a link");
         session.peer().map(|peer| peer.hello.boot_id)
@@ -208,10 +208,10 @@ fn a_switch_that_restarts_has_the_same_veths_and_counters() {
     assert_ne!(boot(&mut world), life);
     assert_eq!(all.map(|id| vif(&mut world, 0, id).1), before);
     assert!(all.iter().all(|id| carrier(&mut world, 0, *id).is_none()), "back within carrier-delay");
-    shows(&mut world, "show interface vethernet 2", "1 frames  64 bytes  0 dropped");
+    shows(&mut world, "show interface vethernet 2", "1 input packets  64 bytes");
     world.send(0, ids[1], &hello(2));
     assert_eq!(world.received(0, ids[2]), [hello(2), hello(2)]);
-    shows(&mut world, "show interface vethernet 2", "2 frames  128 bytes  0 dropped");
+    shows(&mut world, "show interface vethernet 2", "2 input packets  128 bytes");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::command::Place;
 use rustyline::completion::Completer;
+use rustyline::config::Configurer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
@@ -63,6 +64,8 @@ impl Editor {
             .bracketed_paste(false)
             .build();
         let mut inner = rustyline::Editor::with_config(config).map_err(failed)?;
+        // Programs that log in take its marks for an answer.
+        inner.enable_synchronized_output(false);
         inner.set_helper(Some(Words { client, place }));
         let pressed = Arc::new(Mutex::new(None));
         let handler = |of: fn(usize) -> Key| {

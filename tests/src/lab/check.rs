@@ -69,7 +69,13 @@ struct Outcome {
 pub(crate) fn run() -> Result<bool> {
     paths::enter()?;
     say::heading("Everything that proves the project");
-    packages::ensure(&[packages::GUESTS, packages::CAPTURE, packages::PEERS, packages::SYSTEM])?;
+    packages::ensure(&[
+        packages::GUESTS,
+        packages::CAPTURE,
+        packages::PEERS,
+        packages::SYSTEM,
+        packages::READERS,
+    ])?;
     let mut outcomes = Vec::new();
     {
         let _lock = cleanup::take()?;

@@ -46,6 +46,10 @@ pub(crate) const SYSTEM: &[Need] = &[
     need("fish", "fish"),
 ];
 
+/// For foreign readers of what the switch says, and what they log in through.
+pub(crate) const READERS: &[Need] =
+    &[need("python3", "python3-venv"), need("/usr/sbin/sshd", "openssh-server")];
+
 /// For comparisons.
 pub(crate) const COMPARED: &[Need] = &[
     need("dpdk-testpmd", "dpdk-dev"),

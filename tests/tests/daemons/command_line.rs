@@ -197,7 +197,8 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
         (
             "vis0",
             &[
-                ("show interface virtual", &["Veth1", "Eth1/1", "up"][..]),
+                ("show interface", &["Ethernet1/1 is up", "Vethernet1 is up"][..]),
+                ("show interface virtual", &["Veth1", "Eth1/1", "up"]),
                 ("show interface virtual status", &["Veth1", "Eth1/1", "static"]),
                 ("show interface virtual summary", &["Veth1", "static"]),
                 ("show interface virtual pending", &["Total 0"]),
@@ -214,6 +215,7 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
                 ("show accounting log", &[]),
                 ("show doctor", &["vis0 (vis-switch", "2 of 2 ports up"]),
                 ("show interface vethernet 1", &["Vethernet1 is up", "Ethernet1/1"]),
+                ("show interface vethernet", &["Vethernet1 is up"]),
                 ("show interface ethernet", &["Ethernet1/1 is up", "Ethernet1/2"]),
                 ("show interface ethernet 1/1", &["memif:link0.sock"]),
                 ("show mac address-table", &["VLAN", "MAC Address"]),

@@ -1,6 +1,5 @@
 //! `show interface ethernet`, of all ports or of one.
 
-use super::names::port_id;
 use super::page::Page;
 use super::{Answer, Session};
 use crate::config::running::{Ethernet, EthernetId, PortMode};
@@ -23,8 +22,7 @@ pub(super) fn detail(session: &mut Session, args: &Args) -> Answer {
     let switch = &session.switch;
     let state = switch.state();
     if args.get("port").is_none() {
-        let ports = (0..).zip(&switch.ports);
-        return Ok(Page::outputs(ports.map(|(index, port)| page(switch, &state, index, port))).into());
+        return Ok(Page::outputs(pages(switch, &state)).into());
     }
     let id = EthernetId::parse(args.text("port"));
     let Some((index, port)) = id.and_then(|id| switch.port(id)) else {
@@ -33,25 +31,29 @@ pub(super) fn detail(session: &mut Session, args: &Args) -> Answer {
     Ok(page(switch, &state, index, port).output().into())
 }
 
+/// All ports.
+pub(super) fn pages(switch: &Switch, state: &State) -> Vec<Page> {
+    (0..).zip(&switch.ports).map(|(index, port)| page(switch, state, index, port)).collect()
+}
+
 fn page(switch: &Switch, state: &State, index: usize, port: &SwitchPort) -> Page {
     let owner = Owner::Ethernet(port.id);
-    let mut page = Page::new(owner, &format!("Ethernet{}", port.id), switch.down(state, owner), None);
-    page.line(&format!("Device is {}", port.device));
+    let mut page = Page::new(owner, switch.down(state, owner), "up, Dedicated Interface");
+    page.line(&format!("Hardware: {}, address: {}", port.device, port.mac.dotted()));
     page.set("device", port.device.as_str());
+    page.set("mac", port.mac.to_string());
     if let Some(ethernet) = state.config.ethernets().get(&port.id) {
-        if let Some(description) = &ethernet.description {
-            page.line(&format!("Description: {}", description.as_str()));
-            page.set("description", description.as_str());
-        }
-        page.switchport(&ethernet.switchport, port_mode(ethernet), ethernet.mode == PortMode::Plain);
-        if ethernet.mode == PortMode::Vntag {
+        page.description(ethernet.description.as_ref());
+        let niv = ethernet.mode == PortMode::Vntag;
+        if niv {
             let negotiation = if ethernet.negotiation { "niv" } else { "off" };
-            page.line(&format!("Negotiation is {negotiation}"));
+            page.line(&format!("Encapsulation VNTag, negotiation {negotiation}"));
             page.set("negotiation", negotiation);
         }
+        page.switchport(&ethernet.switchport, port_mode(ethernet), !niv);
     }
     if let Some(link) = state.control.session(index) {
-        negotiated(&mut page, switch, state, index, link);
+        negotiated(&mut page, state, index, link);
     }
     if let Some(counted) = switch.counters.ports.get(index) {
         page.traffic(&Traffic {
@@ -66,47 +68,43 @@ fn page(switch: &Switch, state: &State, index: usize, port: &SwitchPort) -> Page
 }
 
 /// What there is of a link that negotiates: its peer, and its VIFs.
-fn negotiated(page: &mut Page, switch: &Switch, state: &State, index: usize, link: &Link) {
+fn negotiated(page: &mut Page, state: &State, index: usize, link: &Link) {
     let session = super::neighbors::state_name(link.state());
     let mut shown = json!({ "state": session });
     if let Some(peer) = link.peer() {
         let name = peer.hello.node_name.to_string();
-        page.line(&format!("Adapter is {name} ({}), session {session}", peer.hello.node_uuid));
+        let uuid = peer.hello.node_uuid;
+        page.line(&format!("Transport protocol is NIV, session {session}, adapter {name} ({uuid})"));
         shown["peer"] = name.into();
         shown["uuid"] = peer.hello.node_uuid.to_string().into();
         shown["mac"] = peer.mac.to_string().into();
     } else {
         let heard = link.neighbors().len();
-        page.line(&format!("No adapter, session {session}, {heard} neighbors"));
+        page.line(&format!("Transport protocol is NIV, session {session}, no adapter, {heard} neighbors"));
     }
     page.set("session", shown);
-    if let Some(ids) = state.control.namespace(index) {
-        page.line(&format!(
-            "VIFs: {} of {} ids in use, {} in quarantine",
-            ids.used, ids.size, ids.quarantine
-        ));
-        let mut vifs = Map::from_iter([
-            ("size".to_owned(), Value::from(ids.size)),
-            ("used".to_owned(), Value::from(ids.used)),
-            ("quarantine".to_owned(), Value::from(ids.quarantine)),
-        ]);
-        let by_state = by_state(state, index);
-        let words: Vec<String> = by_state
-            .iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(state, count)| format!("{count} {state}"))
-            .collect();
-        if !words.is_empty() {
-            page.line(&format!("  {}", words.join(", ")));
-        }
-        vifs.extend(by_state.into_iter().map(|(state, count)| (state.to_owned(), count.into())));
-        page.set("vifs", vifs);
-    }
     let refused = state.control.pending().filter(|row| row.port == index).count();
     page.set("pending", refused);
-    if refused > 0 && port_id(switch, index).is_some() {
-        page.line(&format!("{refused} vNICs refused: show interface virtual pending"));
+    let Some(ids) = state.control.namespace(index) else { return };
+    let by_state = by_state(state, index);
+    let words: String = by_state
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(state, count)| format!(", {count} {state}"))
+        .collect();
+    page.line(&format!("Members in this channel: {} of {} VIFs{words}", ids.used, ids.size));
+    if refused > 0 {
+        page.line(&format!(
+            "Members in this channel: {refused} vNICs refused (show interface virtual pending)"
+        ));
     }
+    let mut vifs = Map::from_iter([
+        ("size".to_owned(), Value::from(ids.size)),
+        ("used".to_owned(), Value::from(ids.used)),
+        ("quarantine".to_owned(), Value::from(ids.quarantine)),
+    ]);
+    vifs.extend(by_state.into_iter().map(|(state, count)| (state.to_owned(), count.into())));
+    page.set("vifs", vifs);
 }
 
 /// How many VIFs of a port stand where.

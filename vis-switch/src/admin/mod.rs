@@ -96,6 +96,7 @@ const WORDS: &[(&str, &str)] = &[
 #[must_use]
 pub fn table() -> Table<Session> {
     let show = [
+        Command::new(EXEC, "show interface", "All interfaces in detail", interfaces),
         Command::new(EXEC, "show interface virtual", "Virtual interfaces", virt::all),
         Command::new(EXEC, "show interface virtual status", "Where each VIF stands", virt::status),
         Command::new(
@@ -112,8 +113,8 @@ pub fn table() -> Table<Session> {
         ),
         Command::new(
             EXEC,
-            "show interface vethernet <number:1-1048575>",
-            "One virtual interface in detail",
+            "show interface vethernet [<number:1-1048575>]",
+            "Virtual interfaces in detail",
             vethernet::detail,
         ),
         Command::new(
@@ -191,6 +192,12 @@ pub fn table() -> Table<Session> {
         Command::new(EXEC, "show version", "Which software this is", system::version),
     ];
     Table::new(show.into_iter().chain(saved::commands()).chain(commands()).collect(), WORDS)
+}
+
+fn interfaces(session: &mut Session, _: &Args) -> Answer {
+    let mut pages = ethernet::pages(&session.switch, &session.switch.state());
+    pages.extend(vethernet::pages(session));
+    Ok(page::Page::outputs(pages).into())
 }
 
 fn running_config(session: &mut Session, _: &Args) -> Answer {

@@ -19,6 +19,14 @@ pub(super) fn short_name(owner: Owner) -> String {
     }
 }
 
+/// `Vethernet1`, `Ethernet1/1`
+pub(super) fn long_name(owner: Owner) -> String {
+    match owner {
+        Owner::Vethernet(number) => format!("Vethernet{number}"),
+        Owner::Ethernet(id) => format!("Ethernet{id}"),
+    }
+}
+
 /// `vethernet1`, `ethernet1/1`
 pub(super) fn full_name(owner: Owner) -> String {
     match owner {

@@ -1,7 +1,11 @@
 //! An interface in detail, as text and as JSON.
+//!
+//! The text keeps to lines that NX-OS has, because programs that read `show interface` give up at any other. What NX-OS
+//! has no word for is behind the comma of such a line, or in one of the lines that end freely (`Belongs to`,
+//! `Transport protocol is`, `Members in this channel:`, `Active connector:`).
 
-use super::names::full_name;
-use crate::config::running::Switchport;
+use super::names::{full_name, long_name};
+use crate::config::running::{Description, Switchport, SwitchportMode};
 use crate::config::slots::Owner;
 use crate::config::text;
 use crate::engine::vlan::VlanMode;
@@ -17,19 +21,16 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// `title` is up, or down for a cause; since when, where that is known.
-    pub(super) fn new(owner: Owner, title: &str, down: Option<String>, since: Option<Cell>) -> Self {
+    /// The interface is up, or down for a cause; `admin` is what was configured about that.
+    pub(super) fn new(owner: Owner, down: Option<String>, admin: &str) -> Self {
         let (word, cause) = if down.is_some() { ("down", down) } else { ("up", None) };
         let mut page = Self {
             text: String::new(),
             value: json!({ "interface": full_name(owner), "state": word, "cause": cause }),
         };
         let because = cause.as_ref().map_or_else(String::new, |cause| format!(" ({cause})"));
-        let lasting = since.as_ref().map_or_else(String::new, |since| format!(" for {since}"));
-        page.push("", &format!("{title} is {word}{because}{lasting}"));
-        if let Some(since) = since {
-            page.set("since", since.to_json());
-        }
+        page.push("", &format!("{} is {word}{because}", long_name(owner)));
+        page.push("", &format!("admin state is {admin}"));
         page
     }
 
@@ -48,40 +49,57 @@ impl Page {
         self.value[key] = value.into();
     }
 
-    pub(super) fn switchport(&mut self, switchport: &Switchport, mode: &str, vlans: bool) {
-        let mut line = format!("Port mode is {mode}");
-        self.set("mode", mode);
-        if vlans && let Some(vlan) = switchport.own_vlan() {
-            line.push_str(&format!(", VLAN {vlan}"));
-            self.set("vlan", vlan);
-        } else if vlans && switchport.mode.vlans() == VlanMode::Trunk {
-            let allowed = text::vlans(&switchport.allowed);
-            line.push_str(&format!(", native VLAN {}, allowed VLANs {allowed}", switchport.native));
-            self.set("native_vlan", switchport.native);
-            self.set("allowed_vlans", allowed);
+    pub(super) fn description(&mut self, description: Option<&Description>) {
+        let description = description.map(Description::as_str);
+        if let Some(description) = description {
+            self.line(&format!("Description: {description}"));
         }
-        self.line(&line);
+        self.set("description", description);
+    }
+
+    /// `own` is whether the VLANs are those of the interface itself; on an NIV link they are those of its VIFs.
+    pub(super) fn switchport(&mut self, switchport: &Switchport, mode: &str, own: bool) {
         self.line(&format!("MTU {} bytes", switchport.mtu));
         self.set("mtu", switchport.mtu);
+        if own && let Some(vlan) = switchport.own_vlan() {
+            let of = if switchport.mode == SwitchportMode::Access { "access " } else { "" };
+            self.line(&format!("Encapsulation ARPA, {of}VLAN {vlan}"));
+            self.set("vlan", vlan);
+        } else if own && switchport.mode.vlans() == VlanMode::Trunk {
+            let (native, allowed) = (switchport.native, text::vlans(&switchport.allowed));
+            self.line(&format!("Encapsulation 802.1Q, native VLAN {native}, allowed VLANs {allowed}"));
+            self.set("native_vlan", native);
+            self.set("allowed_vlans", allowed);
+        }
+        self.line(&format!("Port mode is {mode}"));
+        self.set("mode", mode);
+        self.line("full-duplex, auto-speed");
+    }
+
+    /// When it went up or down.
+    pub(super) fn since(&mut self, since: &Cell) {
+        self.line(&format!("Last link flapped {since}"));
+        self.set("since", since.to_json());
     }
 
     pub(super) fn traffic(&mut self, traffic: &Traffic) {
-        let sides =
-            [("RX", "rx", traffic.rx, traffic.rx_dropped), ("TX", "tx", traffic.tx, traffic.tx_dropped)];
-        for (title, key, total, dropped) in sides {
-            self.line(title);
-            self.line(&format!("  {} frames  {} bytes  {dropped} dropped", total.frames, total.octets));
+        let Traffic { rx, rx_dropped, tx, tx_dropped } = *traffic;
+        self.line("RX");
+        self.line(&format!("  {} input packets  {} bytes", rx.frames, rx.octets));
+        self.line(&format!("  0 input with dribble  {rx_dropped} input discard"));
+        self.line("TX");
+        self.line(&format!("  {} output packets  {} bytes", tx.frames, tx.octets));
+        self.line(&format!("  0 lost carrier  0 no carrier  0 babble  {tx_dropped} output discard"));
+        for (key, total, dropped) in [("rx", rx, rx_dropped), ("tx", tx, tx_dropped)] {
             self.set(key, json!({ "frames": total.frames, "octets": total.octets, "dropped": dropped }));
         }
     }
 
+    /// What else the device has counted; in the text where that is anything.
     pub(super) fn device(&mut self, counters: &[PortCounter]) {
-        let moved: Vec<_> = counters.iter().filter(|counter| counter.value > 0).collect();
-        if !moved.is_empty() {
-            self.line("Device");
-        }
-        for counter in moved {
-            self.line(&format!("  {} {}  ({})", counter.value, counter.name, counter.help.trim()));
+        let moved = counters.iter().filter(|counter| counter.value > 0);
+        for PortCounter { name, value, help, .. } in moved {
+            self.line(&format!("Active connector: {value} {name} ({})", help.trim()));
         }
         let all: serde_json::Map<String, Value> =
             counters.iter().map(|counter| (counter.name.to_owned(), counter.value.into())).collect();

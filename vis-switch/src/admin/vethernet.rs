@@ -1,6 +1,6 @@
-//! `show interface vethernet N`, and the record of one vEth.
+//! `show interface vethernet`, and the record of one vEth.
 
-use super::names::{full_name, port_id, short_name, since};
+use super::names::{full_name, long_name, port_id, since};
 use super::page::Page;
 use super::virt::state_of;
 use super::{Answer, Session};
@@ -12,6 +12,7 @@ use crate::switch::{State, Switch, Traffic};
 use niv_node::command::{Args, Refusal};
 use niv_node::output::Output;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use vntag::ethernet::Mac;
 
 /// Addresses that a page shows of those that were learned.
@@ -31,113 +32,147 @@ fn missing(args: &Args, number: u32) -> Refusal {
     args.refuse("number", format!("There is no interface vethernet {number}."))
 }
 
-/// `show interface vethernet N`
+/// `show interface vethernet`, of all or of one
 pub(super) fn detail(session: &mut Session, args: &Args) -> Answer {
+    if args.get("number").is_none() {
+        return Ok(Page::outputs(pages(session)).into());
+    }
     let (number, traffic) = asked(session, args)?;
     let switch = &session.switch;
     let state = switch.state();
     let Some(veth) = state.control.veth(number) else { return Err(missing(args, number)) };
-    let owner = Owner::Vethernet(number);
+    let used = addresses(switch, &state);
+    Ok(page(switch, &state, &veth, &used, &traffic).output().into())
+}
+
+/// All vEths.
+pub(super) fn pages(session: &Session) -> Vec<Page> {
+    let switch = &session.switch;
+    let all: Vec<Owner> = switch.state().control.veths().map(|veth| Owner::Vethernet(veth.number)).collect();
+    let traffic = switch.traffic(all);
+    let state = switch.state();
+    let used = addresses(switch, &state);
+    let shown = state.control.veths().filter_map(|veth| {
+        // One that came meanwhile is not there yet.
+        let traffic = traffic.get(&Owner::Vethernet(veth.number))?;
+        Some(page(switch, &state, &veth, &used, traffic))
+    });
+    shown.collect()
+}
+
+/// The addresses that guests really use, by vEth.
+type Used = BTreeMap<u32, Vec<Mac>>;
+
+fn addresses(switch: &Switch, state: &State) -> Used {
+    let mut used = Used::new();
+    for (entry, owner) in switch.addresses(state) {
+        if let Owner::Vethernet(number) = owner {
+            used.entry(number).or_default().push(entry.mac);
+        }
+    }
+    used
+}
+
+fn page(switch: &Switch, state: &State, veth: &VethView<'_>, used: &Used, traffic: &Traffic) -> Page {
+    let typed = state.config.vethernets().get(&veth.number);
     let down = match veth.state {
         VethState::Up => None,
         VethState::Down(cause) => Some(cause.to_string()),
     };
-    let mut page = Page::new(owner, &format!("Vethernet{number}"), down, Some(since(switch, veth.since)));
-    bound(&mut page, switch, &state, &veth);
-    identity(&mut page, switch, &state, &veth);
+    let shutdown = typed.is_some_and(|typed| typed.shutdown);
+    let mut admin = if shutdown { "down, Virtual Interface" } else { "up, Virtual Interface" }.to_owned();
+    if veth.uplink_fail == UplinkFail::LinkDown {
+        admin.push_str(", goes down with the last uplink");
+    }
+    let mut page = Page::new(Owner::Vethernet(veth.number), down, &admin);
+    page.set("shutdown", shutdown);
+    identity(&mut page, veth, used.get(&veth.number).map_or(&[], Vec::as_slice));
+    page.description(typed.and_then(|typed| typed.description.as_ref()));
+    bound(&mut page, switch, typed.and_then(|typed| typed.binding()), veth);
     match veth.profile {
-        Some(name) => page.line(&format!("Port-Profile is {name}")),
-        None => page.line("No port-profile"),
+        Some(name) => page.line(&format!("Belongs to port-profile {name}")),
+        None => page.line("Belongs to no port-profile"),
     }
     page.set("profile", veth.profile.map(|name| name.as_str()));
     page.set("dynamic", veth.dynamic);
-    vifs(&mut page, switch, &veth);
     page.switchport(veth.switchport, veth.switchport.mode.words(), true);
-    if veth.uplink_fail == UplinkFail::LinkDown {
-        page.line("Goes down with the last uplink");
-    }
-    page.traffic(&traffic);
-    Ok(page.output().into())
+    page.since(&since(switch, veth.since));
+    page.traffic(traffic);
+    page
 }
 
-fn bound(page: &mut Page, switch: &Switch, state: &State, veth: &VethView<'_>) {
-    let configured = state.config.vethernets().get(&veth.number).and_then(|typed| typed.binding());
-    page.set("binding", configured.map(|binding| binding.to_string()));
-    let place = match (veth.vifs.first(), configured) {
+/// Where it is: its VIFs, or where it is to be.
+fn bound(page: &mut Page, switch: &Switch, binding: Option<Binding>, veth: &VethView<'_>) {
+    page.set("binding", binding.map(|binding| binding.to_string()));
+    let mut rows: Vec<Value> = Vec::new();
+    for shown in &veth.vifs {
+        let Some(port) = port_id(switch, shown.port).map(Owner::Ethernet) else { continue };
+        let (id, channel, standing) = (shown.vif.get(), shown.channel, shown.state.name());
+        let at = since(switch, shown.since);
+        let name = long_name(port);
+        page.line(&format!("Belongs to {name}, channel {channel}, VIF {id}, {standing} for {at}"));
+        rows.push(json!({
+            "port": full_name(port), "vif": id, "channel": channel, "state": standing, "since": at.to_json(),
+        }));
+    }
+    let place = match (veth.vifs.first(), binding) {
         (Some(vif), _) => port_id(switch, vif.port).map(|id| (id, vif.channel)),
-        (None, Some(Binding::Channel { port, channel })) => Some((port, channel)),
-        _ => None,
+        (None, Some(Binding::Channel { port, channel })) => {
+            page.line(&format!("Belongs to {}, channel {channel}", long_name(Owner::Ethernet(port))));
+            Some((port, channel))
+        }
+        (None, Some(Binding::Mac(mac))) => {
+            page.line(&format!("Belongs to whoever has the address {}", mac.dotted()));
+            None
+        }
+        (None, None) => {
+            page.line("Belongs to no interface");
+            None
+        }
     };
-    let Some((port, channel)) = place else {
-        page.line("Not bound to any interface");
-        return;
-    };
-    let port = Owner::Ethernet(port);
-    let vif = veth.at.map_or_else(String::new, |(_, vif)| format!(", VIF {}", vif.get()));
-    let name = short_name(port).replace("Eth", "Ethernet");
-    page.line(&format!("Bound interface is {name}, channel {channel}{vif}"));
-    page.set("bound", full_name(port));
+    page.set("vifs", rows);
+    let Some((port, channel)) = place else { return };
+    page.set("bound", full_name(Owner::Ethernet(port)));
     page.set("channel", channel);
     page.set("vif", veth.at.map(|(_, vif)| vif.get()));
 }
 
 /// Who it is, and which addresses its guest really uses.
-fn identity(page: &mut Page, switch: &Switch, state: &State, veth: &VethView<'_>) {
-    let learned: Vec<Mac> = switch
-        .addresses(state)
-        .into_iter()
-        .filter(|(_, owner)| *owner == Owner::Vethernet(veth.number))
-        .map(|(entry, _)| entry.mac)
-        .collect();
-    if let Some(record) = veth.record {
-        let mac = record.identity.mac;
-        page.line(&format!("Hardware is Virtual, configured address is {}", mac.dotted()));
-        let owner = |name: &Option<String>, what: &str| match name {
-            Some(name) => format!(", {what} {name}"),
-            None => String::new(),
-        };
-        let (vnic, vm) = (owner(&record.vnic, "vNIC"), owner(&record.vm, "VM"));
-        page.line(&format!("Instance is {}{vm}{vnic}", record.identity.uuid));
-        if let Some(host) = &record.host {
-            page.line(&format!("Last seen on host {host}, Ethernet{}", record.port));
-        }
-        page.set("mac", mac.to_string());
-        page.set("uuid", record.identity.uuid.to_string());
-        page.set("vm", record.vm.clone());
-        page.set("vnic", record.vnic.clone());
-        page.set("host", record.host.clone());
-        let other = learned.iter().any(|used| *used != mac);
-        if other {
-            page.line(&format!("Addresses in use: {}", some(&learned)));
-        }
-    } else if !learned.is_empty() {
-        page.line(&format!("Addresses in use: {}", some(&learned)));
-    }
-    page.set("addresses", learned.iter().map(Mac::to_string).collect::<Vec<String>>());
+fn identity(page: &mut Page, veth: &VethView<'_>, used: &[Mac]) {
+    page.set("addresses", used.iter().map(Mac::to_string).collect::<Vec<String>>());
+    let Some(record) = veth.record else {
+        page.line(&match used {
+            [] => "Hardware is Virtual".to_owned(),
+            [first, others @ ..] => {
+                format!("Hardware is Virtual, address is {}{}", first.dotted(), in_use(others, "also in use"))
+            }
+        });
+        return;
+    };
+    let mac = record.identity.mac;
+    let others: Vec<Mac> = used.iter().copied().filter(|used| *used != mac).collect();
+    page.line(&format!("Hardware is Virtual, address is {}{}", mac.dotted(), in_use(&others, "in use")));
+    let vnic = record.vnic.as_ref().map_or_else(|| "a vNIC".to_owned(), |vnic| format!("vNIC {vnic}"));
+    let vm = record.vm.as_ref().map_or_else(String::new, |vm| format!(" of VM {vm}"));
+    let host = record.host.as_ref();
+    let host = host.map_or_else(String::new, |host| format!(", last on {host}, Ethernet{}", record.port));
+    page.line(&format!("Belongs to {vnic}{vm}{host}, instance {}", record.identity.uuid));
+    page.set("mac", mac.to_string());
+    page.set("uuid", record.identity.uuid.to_string());
+    page.set("vm", record.vm.clone());
+    page.set("vnic", record.vnic.clone());
+    page.set("host", record.host.clone());
 }
 
-fn some(addresses: &[Mac]) -> String {
+/// `; in use: ...`, the first of them.
+fn in_use(addresses: &[Mac], what: &str) -> String {
+    if addresses.is_empty() {
+        return String::new();
+    }
     let more = addresses.len().saturating_sub(ADDRESSES);
     let first: Vec<String> = addresses.iter().take(ADDRESSES).map(|mac| mac.dotted()).collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    first.join(", ") + &more
-}
-
-fn vifs(page: &mut Page, switch: &Switch, veth: &VethView<'_>) {
-    let mut rows: Vec<Value> = Vec::new();
-    for vif in &veth.vifs {
-        let Some(port) = port_id(switch, vif.port).map(Owner::Ethernet) else { continue };
-        let (id, channel, standing) = (vif.vif.get(), vif.channel, vif.state.name());
-        let at = since(switch, vif.since);
-        if veth.vifs.len() > 1 {
-            let name = short_name(port);
-            page.line(&format!("VIF {id} of {name}, channel {channel}: {standing} for {at}"));
-        }
-        rows.push(json!({
-            "port": full_name(port), "vif": id, "channel": channel, "state": standing, "since": at.to_json(),
-        }));
-    }
-    page.set("vifs", rows);
+    format!("; {what}: {}{more}", first.join(", "))
 }
 
 /// `show vethernet N export`: everything that there is to know of one vEth, as JSON in both faces

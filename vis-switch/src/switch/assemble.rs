@@ -94,8 +94,8 @@ pub fn assemble(
         let told = Arc::clone(&wake);
         port.monitor.on_change(Box::new(move || told.links()));
         let device = described.options.device.to_string();
-        known.push(SwitchPort { id: described.id, device, monitor: port.monitor });
         let (negotiation, mac) = (described.negotiation, port_mac(uuid, index));
+        known.push(SwitchPort { id: described.id, mac, device, monitor: port.monitor });
         configs.push(PortConfig { id: described.id, mac, negotiation, max_frame: MAX_FRAME });
     }
     let config = control::Config {

@@ -61,6 +61,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
+use vntag::ethernet::Mac;
 use vntag::uuid::Uuid;
 use wake::Wake;
 
@@ -71,6 +72,8 @@ const TOLD: Duration = Duration::from_secs(5);
 pub struct SwitchPort {
     /// Its name.
     pub id: EthernetId,
+    /// Its address, from which control frames are sent.
+    pub mac: Mac,
     /// Its device, as it is written in the file.
     pub device: String,
     /// State and counters of the device.
