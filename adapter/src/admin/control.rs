@@ -84,37 +84,42 @@ pub(super) fn lists(adapter: &mut Context, _: &Args) -> Answer {
     Ok(Output::from(grid).into())
 }
 
-/// `show neighbors`.
+/// `show neighbors`: but for the first, the columns are those of the switch.
 pub(super) fn neighbors(adapter: &mut Context, _: &Args) -> Answer {
     let mut grid = Grid::new([
         Column::left("link", "Link"),
         Column::left("neighbor", "Neighbor"),
-        Column::left("port", "Port"),
+        Column::left("chassis", "Chassis ID"),
+        Column::left("port", "Port ID"),
         Column::left("role", "Role"),
         Column::left("mac", "MAC address"),
-        Column::right("ttl", "TTL"),
-        Column::left("since", "Since"),
         Column::left("standing", "NIV"),
+        Column::left("cause", "Reason"),
+        Column::left("session", "Session"),
+        Column::left("since", "Since"),
+        Column::left("expires", "Hold"),
     ]);
     adapter.look(|firmware, now| {
         for (id, link) in (0..).map(LinkId).zip(&adapter.links) {
             let Some(session) = firmware.session(id) else { continue };
             for neighbor in session.neighbors() {
                 let niv = neighbor.lldp.niv.as_ref().and_then(|niv| niv.as_ref().ok());
-                let standing = match &neighbor.standing {
-                    Standing::Peer if session.peer().is_some() => "peer".to_owned(),
-                    Standing::Peer => "being greeted".to_owned(),
-                    Standing::Other(why) => format!("no peer ({why})"),
+                let (standing, cause, state) = match &neighbor.standing {
+                    Standing::Peer => ("peer", Cell::Absent, Cell::display(session.state())),
+                    Standing::Other(why) => ("refused", Cell::display(why), Cell::Absent),
                 };
                 grid.row([
                     link.name.as_str().into(),
                     neighbor.name().into(),
+                    Cell::display(&neighbor.lldp.chassis_id),
                     Cell::display(&neighbor.lldp.port_id),
                     niv.map(|niv| niv.role.to_string()).into(),
                     Cell::display(neighbor.mac),
-                    neighbor.lldp.ttl.into(),
-                    since(now, neighbor.since),
                     standing.into(),
+                    cause,
+                    state,
+                    since(now, neighbor.since),
+                    since(neighbor.expires, now),
                 ]);
             }
         }

@@ -32,7 +32,7 @@ pub fn table() -> Table<Context> {
             Command::new(EXEC, "show vif", "VIFs: vEth, state with cause and since", control::vifs),
             Command::new(EXEC, "show vif-list", "VIF lists by link", control::lists),
             Command::new(EXEC, "show link [<name:word>]", "Links to switches: state and traffic", show::link),
-            Command::new(EXEC, "show neighbors", "Who speaks LLDP on the links", control::neighbors),
+            Command::new(EXEC, "show neighbors", "Who speaks LLDP on the NIV links", control::neighbors),
             Command::new(
                 EXEC,
                 "show control statistics [all]",

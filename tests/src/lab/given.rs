@@ -21,7 +21,7 @@ pub(crate) fn neighbors() -> Result<Vec<String>> {
     (0..ADAPTERS)
         .map(|nr| {
             let (name, port) = (format!("adapter{nr}"), format!("ethernet1/{}", nr + 1));
-            let found = rows.iter().any(|row| row["system"] == *name && row["interface"] == *port);
+            let found = rows.iter().any(|row| row["neighbor"] == *name && row["interface"] == *port);
             if found {
                 Ok(format!("{name} on {port}"))
             } else {

@@ -203,7 +203,7 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
                 ("show interface virtual summary", &["Veth1", "static"]),
                 ("show interface virtual pending", &["Total 0"]),
                 ("show vethernet 1 export", &["\"number\": 1"]),
-                ("show neighbors", &["System", "Total 0"]),
+                ("show neighbors", &["Neighbor", "Total 0"]),
                 ("show control statistics", &["Counter"]),
                 ("show control statistics all", &["ctl_frames_unsent"]),
                 ("show port-profile", &["port-profile default", "enabled"]),

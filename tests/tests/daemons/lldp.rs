@@ -96,17 +96,24 @@ fn lldpd_lists_switch_and_adapter_and_they_list_it() {
         let unknown = &row["unknown-tlvs"][0]["unknown-tlv"][0];
         assert_eq!((&unknown["oui"], &unknown["subtype"]), (&"02,4E,56".into(), &"1".into()), "{row:#}");
     }
-    for (node, other, key) in [("vis0", "adapter0", "system"), ("adapter0", "vis0", "neighbor")] {
-        let name = |row: &Value| row[key].as_str().unwrap_or_default().to_owned();
+    for (node, other) in [("vis0", "adapter0"), ("adapter0", "vis0")] {
+        let name = |row: &Value| row["neighbor"].as_str().unwrap_or_default().to_owned();
         until(&format!("{node} lists lldpd and {other}, and only {other} as its peer"), || {
             lldpd.speak();
             let rows = place.show(node, "show neighbors");
             let rows = rows.as_array()?.clone();
             let peers: Vec<_> = rows.iter().filter(|row| row["standing"] == "peer").collect();
             let stranger = rows.iter().any(|row| name(row) != other);
+            let stranger = stranger && peers.iter().all(|peer| peer["session"] == "up");
             (rows.len() == 2 && stranger && peers.len() == 1 && name(peers[0]) == other).then_some(())
         });
     }
+    // Both say the same of a neighbour, but for whether it is behind a link or an interface.
+    let [of_switch, of_adapter] = ["vis0", "adapter0"].map(|node| {
+        let rows = place.show(node, "show neighbors");
+        rows[0].as_object().unwrap().keys().skip(1).cloned().collect::<Vec<_>>()
+    });
+    assert_eq!(of_switch, of_adapter);
 
     // One that stops says so, and is listed no more.
     place.stop("vis0");

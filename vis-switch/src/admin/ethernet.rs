@@ -69,8 +69,8 @@ fn page(switch: &Switch, state: &State, index: usize, port: &SwitchPort) -> Page
 
 /// What there is of a link that negotiates: its peer, and its VIFs.
 fn negotiated(page: &mut Page, state: &State, index: usize, link: &Link) {
-    let session = super::neighbors::state_name(link.state());
-    let mut shown = json!({ "state": session });
+    let session = link.state().to_string();
+    let mut shown = json!({ "state": &session });
     if let Some(peer) = link.peer() {
         let name = peer.hello.node_name.to_string();
         let uuid = peer.hello.node_uuid;

@@ -124,7 +124,7 @@ pub fn table() -> Table<Session> {
             vethernet::export,
         ),
         Command::new(EXEC, "show interface ethernet [<port:port>]", "Physical ports", ethernet::detail),
-        Command::new(EXEC, "show neighbors", "Who speaks LLDP on NIV links", neighbors::neighbors),
+        Command::new(EXEC, "show neighbors", "Who speaks LLDP on the NIV links", neighbors::neighbors),
         Command::new(
             EXEC,
             "show control statistics [all]",

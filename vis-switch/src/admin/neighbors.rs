@@ -1,6 +1,6 @@
 //! `show neighbors`, `show control statistics`, `show vif-list`: what happens on NIV links.
 
-use super::names::{duration, name, port, since, text};
+use super::names::{duration, name, port, since};
 use super::{Answer, Session};
 use crate::config::slots::Owner;
 use crate::config::text::{spans, vlans};
@@ -8,27 +8,18 @@ use crate::control::lists::{ClassState, ListState, Lists};
 use crate::engine::vlan::VlanSet;
 use niv_node::command::Args;
 use niv_node::output::{Cell, Column, Grid, Output};
-use vntag::ctl::session::{Standing, State};
+use vntag::ctl::session::Standing;
 
-/// What people call the state of a session.
-pub(super) const fn state_name(state: State) -> &'static str {
-    match state {
-        State::Down => "down",
-        State::Discovering => "discovering",
-        State::Greeting => "greeting",
-        State::Up => "up",
-    }
-}
-
-/// `show neighbors`
+/// `show neighbors`: but for the first, the columns are those of the adapter
 pub(super) fn neighbors(session: &mut Session, _: &Args) -> Answer {
     let switch = &session.switch;
     let state = switch.state();
     let mut grid = Grid::new([
         Column::left("interface", "Local\nInterface"),
-        Column::left("system", "System\nName"),
+        Column::left("neighbor", "Neighbor"),
         Column::left("chassis", "Chassis ID"),
         Column::left("port", "Port ID"),
+        Column::left("role", "Role"),
         Column::left("mac", "Mac\nAddress"),
         Column::left("standing", "NIV"),
         Column::left("cause", "Reason"),
@@ -42,15 +33,17 @@ pub(super) fn neighbors(session: &mut Session, _: &Args) -> Answer {
         let Some(link) = state.control.session(index) else { continue };
         for neighbor in link.neighbors() {
             let (standing, cause, session) = match &neighbor.standing {
-                Standing::Peer => ("peer", Cell::Absent, Cell::from(state_name(link.state()))),
+                Standing::Peer => ("peer", Cell::Absent, Cell::display(link.state())),
                 Standing::Other(why) => ("refused", Cell::display(why), Cell::Absent),
             };
+            let niv = neighbor.lldp.niv.as_ref().and_then(|niv| niv.as_ref().ok());
             let left = neighbor.expires.saturating_sub(now);
             grid.row([
                 port(switch, index),
-                text(neighbor.lldp.system_name.as_ref()),
+                neighbor.name().into(),
                 Cell::display(&neighbor.lldp.chassis_id),
                 Cell::display(&neighbor.lldp.port_id),
+                niv.map(|niv| niv.role.to_string()).into(),
                 Cell::shown(neighbor.mac.dotted(), neighbor.mac.to_string()),
                 standing.into(),
                 cause,

@@ -105,6 +105,8 @@ struct Writer {
     lists: Vec<Option<u64>>,
     /// The next paragraph goes on behind its bullet or term.
     hanging: bool,
+    /// What the columns of a table are called.
+    columns: Vec<Vec<Inline>>,
     /// The cells of a row so far.
     cells: Vec<Vec<Inline>>,
     code: Option<String>,
@@ -122,6 +124,7 @@ impl Writer {
             italic: false,
             lists: Vec::new(),
             hanging: false,
+            columns: Vec::new(),
             cells: Vec::new(),
             code: None,
             link: None,
@@ -215,15 +218,30 @@ impl Writer {
                 }
             }
             TagEnd::TableCell => self.cells.push(core::mem::take(&mut self.line)),
-            // What the columns are called is plain from what is in them.
-            TagEnd::TableHead => self.cells.clear(),
-            TagEnd::TableRow => {
-                let mut cells = core::mem::take(&mut self.cells).into_iter();
-                self.roff.control("TP", []).text(cells.next().unwrap_or_default());
-                self.roff.text(cells.collect::<Vec<_>>().join(&roman("; ")));
-            }
+            TagEnd::TableHead => self.columns = core::mem::take(&mut self.cells),
+            TagEnd::TableRow => self.row(),
             TagEnd::Paragraph | TagEnd::Item => self.flush(),
             _ => {}
+        }
+    }
+
+    /// A row as a term and what is said of it. The term is what is typed or read, where something is.
+    fn row(&mut self) {
+        let mut cells: Vec<_> = self.columns.iter().zip(core::mem::take(&mut self.cells)).collect();
+        let term = cells.iter().position(|(_, cell)| matches!(cell.first(), Some(Inline::Bold(_))));
+        if cells.is_empty() {
+            return;
+        }
+        let (_, term) = cells.remove(term.unwrap_or(0));
+        self.roff.control("TP", []).text(term);
+        // Of two columns it is plain what the other one is.
+        let one = cells.len() == 1;
+        for (nr, (column, cell)) in cells.into_iter().enumerate() {
+            if nr > 0 {
+                self.roff.control("br", []);
+            }
+            let called = if one { Vec::new() } else { [column.as_slice(), &[roman(": ")]].concat() };
+            self.roff.text([called, cell].concat());
         }
     }
 
@@ -255,7 +273,7 @@ mod tests {
         name: "test.md",
         text: "# Title\n\nFirst [page](configuration.md).\n\n## One\n\n.text with `code` and *stress*\nthat goes on.\n\n\
             - a\n- b\n\nSee:\n\n    .as is\n\n### Part\n\nmore\n\n## Two\n\n`a.toml`:\n\n    [a]\n\n    [b]\n\n\
-            | x | y |\n|---|---|\n| `t` | u |\n",
+            | x | y |\n|---|---|\n| `t` | u |\n\n| x | y | z |\n|---|---|---|\n| a | `t` | b |\n",
     };
 
     #[test]
@@ -274,7 +292,7 @@ mod tests {
     fn a_document_has_its_chapters_tables_and_links() {
         let text = DOCUMENT.whole().to_roff();
         assert!(text.starts_with(".PP\nFirst vis\\-config(7).\n.SH\nONE\n"), "{text}");
-        assert!(text.ends_with(".TP\n\\fBt\\fR\nu\n"), "{text}");
+        assert!(text.ends_with(".TP\n\\fBt\\fR\nu\n.TP\n\\fBt\\fR\nx: a\n.br\nz: b\n"), "{text}");
         assert_eq!(DOCUMENT.file("a.toml").expect("it is there"), "[a]\n\n[b]");
         assert!(DOCUMENT.file("b.toml").is_err());
     }

@@ -94,6 +94,17 @@ pub enum State {
     Up,
 }
 
+impl core::fmt::Display for State {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Down => "down",
+            Self::Discovering => "discovering",
+            Self::Greeting => "greeting",
+            Self::Up => "up",
+        })
+    }
+}
+
 /// What is to be sent at the next opportunity, beside requests.
 #[derive(Debug, Default)]
 struct Due {
