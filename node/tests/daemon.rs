@@ -142,7 +142,12 @@ fn nivctl_exit_codes_and_errors() {
     let toy = Toy::start();
     let (code, out, err) = seen(&toy.nivctl(&["show", "vlam"]));
     assert_eq!((code, out.as_str()), (2, ""));
-    assert_eq!(err, "show vlam\n     ^\n% Invalid command at '^' marker.\n");
+    let wrong = "show vlam\n     ^\n% Invalid command at '^' marker.\n";
+    // The other usual daemon might know it.
+    let note = "nivctl: asked niv-run/vis0.sock; niv-run/adapter0.sock is not there\n";
+    assert_eq!(err, format!("{wrong}{note}"));
+    let (_, _, err) = seen(&toy.nivctl(&["--api", "vis0", "show", "vlam"]));
+    assert_eq!(err, wrong);
     let (code, _, err) = seen(&toy.nivctl(&["show", "vlan", "id", "5"]));
     assert_eq!((code, err.lines().last()), (1, Some("% VLAN 5 does not exist")));
     let (code, _, err) = seen(&toy.nivctl(&["-j", "show", "vlan", "id", "5"]));

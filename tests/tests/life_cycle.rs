@@ -413,6 +413,35 @@ fn the_later_one_of_two_with_the_same_address_is_down() {
 }
 
 #[test]
+fn counters_that_are_cleared_begin_at_zero_where_interfaces_are_shown_and_go_on_elsewhere() {
+    let mut world = world();
+    let ids = [world.add(0, 1), world.add(0, 2)];
+    world.run(SECOND);
+    let hello = |number| frame(BROADCAST, mac(number)).ipv4(46);
+    ids.iter().zip([1, 2]).for_each(|(id, number)| world.send(0, *id, &hello(number)));
+    shows(&mut world, "show interface vethernet 1", "show interface\" counters never");
+    world.show("clear counters interface vethernet 1");
+    world.run(2 * SECOND);
+    shows(&mut world, "show interface vethernet 1", "0 input packets  0 bytes");
+    shows(&mut world, "show interface vethernet 1", "show interface\" counters 00:00:02");
+    shows(&mut world, "show interface vethernet 2", "1 input packets  64 bytes");
+    world.send(0, ids[0], &hello(1));
+    shows(&mut world, "show interface vethernet 1", "1 input packets  64 bytes");
+    shows(&mut world, "show vethernet 1 export", "\"frames\": 2");
+
+    world.show("clear counters");
+    for interface in ["ethernet 1/1", "vethernet 1", "vethernet 2"] {
+        shows(&mut world, &format!("show interface {interface}"), "  0 input packets  0 bytes");
+    }
+    // A vEth that comes anew has nothing to do with one that had its number.
+    world.remove(0, ids[1]);
+    world.run(SECOND);
+    world.add(0, 3);
+    world.run(SECOND);
+    shows(&mut world, "show interface vethernet 2", "show interface\" counters never");
+}
+
+#[test]
 fn a_guest_with_another_address_passes_and_both_are_shown() {
     let mut world = world();
     let (a, b) = (world.add(0, 1), world.add(0, 2));
@@ -421,8 +450,19 @@ fn a_guest_with_another_address_passes_and_both_are_shown() {
     world.send(0, a, &forged);
     assert_eq!(world.received(0, b), [forged]);
     shows(&mut world, "show mac address-table", "5254.0000.0077");
-    shows(&mut world, "show interface vethernet 1", "configured address is 5254.0000.0001");
-    shows(&mut world, "show interface vethernet 1", "Addresses in use: 5254.0000.0077");
+    let both = "address is 5254.0000.0001; in use: 5254.0000.0077";
+    shows(&mut world, "show interface vethernet 1", both);
+    for (at, count) in [
+        ("address 5254.0000.0077", 1),
+        ("address 5254.0000.0001", 0),
+        ("dynamic vlan 1", 1),
+        ("vlan 2", 0),
+        ("interface vethernet 1", 1),
+        ("interface vethernet 2", 0),
+        ("interface ethernet 1/1", 0),
+    ] {
+        shows(&mut world, &format!("show mac address-table {at}"), &format!("Total {count} addresses"));
+    }
     world.run(11 * SECOND);
     shows(
         &mut world,

@@ -133,24 +133,21 @@ pub(super) fn neighbors(adapter: &mut Context, _: &Args) -> Answer {
 /// `show control statistics`: what counted anything, or `all`, by link; then the firmware's own.
 pub(super) fn statistics(adapter: &mut Context, args: &Args) -> Answer {
     let wanted = |value: u64| value > 0 || args.has("all");
-    let columns = || {
-        [Column::left("link", "Link"), Column::left("counter", "Counter"), Column::right("value", "Value")]
-    };
-    let (mut sessions, mut firmware_grid) = (Grid::new(columns()), Grid::new(columns().into_iter().skip(1)));
+    let mut grid = Grid::new([
+        Column::left("link", "Link"),
+        Column::left("counter", "Counter"),
+        Column::right("value", "Value"),
+    ]);
     adapter.look(|firmware, _| {
         for (id, link) in (0..).map(LinkId).zip(&adapter.links) {
             let Some(session) = firmware.session(id) else { continue };
             for (counter, value) in session.counters().iter().filter(|(_, value)| wanted(*value)) {
-                sessions.row([link.name.as_str().into(), counter.into(), value.into()]);
+                grid.row([link.name.as_str().into(), counter.into(), value.into()]);
             }
         }
         for (counter, value) in firmware.counters().iter().filter(|(_, value)| wanted(*value)) {
-            firmware_grid.row([counter.into(), value.into()]);
+            grid.row([Cell::Absent, counter.into(), value.into()]);
         }
     });
-    Ok(Output::Group(vec![
-        ("links".to_owned(), sessions.into()),
-        ("firmware".to_owned(), firmware_grid.into()),
-    ])
-    .into())
+    Ok(Output::from(grid).into())
 }

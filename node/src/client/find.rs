@@ -30,15 +30,28 @@ impl NotFound {
     }
 }
 
+/// The socket or node that is named.
+fn named(asked: Option<&Path>) -> Option<PathBuf> {
+    let from_environment = || std::env::var_os("NIV_API").filter(|path| !path.is_empty()).map(PathBuf::from);
+    asked.map(Path::to_owned).or_else(from_environment)
+}
+
+/// The usual sockets that are not there beside those that [`find`] found: their daemons might have known more.
+#[must_use]
+pub fn not_there(asked: Option<&Path>, found: &[Client]) -> Vec<PathBuf> {
+    let folder = found.first().and_then(|client| client.path().parent());
+    let Some(folder) = folder.filter(|_| named(asked).is_none()) else { return Vec::new() };
+    SOCKETS.map(|name| folder.join(name)).into_iter().filter(|place| !place.exists()).collect()
+}
+
 /// The daemons that a request may go to, in the order in which they are asked: the one at the socket or of the node
 /// that is named here or else in `NIV_API`, or all of the usual ones that are there. At least one.
 ///
 /// # Errors
 /// None is there, where a name or nothing was given. A socket that is named outright is not looked at.
 pub fn find(asked: Option<&Path>) -> Result<Vec<Client>, NotFound> {
-    let from_environment = std::env::var_os("NIV_API").filter(|path| !path.is_empty()).map(PathBuf::from);
     let folders = FOLDERS.map(Path::new);
-    if let Some(path) = asked.map(Path::to_owned).or(from_environment) {
+    if let Some(path) = named(asked) {
         let is_name = path.components().count() == 1 && path.extension().is_none() && !path.exists();
         let places = folders.map(|folder| folder.join(&path).with_extension("sock"));
         return match places.iter().find(|place| place.exists()) {

@@ -10,7 +10,7 @@
 
 mod find;
 
-pub use find::{NotFound, find};
+pub use find::{NotFound, find, not_there};
 
 use crate::api::Step;
 use crate::api::http::Problem;

@@ -4,14 +4,20 @@ use super::Failure;
 use crate::client::{self, Client, ClientError};
 use crate::command::CommandError;
 use core::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The daemons that a request may go to.
-pub(super) struct Daemons(Vec<Client>);
+pub(super) struct Daemons {
+    clients: Vec<Client>,
+    /// Sockets at which another one might have been.
+    missing: Vec<PathBuf>,
+}
 
 impl Daemons {
     pub(super) fn find(asked: Option<&Path>) -> Result<Self, Failure> {
-        client::find(asked).map(Self).map_err(not_found)
+        let clients = client::find(asked).map_err(not_found)?;
+        let missing = client::not_there(asked, &clients);
+        Ok(Self { clients, missing })
     }
 
     /// Asks one daemon after the other until one knows the request. If none does, says what the one said that
@@ -22,7 +28,7 @@ impl Daemons {
     ) -> Result<T, Failure> {
         let mut unreachable = None;
         let mut best: Option<CommandError> = None;
-        for client in &self.0 {
+        for client in &self.clients {
             match ask(client) {
                 Ok(answer) => return Ok(answer),
                 Err(ClientError::Command(error)) if !error.kind.was_understood() => {
@@ -42,6 +48,20 @@ impl Daemons {
         }
     }
 
+    /// Names the daemons that might have known a line which nobody did, but are not there.
+    pub(super) fn with_missing(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Client(ClientError::Command(error)) if !error.kind.was_understood() => {
+                let listed = |paths: Vec<String>| paths.join(", ");
+                let missing = self.missing.iter().map(|place| place.display().to_string()).collect();
+                let asked = self.clients.iter().map(|client| client.path().display().to_string()).collect();
+                let note = format!("\nnivctl: asked {}; {} is not there", listed(asked), listed(missing));
+                Failure::Unknown { error, note: if self.missing.is_empty() { String::new() } else { note } }
+            }
+            other => other,
+        }
+    }
+
     /// Asks every daemon that can be asked; one answer stands alone, several are joined under the nodes' names.
     pub(super) fn all<T, U>(
         &self,
@@ -51,7 +71,7 @@ impl Daemons {
     ) -> Result<U, Failure> {
         let mut answers = Vec::new();
         let mut failed = None;
-        for client in &self.0 {
+        for client in &self.clients {
             match ask(client) {
                 Ok(answer) => {
                     let name = client.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();

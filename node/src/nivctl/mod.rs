@@ -11,7 +11,7 @@ mod doctor;
 pub use complete::Shell;
 
 use crate::client::{Client, ClientError};
-use crate::command::{CommandInfo, ErrorKind};
+use crate::command::{CommandError, CommandInfo, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand, ValueHint};
 use daemons::Daemons;
 use serde_json::{Value, json};
@@ -93,6 +93,8 @@ enum Failure {
     Wrong(String),
     /// By the daemon's word.
     Client(ClientError),
+    /// No daemon that was asked knows the line; and which ones were not asked.
+    Unknown { error: CommandError, note: String },
     /// Something is wrong with the daemons, and has been told.
     Found,
     /// Whoever reads our output went away.
@@ -183,7 +185,9 @@ fn execute(daemons: &Daemons, line: &str, as_json: bool) -> Result<(), Failure> 
             let object = |parts: Vec<(String, Value)>| Value::Object(parts.into_iter().collect());
             print_json(&daemons.all(|client| client.exec(line), |value| value, object)?)
         }
-        (false, false) => print(&daemons.first(|client| client.exec_text(line))?),
+        (false, false) => print(
+            &daemons.first(|client| client.exec_text(line)).map_err(|error| daemons.with_missing(error))?,
+        ),
         (false, true) => print_json(&daemons.first(|client| client.exec(line))?),
     }
 }
@@ -224,6 +228,7 @@ fn explain(failure: &Failure, as_json: bool) -> (u8, String) {
         Failure::Found => (FAILED, String::new()),
         Failure::Failed(text) => (FAILED, text.clone()),
         Failure::Wrong(text) => (WRONG, text.clone()),
+        Failure::Unknown { error, note } => (WRONG, format!("{error}{note}")),
         Failure::Client(ClientError::Command(error)) => {
             let text = if as_json { json!({ "error": error }).to_string() } else { error.to_string() };
             (if wrong(error.kind) { WRONG } else { FAILED }, text)

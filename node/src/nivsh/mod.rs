@@ -5,7 +5,7 @@
 mod editor;
 
 use crate::client::{Client, ClientError, find};
-use crate::command::{CommandError, Place, page};
+use crate::command::{CommandError, Hint, Place, page};
 use clap::{CommandFactory, Parser};
 use editor::{Editor, Input};
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -128,9 +128,21 @@ impl Shell {
         format!("{}{mode}# ", self.name)
     }
 
-    /// The line ends the shell.
+    /// The line ends the shell. It may be shortened, for no daemon has a command that begins like these.
     fn ends(&self, line: &str) -> bool {
-        self.place().is_exec() && ["exit", "quit", "logout"].contains(&line.trim())
+        let begins = |word: &str| line.trim().len() >= 2 && word.starts_with(line.trim());
+        self.place().is_exec() && ["exit", "quit", "logout"].into_iter().any(begins)
+    }
+
+    /// What may follow; at the exec prompt also the word that ends the shell.
+    fn hints(&self, asked: &str) -> Result<Vec<Hint>, ClientError> {
+        let place = self.place();
+        let mut hints = self.client.hints(&place, asked)?;
+        if place.is_exec() && "exit".starts_with(asked.trim_start()) {
+            hints.push(Hint { word: "exit".to_owned(), help: "Leave this shell".to_owned() });
+            hints.sort_by(|one, other| one.word.cmp(&other.word));
+        }
+        Ok(hints)
     }
 
     fn line(&mut self, line: &str) -> Result<String, ClientError> {
@@ -169,7 +181,7 @@ impl Shell {
                 Input::Line(line) => (line, false),
                 Input::LineAndEnd(line) => (line, true),
                 Input::Help(asked) => {
-                    match self.client.hints(&self.place(), &asked) {
+                    match self.hints(&asked) {
                         Ok(hints) if hints.is_empty() => writeln!(out, "% Nothing fits here.")?,
                         Ok(hints) => write!(out, "{}", page(&hints))?,
                         Err(error) => self.say(&error, &asked)?,

@@ -20,19 +20,26 @@ pub struct Column {
     header: &'static str,
     align: Align,
     width: usize,
+    is_shown: bool,
 }
 
 impl Column {
     /// A column of words.
     #[must_use]
     pub const fn left(key: &'static str, header: &'static str) -> Self {
-        Self { key, header, align: Align::Left, width: 0 }
+        Self { key, header, align: Align::Left, width: 0, is_shown: true }
     }
 
     /// A column of numbers.
     #[must_use]
     pub const fn right(key: &'static str, header: &'static str) -> Self {
-        Self { key, header, align: Align::Right, width: 0 }
+        Self { key, header, align: Align::Right, width: 0, is_shown: true }
+    }
+
+    /// A column that only programs see.
+    #[must_use]
+    pub const fn data(key: &'static str) -> Self {
+        Self { key, header: "", align: Align::Left, width: 0, is_shown: false }
     }
 
     /// At least so many characters wide.
@@ -137,11 +144,14 @@ fn line<'a>(f: &mut fmt::Formatter<'_>, cells: impl Iterator<Item = (&'a str, us
 
 impl Display for Grid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts: Vec<Vec<String>> =
-            self.rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
+        let columns: Vec<&Column> = self.columns.iter().filter(|column| column.is_shown).collect();
+        let shown = |row: &Vec<Cell>| {
+            let cells = self.columns.iter().zip(row).filter(|(column, _)| column.is_shown);
+            cells.map(|(_, cell)| cell.to_string()).collect()
+        };
+        let texts: Vec<Vec<String>> = self.rows.iter().map(shown).collect();
         let wide = |text: &str| text.chars().count();
-        let widths: Vec<usize> = self
-            .columns
+        let widths: Vec<usize> = columns
             .iter()
             .enumerate()
             .map(|(place, column)| {
@@ -151,20 +161,20 @@ impl Display for Grid {
             })
             .collect();
         let rule = "-".repeat((widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)).max(1));
-        let shape = || widths.iter().zip(&self.columns).map(|(width, column)| (*width, column.align));
+        let shape = || widths.iter().zip(&columns).map(|(width, column)| (*width, column.align));
 
         f.write_str(&self.before)?;
         if self.ruled {
             writeln!(f, "{rule}")?;
         }
-        let height = self.columns.iter().map(|column| column.header.lines().count()).max().unwrap_or(0);
+        let height = columns.iter().map(|column| column.header.lines().count()).max().unwrap_or(0);
         for level in 0..height {
             // A shorter header stands at the bottom.
-            let part = |column: &Column| {
+            let part = |column: &&Column| {
                 let missing = height - column.header.lines().count();
                 level.checked_sub(missing).and_then(|level| column.header.lines().nth(level)).unwrap_or("")
             };
-            line(f, self.columns.iter().map(part).zip(shape()).map(|(text, (w, a))| (text, w, a)))?;
+            line(f, columns.iter().map(part).zip(shape()).map(|(text, (w, a))| (text, w, a)))?;
         }
         if self.ruled {
             writeln!(f, "{rule}")?;
@@ -185,9 +195,10 @@ mod tests {
 
     #[test]
     fn ruled_with_high_headers_and_missing_cells() {
-        let columns = [Column::left("port", "Port"), Column::right("vif", "VIF\nnow").width(4)];
+        let columns =
+            [Column::left("port", "Port"), Column::data("long"), Column::right("vif", "VIF\nnow").width(4)];
         let mut grid = Grid::new(columns).ruled().before("* - active").after("Total: 2");
-        grid.row(["Veth1".into(), 5u16.into()]);
+        grid.row(["Veth1".into(), "of programs".into(), 5u16.into()]);
         grid.row(["Ve\x1bth2".into()]);
         let lines = [
             "* - active",
@@ -202,7 +213,7 @@ mod tests {
         assert_eq!(grid.to_string(), lines.join("\n"));
         assert_eq!(
             grid.to_json().to_string(),
-            r#"[{"port":"Veth1","vif":5},{"port":"Ve\u001bth2","vif":null}]"#
+            r#"[{"port":"Veth1","long":"of programs","vif":5},{"port":"Ve\u001bth2","long":null,"vif":null}]"#
         );
     }
 }

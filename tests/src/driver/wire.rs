@@ -1,5 +1,6 @@
 //! The front end's side of a vhost-user socket, with nothing between a test and the bytes.
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{
     RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg,
     sockopt::{Timeout, set_socket_timeout},
@@ -27,6 +28,13 @@ impl Wire {
     /// Connects to the socket at `path`.
     pub fn connect(path: &Path) -> io::Result<Self> {
         Self::new(UnixStream::connect(path)?)
+    }
+
+    /// Whether the back end has closed it.
+    pub fn is_closed(&self) -> bool {
+        let mut fds = [PollFd::new(&self.stream, PollFlags::RDHUP)];
+        let now = rustix::event::Timespec::default();
+        poll(&mut fds, Some(&now)).is_ok() && !fds[0].revents().is_empty()
     }
 
     /// On a connected socket.

@@ -14,10 +14,19 @@ pub(crate) struct Need {
     pub(crate) program: &'static str,
     /// What brings it.
     pub(crate) package: &'static str,
+    /// Where the program may be there without all that the package brings: with these words it then fails.
+    proof: &'static [&'static str],
 }
 
 const fn need(program: &'static str, package: &'static str) -> Need {
-    Need { program, package }
+    Need { program, package, proof: &[] }
+}
+
+impl Need {
+    fn is_met(&self) -> bool {
+        let Some(program) = find(self.program) else { return false };
+        self.proof.is_empty() || output(Command::new(program).args(self.proof)).is_ok()
+    }
 }
 
 /// For guests.
@@ -47,8 +56,10 @@ pub(crate) const SYSTEM: &[Need] = &[
 ];
 
 /// For foreign readers of what the switch says, and what they log in through.
-pub(crate) const READERS: &[Need] =
-    &[need("python3", "python3-venv"), need("/usr/sbin/sshd", "openssh-server")];
+pub(crate) const READERS: &[Need] = &[
+    Need { program: "python3", package: "python3-venv", proof: &["-c", "import ensurepip, venv"] },
+    need("/usr/sbin/sshd", "openssh-server"),
+];
 
 /// For comparisons.
 pub(crate) const COMPARED: &[Need] = &[
@@ -75,12 +86,8 @@ pub(crate) fn root() -> bool {
 
 /// Makes sure that everything in `lists` is there.
 pub(crate) fn ensure(lists: &[&[Need]]) -> Result<()> {
-    let mut missing: Vec<&str> = lists
-        .iter()
-        .flat_map(|list| list.iter())
-        .filter(|n| find(n.program).is_none())
-        .map(|n| n.package)
-        .collect();
+    let mut missing: Vec<&str> =
+        lists.iter().flat_map(|list| list.iter()).filter(|n| !n.is_met()).map(|n| n.package).collect();
     missing.sort_unstable();
     missing.dedup();
     if missing.is_empty() {
@@ -106,7 +113,7 @@ pub(crate) fn ensure(lists: &[&[Need]]) -> Result<()> {
         apt(&[&["install", "-y", "--no-install-recommends"], missing.as_slice()].concat())?;
     }
     step.done("");
-    match lists.iter().flat_map(|list| list.iter()).find(|n| find(n.program).is_none()) {
+    match lists.iter().flat_map(|list| list.iter()).find(|n| !n.is_met()) {
         Some(n) => bail!("package {} was installed but {} is still not there", n.package, n.program),
         None => Ok(()),
     }

@@ -220,6 +220,8 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
                 ("show interface ethernet 1/1", &["memif:link0.sock"]),
                 ("show mac address-table", &["VLAN", "MAC Address"]),
                 ("show counters", &["Received", "Eth1/1"]),
+                ("show mac address-table vlan 4000", &["Total 0"]),
+                ("clear counters", &[]),
                 ("show drops", &["Drop reason"]),
                 ("show drops all", &["rx_no_vntag", "V1"]),
                 ("show vif-list", &["Eth1/1", "5"]),
@@ -307,6 +309,14 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
             assert!(lines.iter().any(|(line, _)| line.starts_with(command)), "{command} is not tried");
         }
     }
+
+    // Whoever asks for something that only the other daemon knows hears that it was not asked.
+    std::fs::create_dir(place.path("niv-run")).unwrap();
+    std::os::unix::fs::symlink("../adapter0.sock", place.path("niv-run/adapter0.sock")).unwrap();
+    let (code, _, complained) = place.nivctl(&["show", "interface", "virtual"]);
+    let note = "nivctl: asked niv-run/adapter0.sock; niv-run/vis0.sock is not there";
+    assert!(code == 2 && complained.contains("Invalid command"), "{complained}");
+    assert_eq!(complained.lines().last(), Some(note), "{complained}");
 
     // The arguments name the socket so that they work from any folder.
     let arguments = place.show("adapter0", "vnic qemu vnic0").to_string();

@@ -12,6 +12,11 @@ use vntag::ethernet::Mac;
 const LINES: &str = "\
 vlan 10
   name web
+vlan 102
+  private-vlan community
+vlan 100
+  private-vlan primary
+  private-vlan association 102
 ip access-list 500
   10 permit tcp 10.0.0.0/24 gt 1023 any eq 80
   20 remark the rest
@@ -21,6 +26,9 @@ port-profile web
   state enabled
 interface vethernet 2
   shutdown
+interface vethernet 3
+  switchport mode private-vlan host
+  switchport private-vlan host-association 100 102
 interface ethernet 1/2
   description to the rack
 ";
@@ -100,7 +108,7 @@ fn the_answers_are_read_like_those_of_a_nexus() {
 
     let shown = client.exec("show interface").unwrap();
     let shown = shown.as_array().unwrap();
-    assert_eq!(shown.len(), 4, "{shown:#?}");
+    assert_eq!(shown.len(), 5, "{shown:#?}");
     for interface in shown {
         let name = interface["interface"].as_str().unwrap();
         let read = row("show interface", "interface", &(name[..1].to_uppercase() + &name[1..]));
@@ -111,7 +119,8 @@ fn the_answers_are_read_like_those_of_a_nexus() {
             "{read:#}"
         );
         let admin = if interface["shutdown"] == true { "down" } else { "up" };
-        assert_eq!((&read["admin_state"], &read["mode"]), (&admin.into(), &interface["mode"]), "{read:#}");
+        let mode = interface["mode"].as_str().unwrap().split(' ').next();
+        assert_eq!((&read["admin_state"], &read["mode"]), (&admin.into(), &mode.into()), "{read:#}");
         assert_eq!(read["mtu"], interface["mtu"].to_string());
         // Those of the link go on.
         let counts = name.starts_with("vethernet");

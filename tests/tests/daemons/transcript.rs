@@ -13,7 +13,7 @@
 //! replaced.
 
 use super::place::{PATIENCE, Place, program, until};
-use niv_lab::driver::{Features, Guest};
+use niv_lab::driver::{Features, Guest, Wire};
 use niv_lab::world::frames::{BROADCAST, frame, mac};
 use niv_node::command::Place as Standing;
 use std::collections::BTreeMap;
@@ -128,8 +128,11 @@ pub(crate) fn page(parts: &[Part]) -> String {
         .collect()
 }
 
+/// Characters.
+type Class = fn(char) -> bool;
+
 /// What may stand where one of these names stands.
-const WILD: [(&str, fn(char) -> bool); 5] = [
+const WILD: [(&str, Class); 5] = [
     ("<time>", |c| c.is_ascii_digit() || ":.dhw".contains(c)),
     ("<date>", |c| c.is_ascii_alphanumeric() || " :.-+".contains(c)),
     ("<number>", |c| c.is_ascii_digit()),
@@ -140,11 +143,7 @@ const WILD: [(&str, fn(char) -> bool); 5] = [
 /// Whether a line is as on the page.
 pub(crate) fn fits(expected: &str, got: &str) -> bool {
     let wild = |text: &str| WILD.into_iter().find(|(name, _)| text.starts_with(name));
-    fn from(
-        expected: &str,
-        got: &str,
-        wild: &dyn Fn(&str) -> Option<(&'static str, fn(char) -> bool)>,
-    ) -> bool {
+    fn from(expected: &str, got: &str, wild: &dyn Fn(&str) -> Option<(&'static str, Class)>) -> bool {
         if let Some((name, class)) = wild(expected) {
             let rest = &expected[name.len()..];
             let ends = got.char_indices().take_while(|(_, c)| class(*c)).map(|(at, c)| at + c.len_utf8());
@@ -243,7 +242,7 @@ impl Replay {
         self.place.write(name, &format!("{before}{between}{text}"));
     }
 
-    /// `start NODE`, `restart NODE`, `guest NAME starts`, `guest NAME sends N`, `while NAME sends`
+    /// `start NODE`, `restart NODE`, `guest NAME starts`, `guest NAME sends N [tagged]`, `while NAME sends`
     fn event(&mut self, event: &str) {
         let words: Vec<&str> = event.split(' ').collect();
         match words[..] {
@@ -259,8 +258,9 @@ impl Replay {
                 });
                 self.guests.insert(name.to_owned(), guest);
             }
-            ["guest", name, "sends", frames] => {
-                (0..frames.parse().unwrap()).for_each(|_: u32| self.send(name))
+            ["guest", name, "sends", frames, ..] => {
+                let tagged = words.ends_with(&["tagged"]);
+                (0..frames.parse().unwrap()).for_each(|_: u32| self.send(name, tagged));
             }
             ["while", name, "sends"] => self.sending = Some(name.to_owned()),
             _ => panic!("nobody knows how to replay: {event}"),
@@ -271,8 +271,18 @@ impl Replay {
         self.place.start_with(&format!("niv-run/{node}"), &["--config", &format!("{node}.toml")]);
     }
 
+    /// Guests that were cut off, which is how their links go down, come back as those of QEMU do.
+    fn let_guests_return(&mut self) {
+        for (name, guest) in &mut self.guests {
+            if guest.wire().map_or(true, Wire::is_closed) {
+                // There is nothing to connect to while the link is down.
+                let _ = guest.reconnect(&self.place.path(&format!("niv-run/{name}.sock")));
+            }
+        }
+    }
+
     /// A guest sends a broadcast from the address that its number says.
-    fn send(&mut self, name: &str) {
+    fn send(&mut self, name: &str, tagged: bool) {
         let station = match name {
             "web1" => 1,
             "web2" => 2,
@@ -280,7 +290,9 @@ impl Replay {
             _ => 4,
         };
         let guest = self.guests.get_mut(name).unwrap_or_else(|| panic!("{name} is not started"));
-        until("a frame is sent", || guest.send(&frame(BROADCAST, mac(station)).ipv4(46)).then_some(()));
+        let sent = frame(BROADCAST, mac(station));
+        let sent = if tagged { sent.vlan(99, 0) } else { sent }.ipv4(46);
+        until("a frame is sent", || guest.send(&sent).then_some(()));
     }
 
     /// Types a line; what shows something is typed until the answer is as expected, or for so long that it never is.
@@ -290,6 +302,7 @@ impl Replay {
         let patience = if self.write { WRITING } else { PATIENCE };
         let end = Instant::now() + patience;
         loop {
+            self.let_guests_return();
             let got = if prompt == "$ " { self.shell(line) } else { self.converse(prompt, line) };
             let got: Vec<String> = got.trim_end().lines().map(|line| line.trim_end().to_owned()).collect();
             if !shows || difference(expected, &got).is_none() || Instant::now() > end {
@@ -330,7 +343,7 @@ impl Replay {
         let sending = self.sending.take();
         until(&format!("`{line}` ends"), || {
             if let Some(name) = &sending {
-                self.send(&name.clone());
+                self.send(&name.clone(), false);
             }
             child.try_wait().unwrap()
         });

@@ -1,9 +1,12 @@
-//! `show counters`, `show drops`, `show mac address-table`.
+//! `show counters`, `clear counters`, `show drops`, `show mac address-table`.
 
 use super::names::name;
 use super::{Answer, Session};
+use crate::config::running::EthernetId;
 use crate::config::slots::Owner;
-use niv_node::command::Args;
+use crate::engine::mac::Entry;
+use crate::switch::Traffic;
+use niv_node::command::{Args, Reply};
 use niv_node::output::{Column, Grid, Output, Record};
 
 /// `show counters`
@@ -46,6 +49,33 @@ pub(super) fn counters(session: &mut Session, _: &Args) -> Answer {
     Ok(Output::Group(parts).into())
 }
 
+/// `clear counters`, of all interfaces or of one: those that `show interface` has
+pub(super) fn clear(session: &mut Session, args: &Args) -> Answer {
+    let switch = &session.switch;
+    let port = args.get_text("port").map(|text| {
+        let found = EthernetId::parse(text).and_then(|id| switch.port(id));
+        found.ok_or_else(|| args.refuse("port", format!("There is no port ethernet {text}.")))
+    });
+    let port = port.transpose()?.map(|(index, _)| index);
+    let number = args.get_number("number").map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+    let is_all = port.is_none() && number.is_none();
+    let veths: Vec<Owner> = {
+        let state = switch.state();
+        let veths = state.control.veths().map(|veth| veth.number);
+        veths.filter(|veth| is_all || number == Some(*veth)).map(Owner::Vethernet).collect()
+    };
+    if let (Some(number), []) = (number, veths.as_slice()) {
+        return Err(args.refuse("number", format!("There is no interface vethernet {number}.")));
+    }
+    let ports = switch.ports.iter().enumerate().filter(|(index, _)| is_all || port == Some(*index));
+    let ports = ports.filter_map(|(index, port)| {
+        Some((Owner::Ethernet(port.id), super::ethernet::counted(switch, index)?))
+    });
+    let counted: Vec<(Owner, Traffic)> = switch.traffic(veths).into_iter().chain(ports).collect();
+    switch.clear_counters(counted);
+    Ok(Reply::Done)
+}
+
 /// `show drops`: the reasons that counted anything, or `all`
 pub(super) fn drops(session: &mut Session, args: &Args) -> Answer {
     let all = args.has("all");
@@ -61,8 +91,20 @@ pub(super) fn drops(session: &mut Session, args: &Args) -> Answer {
     Ok(Output::from(grid).into())
 }
 
-/// `show mac address-table`
-pub(super) fn addresses(session: &mut Session, _: &Args) -> Answer {
+/// `show mac address-table`, all of it or what was learned in a VLAN, at an interface, or of an address
+pub(super) fn addresses(session: &mut Session, args: &Args) -> Answer {
+    let wanted = |entry: &Entry, owner: Owner| {
+        let at = match owner {
+            Owner::Vethernet(number) => {
+                args.get_number("number").is_none_or(|asked| asked == u64::from(number))
+            }
+            Owner::Ethernet(_) => args.get_number("number").is_none(),
+        };
+        let port = args.get_text("port").map(EthernetId::parse);
+        let at_port = port.is_none_or(|port| port.map(Owner::Ethernet) == Some(owner));
+        let in_vlan = args.get_number("vlan").is_none_or(|vlan| vlan == u64::from(entry.vlan));
+        at && at_port && in_vlan && args.get_mac("mac").is_none_or(|mac| mac == entry.mac.0)
+    };
     let state = session.switch.state();
     let mut grid = Grid::new([
         Column::left("primary", ""),
@@ -75,7 +117,8 @@ pub(super) fn addresses(session: &mut Session, _: &Args) -> Answer {
         Column::left("port", "Ports"),
     ])
     .before("Legend: * - primary entry, age - seconds since last seen");
-    for (entry, owner) in session.switch.addresses(&state) {
+    let all = session.switch.addresses(&state).into_iter();
+    for (entry, owner) in all.filter(|(entry, owner)| wanted(entry, *owner)) {
         let mac = niv_node::output::Cell::shown(entry.mac.dotted(), entry.mac.to_string());
         // Nothing is secured and nobody notified yet.
         let no = || niv_node::output::Cell::shown("F", false);

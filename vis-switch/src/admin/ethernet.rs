@@ -55,16 +55,22 @@ fn page(switch: &Switch, state: &State, index: usize, port: &SwitchPort) -> Page
     if let Some(link) = state.control.session(index) {
         negotiated(&mut page, state, index, link);
     }
-    if let Some(counted) = switch.counters.ports.get(index) {
-        page.traffic(&Traffic {
-            rx: counted.rx.get(),
-            rx_dropped: counted.rx_dropped.get(),
-            tx: counted.tx.get(),
-            tx_dropped: counted.tx_dropped.get(),
-        });
+    if let Some(traffic) = counted(switch, index) {
+        page.traffic(switch, &traffic, state.clearing(owner));
     }
     page.device(&port.monitor.counters());
     page
+}
+
+/// What a port took in and gave out.
+pub(super) fn counted(switch: &Switch, index: usize) -> Option<Traffic> {
+    let counted = switch.counters.ports.get(index)?;
+    Some(Traffic {
+        rx: counted.rx.get(),
+        rx_dropped: counted.rx_dropped.get(),
+        tx: counted.tx.get(),
+        tx_dropped: counted.tx_dropped.get(),
+    })
 }
 
 /// What there is of a link that negotiates: its peer, and its VIFs.
@@ -94,9 +100,7 @@ fn negotiated(page: &mut Page, state: &State, index: usize, link: &Link) {
         .collect();
     page.line(&format!("Members in this channel: {} of {} VIFs{words}", ids.used, ids.size));
     if refused > 0 {
-        page.line(&format!(
-            "Members in this channel: {refused} vNICs refused (show interface virtual pending)"
-        ));
+        page.line(&format!("Members in this channel: {refused} refused (show interface virtual pending)"));
     }
     let mut vifs = Map::from_iter([
         ("size".to_owned(), Value::from(ids.size)),

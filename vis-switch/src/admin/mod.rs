@@ -60,6 +60,7 @@ impl Candidate for Session {
 type Answer = Result<Reply, Refusal>;
 
 const WORDS: &[(&str, &str)] = &[
+    ("address", "One address"),
     ("access-group", "Access list for IPv4 packets"),
     ("access-list", "Rules about IPv4 packets"),
     ("access-lists", "Rules about IPv4 packets, and how many each has decided about"),
@@ -68,6 +69,7 @@ const WORDS: &[(&str, &str)] = &[
     ("checkpoint", "Configurations that were kept under a name"),
     ("control", "The control plane"),
     ("deny", "Drop packets"),
+    ("ethernet", "Physical port"),
     ("diff", "What differs between configurations"),
     ("eq", "This port"),
     ("gt", "Ports above this one"),
@@ -138,7 +140,19 @@ pub fn table() -> Table<Session> {
             "Port profiles and their users",
             profile::profiles,
         ),
-        Command::new(EXEC, "show mac address-table", "Learned addresses", counters::addresses),
+        Command::new(
+            EXEC,
+            "show mac address-table [dynamic] [{address <mac:mac>|vlan <vlan:1-4094>\
+             |interface {ethernet <port:port>|vethernet <number:1-1048575>}}]",
+            "Learned addresses",
+            counters::addresses,
+        ),
+        Command::new(
+            EXEC,
+            "clear counters [interface {ethernet <port:port>|vethernet <number:1-1048575>}]",
+            "Let the counters of show interface begin at zero",
+            counters::clear,
+        ),
         Command::new(EXEC, "show counters", "What went in, what came out", counters::counters),
         Command::new(EXEC, "show drops [all]", "Dropped frames by reason", counters::drops),
         Command::new(EXEC, event::SYNTAX, event::HELP, logging),

@@ -4,12 +4,12 @@
 //! has no word for is behind the comma of such a line, or in one of the lines that end freely (`Belongs to`,
 //! `Transport protocol is`, `Members in this channel:`, `Active connector:`).
 
-use super::names::{full_name, long_name};
+use super::names::{full_name, long_name, since};
 use crate::config::running::{Description, Switchport, SwitchportMode};
 use crate::config::slots::Owner;
 use crate::config::text;
 use crate::engine::vlan::VlanMode;
-use crate::switch::Traffic;
+use crate::switch::{Clearing, Switch, Traffic};
 use link::PortCounter;
 use niv_node::output::{Cell, Output, printable};
 use serde_json::{Value, json};
@@ -82,8 +82,14 @@ impl Page {
         self.set("since", since.to_json());
     }
 
-    pub(super) fn traffic(&mut self, traffic: &Traffic) {
-        let Traffic { rx, rx_dropped, tx, tx_dropped } = *traffic;
+    /// What was counted, since it was last cleared.
+    pub(super) fn traffic(&mut self, switch: &Switch, traffic: &Traffic, clearing: Option<Clearing>) {
+        let traffic = clearing.map_or(*traffic, |clearing| traffic.since(clearing.before));
+        let Traffic { rx, rx_dropped, tx, tx_dropped } = traffic;
+        let cleared = clearing.map(|clearing| since(switch, clearing.at));
+        let when = cleared.as_ref().map_or_else(|| "never".to_owned(), Cell::to_string);
+        self.line(&format!("Last clearing of \"show interface\" counters {when}"));
+        self.set("cleared", cleared.map(|cleared| cleared.to_json()));
         self.line("RX");
         self.line(&format!("  {} input packets  {} bytes", rx.frames, rx.octets));
         self.line(&format!("  0 input with dribble  {rx_dropped} input discard"));
@@ -95,11 +101,12 @@ impl Page {
         }
     }
 
-    /// What else the device has counted; in the text where that is anything.
+    /// What else the device has counted; in the text what is more than zero.
     pub(super) fn device(&mut self, counters: &[PortCounter]) {
         let moved = counters.iter().filter(|counter| counter.value > 0);
-        for PortCounter { name, value, help, .. } in moved {
-            self.line(&format!("Active connector: {value} {name} ({})", help.trim()));
+        let moved: Vec<String> = moved.map(|counter| format!("{} {}", counter.value, counter.name)).collect();
+        if !moved.is_empty() {
+            self.line(&format!("Active connector: {}", moved.join(", ")));
         }
         let all: serde_json::Map<String, Value> =
             counters.iter().map(|counter| (counter.name.to_owned(), counter.value.into())).collect();

@@ -86,9 +86,10 @@ fn page(switch: &Switch, state: &State, veth: &VethView<'_>, used: &Used, traffi
     }
     let mut page = Page::new(Owner::Vethernet(veth.number), down, &admin);
     page.set("shutdown", shutdown);
-    identity(&mut page, veth, used.get(&veth.number).map_or(&[], Vec::as_slice));
+    hardware(&mut page, veth, used.get(&veth.number).map_or(&[], Vec::as_slice));
     page.description(typed.and_then(|typed| typed.description.as_ref()));
-    bound(&mut page, switch, typed.and_then(|typed| typed.binding()), veth);
+    identity(&mut page, veth);
+    bound(&mut page, switch, state, typed.and_then(|typed| typed.binding()), veth);
     match veth.profile {
         Some(name) => page.line(&format!("Belongs to port-profile {name}")),
         None => page.line("Belongs to no port-profile"),
@@ -97,22 +98,25 @@ fn page(switch: &Switch, state: &State, veth: &VethView<'_>, used: &Used, traffi
     page.set("dynamic", veth.dynamic);
     page.switchport(veth.switchport, veth.switchport.mode.words(), true);
     page.since(&since(switch, veth.since));
-    page.traffic(traffic);
+    page.traffic(switch, traffic, state.clearing(Owner::Vethernet(veth.number)));
     page
 }
 
 /// Where it is: its VIFs, or where it is to be.
-fn bound(page: &mut Page, switch: &Switch, binding: Option<Binding>, veth: &VethView<'_>) {
+fn bound(page: &mut Page, switch: &Switch, state: &State, binding: Option<Binding>, veth: &VethView<'_>) {
     page.set("binding", binding.map(|binding| binding.to_string()));
     let mut rows: Vec<Value> = Vec::new();
     for shown in &veth.vifs {
         let Some(port) = port_id(switch, shown.port).map(Owner::Ethernet) else { continue };
         let (id, channel, standing) = (shown.vif.get(), shown.channel, shown.state.name());
         let at = since(switch, shown.since);
+        let adapter = state.control.session(shown.port).and_then(|link| link.peer());
+        let adapter = adapter.map(|peer| peer.hello.node_name.to_string());
+        let of = adapter.as_ref().map_or_else(String::new, |name| format!(", adapter {name}"));
         let name = long_name(port);
-        page.line(&format!("Belongs to {name}, channel {channel}, VIF {id}, {standing} for {at}"));
+        page.line(&format!("Belongs to {name}{of}, channel {channel}, VIF {id}, {standing} for {at}"));
         rows.push(json!({
-            "port": full_name(port), "vif": id, "channel": channel, "state": standing, "since": at.to_json(),
+            "port": full_name(port), "adapter": adapter, "vif": id, "channel": channel, "state": standing, "since": at.to_json(),
         }));
     }
     let place = match (veth.vifs.first(), binding) {
@@ -137,8 +141,8 @@ fn bound(page: &mut Page, switch: &Switch, binding: Option<Binding>, veth: &Veth
     page.set("vif", veth.at.map(|(_, vif)| vif.get()));
 }
 
-/// Who it is, and which addresses its guest really uses.
-fn identity(page: &mut Page, veth: &VethView<'_>, used: &[Mac]) {
+/// Its address, and those that its guest really uses.
+fn hardware(page: &mut Page, veth: &VethView<'_>, used: &[Mac]) {
     page.set("addresses", used.iter().map(Mac::to_string).collect::<Vec<String>>());
     let Some(record) = veth.record else {
         page.line(&match used {
@@ -152,12 +156,17 @@ fn identity(page: &mut Page, veth: &VethView<'_>, used: &[Mac]) {
     let mac = record.identity.mac;
     let others: Vec<Mac> = used.iter().copied().filter(|used| *used != mac).collect();
     page.line(&format!("Hardware is Virtual, address is {}{}", mac.dotted(), in_use(&others, "in use")));
+    page.set("mac", mac.to_string());
+}
+
+/// Who it is. Where it is not anywhere, where it was last.
+fn identity(page: &mut Page, veth: &VethView<'_>) {
+    let Some(record) = veth.record else { return };
     let vnic = record.vnic.as_ref().map_or_else(|| "a vNIC".to_owned(), |vnic| format!("vNIC {vnic}"));
     let vm = record.vm.as_ref().map_or_else(String::new, |vm| format!(" of VM {vm}"));
-    let host = record.host.as_ref();
-    let host = host.map_or_else(String::new, |host| format!(", last on {host}, Ethernet{}", record.port));
-    page.line(&format!("Belongs to {vnic}{vm}{host}, instance {}", record.identity.uuid));
-    page.set("mac", mac.to_string());
+    let last = record.host.as_ref().filter(|_| veth.vifs.is_empty());
+    let last = last.map_or_else(String::new, |host| format!(", last on {host}, Ethernet{}", record.port));
+    page.line(&format!("Belongs to {vnic}{vm}, instance {}{last}", record.identity.uuid));
     page.set("uuid", record.identity.uuid.to_string());
     page.set("vm", record.vm.clone());
     page.set("vnic", record.vnic.clone());

@@ -158,8 +158,10 @@ pub(super) fn pending(session: &mut Session, _: &Args) -> Answer {
     let mut grid = Grid::new([
         Column::left("bound", "Bound\nInterface"),
         Column::right("channel", "Channel"),
+        Column::left("vm", "VM\nName"),
+        Column::left("vnic", "vNIC"),
         Column::left("mac", "Mac\nAddress"),
-        Column::left("uuid", "Instance"),
+        Column::data("uuid"),
         Column::left("profile", "Port\nProfile"),
         Column::left("since", "Since"),
         Column::right("tries", "Tries"),
@@ -172,6 +174,8 @@ pub(super) fn pending(session: &mut Session, _: &Args) -> Answer {
         grid.row([
             port(switch, row.port),
             row.channel.into(),
+            text(row.vm),
+            text(row.vnic),
             mac.into(),
             text(row.identity.map(|identity| identity.uuid)),
             text(row.profile),

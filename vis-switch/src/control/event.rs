@@ -108,6 +108,8 @@ pub enum Event {
         port: EthernetId,
         /// The adapter's number of the vNIC.
         channel: u16,
+        /// The adapter's name of the vNIC, where it has one.
+        vnic: Option<String>,
         /// Why not.
         why: String,
     },
@@ -203,8 +205,9 @@ impl fmt::Display for Event {
                 write!(f, "Veth{veth} is up (ethernet{port}, VIF {})", vif.get())
             }
             Self::VethDown { veth, cause } => write!(f, "Veth{veth} is down ({cause})"),
-            Self::CreateRefused { port, channel, why } => {
-                write!(f, "Ethernet{port}: channel {channel} is refused: {why}")
+            Self::CreateRefused { port, channel, vnic, why } => {
+                let vnic = vnic.as_ref().map_or_else(String::new, |vnic| format!(" (vNIC {vnic})"));
+                write!(f, "Ethernet{port}: channel {channel}{vnic} is refused: {why}")
             }
             Self::ClaimRefused { veth, port, holder } => {
                 write!(f, "Veth{veth} is claimed at ethernet{port}, but active at ethernet{holder}")

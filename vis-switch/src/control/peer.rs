@@ -126,7 +126,7 @@ impl Control {
         for number in self.veths.detached(port) {
             let Some(veth) = self.veths.get(number) else { continue };
             let (identity, dynamic) = (veth.identity(), veth.is_dynamic());
-            let refused = self.pending.of_port(port).any(|(_, row)| row.identity == identity);
+            let refused = self.pending.of_port(port).any(|(_, row)| row.asker.identity == identity);
             if dynamic && !refused {
                 self.remove_veth(number);
             } else if !refused {

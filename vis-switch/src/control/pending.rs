@@ -2,9 +2,10 @@
 //! be worth asking again.
 
 use super::record::Identity;
+use super::vif::shown;
 use crate::config::running::ProfileName;
 use std::collections::{BTreeMap, BTreeSet};
-use vntag::ctl::{Refusal, Status};
+use vntag::ctl::{Provisioning, Refusal, Status};
 
 /// Rows for each link: as many as it can have VIFs.
 const MOST_ROWS: usize = 4_094;
@@ -42,11 +43,30 @@ impl Refused {
     }
 }
 
+/// Who asks, as far as the request says so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asker {
+    pub(super) identity: Option<Identity>,
+    pub(super) profile: Option<String>,
+    pub(super) vnic: Option<String>,
+    pub(super) vm: Option<String>,
+}
+
+impl Asker {
+    pub(super) fn read(identity: Option<Identity>, blob: &Provisioning) -> Self {
+        Self {
+            identity,
+            profile: blob.profile().map(str::to_owned),
+            vnic: blob.port_name().map(shown),
+            vm: blob.client_name().map(shown),
+        }
+    }
+}
+
 /// A row.
 #[derive(Debug)]
 pub(super) struct Row {
-    pub(super) identity: Option<Identity>,
-    pub(super) profile: Option<String>,
+    pub(super) asker: Asker,
     pub(super) refused: Refused,
     pub(super) since: u64,
     pub(super) tries: u32,
@@ -67,19 +87,13 @@ pub(super) struct Pending {
 
 impl Pending {
     /// Takes note of a refusal. Says whether it is news: the first, or for another reason.
-    pub(super) fn refuse(
-        &mut self,
-        now: u64,
-        key: RowKey,
-        (identity, profile): (Option<Identity>, Option<&str>),
-        refused: Refused,
-    ) -> bool {
+    pub(super) fn refuse(&mut self, now: u64, key: RowKey, asker: Asker, refused: Refused) -> bool {
         let before = self.remove(key);
         if self.count.get(&key.0).copied().unwrap_or(0) >= MOST_ROWS {
             let oldest = self.by_last.iter().find(|(_, (port, _))| *port == key.0).map(|(_, key)| *key);
             oldest.map(|oldest| self.remove(oldest));
         }
-        let same = before.as_ref().is_some_and(|row| row.identity == identity);
+        let same = before.as_ref().is_some_and(|row| row.asker.identity == asker.identity);
         let news = !same || before.as_ref().is_none_or(|row| row.refused.why != refused.why);
         let (since, tries) = match before {
             Some(row) if same => (row.since, row.tries.saturating_add(1)),
@@ -88,8 +102,7 @@ impl Pending {
         self.waiting.insert((refused.waits.clone(), key));
         self.by_last.insert((now, key));
         *self.count.entry(key.0).or_default() += 1;
-        let profile = profile.map(str::to_owned);
-        self.rows.insert(key, Row { identity, profile, refused, since, tries, last: now });
+        self.rows.insert(key, Row { asker, refused, since, tries, last: now });
         news
     }
 
@@ -164,10 +177,10 @@ mod tests {
     #[test]
     fn a_row_counts_its_tries_and_goes_when_nobody_asks() {
         let mut pending = Pending::default();
-        assert!(pending.refuse(5, (0, 3), (None, Some("web")), full()));
-        assert!(!pending.refuse(9, (0, 3), (None, Some("web")), full()));
+        assert!(pending.refuse(5, (0, 3), Asker::default(), full()));
+        assert!(!pending.refuse(9, (0, 3), Asker::default(), full()));
         let other = Refused::new(Status::UNKNOWN_PROFILE, "no port-profile web", Waits::Config);
-        assert!(pending.refuse(10, (0, 3), (None, Some("web")), other), "another reason is news");
+        assert!(pending.refuse(10, (0, 3), Asker::default(), other), "another reason is news");
         let (_, row) = pending.iter().next().expect("a row");
         assert_eq!((row.since, row.tries), (5, 3));
         assert_eq!(pending.expire(9 + FORGOTTEN), Some(10 + FORGOTTEN));
@@ -179,7 +192,7 @@ mod tests {
     fn those_who_wait_are_found_by_what_they_wait_for() {
         let mut pending = Pending::default();
         for key in [(2, 1), (2, 9), (0, 1)] {
-            pending.refuse(0, key, (None, None), full());
+            pending.refuse(0, key, Asker::default(), full());
         }
         assert_eq!(pending.ports_waiting(&Waits::Ids), BTreeSet::from([0, 2]));
         assert!(pending.is_waiting(&Waits::Ids, 2) && !pending.is_waiting(&Waits::Ids, 1));
@@ -191,9 +204,9 @@ mod tests {
     #[test]
     fn a_link_cannot_fill_the_table() {
         let mut pending = Pending::default();
-        pending.refuse(1, (1, 1), (None, None), full());
+        pending.refuse(1, (1, 1), Asker::default(), full());
         for channel in 0..=u16::MAX {
-            pending.refuse(2 + u64::from(channel), (0, channel), (None, None), full());
+            pending.refuse(2 + u64::from(channel), (0, channel), Asker::default(), full());
         }
         assert_eq!(pending.len(), MOST_ROWS + 1);
         assert!(pending.rows.contains_key(&(0, u16::MAX)) && pending.rows.contains_key(&(1, 1)));

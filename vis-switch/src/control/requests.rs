@@ -4,8 +4,7 @@ use super::event::Event;
 use super::find::Place;
 use super::life::{Input, Standing, Verdict};
 use super::output::Output;
-use super::pending::{FORGOTTEN, Refused, Waits};
-use super::record::Identity;
+use super::pending::{Asker, FORGOTTEN, Refused, Waits};
 use super::timer::Timer;
 use super::veth::Unused;
 use super::vif::{Claimant, Vif, VifKey};
@@ -71,7 +70,7 @@ impl Control {
             Ok(claimant) => claimant,
             Err(why) => {
                 let refused = Refused::new(Status::INVALID, why, Waits::Config);
-                return self.create_refused(now, (port, channel), (None, blob.profile()), id, refused);
+                return self.create_refused(now, (port, channel), Asker::read(None, blob), id, refused);
             }
         };
         let identity = claimant.identity;
@@ -89,7 +88,7 @@ impl Control {
                     // Its adapter takes a refused vNIC for one without a VIF. The vEth is kept: it is still wanted.
                     self.input_then(now, key, Input::Delete, Unused::Lost(Some(port)));
                 }
-                self.create_refused(now, (port, channel), (Some(identity), blob.profile()), id, refused);
+                self.create_refused(now, (port, channel), Asker::read(Some(identity), blob), id, refused);
             }
         }
     }
@@ -108,19 +107,13 @@ impl Control {
         }
     }
 
-    fn create_refused(
-        &mut self,
-        now: u64,
-        key: (usize, u16),
-        asks: (Option<Identity>, Option<&str>),
-        id: RequestId,
-        refused: Refused,
-    ) {
+    fn create_refused(&mut self, now: u64, key: (usize, u16), asker: Asker, id: RequestId, refused: Refused) {
         self.refuse(key.0, id, refused.refusal());
         let (why, waits) = (refused.why.clone(), refused.waits.clone());
-        if self.pending.refuse(now, key, asks, refused) {
+        let vnic = asker.vnic.clone();
+        if self.pending.refuse(now, key, asker, refused) {
             let (port, channel) = (self.port_id(key.0), key.1);
-            self.event(Event::CreateRefused { port, channel, why });
+            self.event(Event::CreateRefused { port, channel, vnic, why });
             if let Waits::Veth(veth) = waits {
                 self.claim_refused(veth, key.0);
             }

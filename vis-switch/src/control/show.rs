@@ -43,8 +43,10 @@ impl Control {
         self.pending.iter().map(|(&(port, channel), row)| PendingView {
             port,
             channel,
-            identity: row.identity.as_ref(),
-            profile: row.profile.as_deref(),
+            identity: row.asker.identity.as_ref(),
+            profile: row.asker.profile.as_deref(),
+            vnic: row.asker.vnic.as_deref(),
+            vm: row.asker.vm.as_deref(),
             status: row.refused.status,
             cause: &row.refused.why,
             since: row.since,

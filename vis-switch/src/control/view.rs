@@ -139,6 +139,10 @@ pub struct PendingView<'a> {
     pub identity: Option<&'a Identity>,
     /// The profile asked for.
     pub profile: Option<&'a str>,
+    /// The adapter's name of the vNIC.
+    pub vnic: Option<&'a str>,
+    /// Name of its machine.
+    pub vm: Option<&'a str>,
     /// Why not, by its class.
     pub status: Status,
     /// Why not, in words.

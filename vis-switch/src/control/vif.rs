@@ -63,7 +63,7 @@ impl Claimant {
 }
 
 /// A name for people: no control characters, not endless.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     name.chars()
         .take(MAX_NAME)
         .map(|letter| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter })

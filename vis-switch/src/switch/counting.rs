@@ -25,6 +25,32 @@ pub struct Traffic {
     pub tx_dropped: u64,
 }
 
+impl Traffic {
+    /// What came since then. Where a counter began anew meanwhile, nothing.
+    #[must_use]
+    pub fn since(self, then: Self) -> Self {
+        let total = |a: Total, b: Total| Total {
+            frames: a.frames.saturating_sub(b.frames),
+            octets: a.octets.saturating_sub(b.octets),
+        };
+        Self {
+            rx: total(self.rx, then.rx),
+            rx_dropped: self.rx_dropped.saturating_sub(then.rx_dropped),
+            tx: total(self.tx, then.tx),
+            tx_dropped: self.tx_dropped.saturating_sub(then.tx_dropped),
+        }
+    }
+}
+
+/// Where the counters that a page shows begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clearing {
+    /// When they were cleared, on the switch's clock.
+    pub at: u64,
+    /// What had been counted by then.
+    pub before: Traffic,
+}
+
 impl core::ops::Add for Traffic {
     type Output = Self;
     fn add(self, other: Self) -> Self {
@@ -94,6 +120,8 @@ pub(super) struct Books {
     told: BTreeMap<u32, Traffic>,
     /// The vEths for which that could not be written.
     unwritten: BTreeSet<u32>,
+    /// The interfaces whose counters were cleared.
+    cleared: BTreeMap<Owner, Clearing>,
     /// Copies of former tables, until no worker counts on them.
     retired: Vec<Arc<CopyCounters>>,
 }
@@ -173,6 +201,16 @@ impl Books {
         batch
     }
 
+    /// From now on pages show what comes beyond this. What is written and told elsewhere goes on.
+    pub(super) fn clear(&mut self, at: u64, counted: impl IntoIterator<Item = (Owner, Traffic)>) {
+        self.cleared.extend(counted.into_iter().map(|(owner, before)| (owner, Clearing { at, before })));
+    }
+
+    /// Where the counters of an interface begin, if they were cleared in this life.
+    pub(super) fn clearing(&self, owner: Owner) -> Option<Clearing> {
+        self.cleared.get(&owner).copied()
+    }
+
     /// Something that was to be written was not: all is to be written again.
     pub(super) fn not_written(&mut self) {
         self.unwritten.extend(self.told.keys());
@@ -182,6 +220,7 @@ impl Books {
     pub(super) fn forget(&mut self, exists: impl Fn(u32) -> bool) -> Vec<Op> {
         self.earlier.retain(|number, _| exists(*number));
         self.unwritten.retain(|number| exists(*number));
+        self.cleared.retain(|owner, _| !matches!(owner, Owner::Vethernet(number) if !exists(*number)));
         let gone: Vec<u32> = self.told.keys().copied().filter(|number| !exists(*number)).collect();
         for number in &gone {
             self.told.remove(number);

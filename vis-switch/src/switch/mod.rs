@@ -34,7 +34,7 @@ mod wake;
 
 pub use assemble::{ADDRESSES, AssembleError, IN_EFFECT, Parts, assemble};
 pub use controller::Controller;
-pub use counting::Traffic;
+pub use counting::{Clearing, Traffic};
 pub use keep::{Kept, KeptError};
 pub use state::State;
 
@@ -225,6 +225,12 @@ impl Switch {
             state.store_fails(self, &error);
         }
         read
+    }
+
+    /// From now on pages show what these interfaces count beyond this, until the switch restarts. Metrics, and what is kept,
+    /// go on.
+    pub fn clear_counters(&self, counted: impl IntoIterator<Item = (Owner, Traffic)>) {
+        self.state.lock().books.clear(self.now(), counted);
     }
 
     /// Has all counters kept.

@@ -2,7 +2,7 @@
 
 use super::Switch;
 use super::addresses::OtherMacs;
-use super::counting::{Books, Traffic};
+use super::counting::{Books, Clearing, Traffic};
 use super::keep::{Records, Written};
 use super::saved::Saved;
 use super::{log, publish::Publishing};
@@ -172,6 +172,12 @@ impl State {
             self.books.not_written();
         }
         self.books.read(&self.slots, &switch.published.current(), owners)
+    }
+
+    /// Where the counters that pages show of an interface begin, if they were cleared.
+    #[must_use]
+    pub fn clearing(&self, owner: Owner) -> Option<Clearing> {
+        self.books.clearing(owner)
     }
 
     /// Every vEth.

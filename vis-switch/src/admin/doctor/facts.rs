@@ -88,6 +88,7 @@ pub(super) struct Veth {
 pub(super) struct Pending {
     pub(super) port: usize,
     pub(super) channel: u16,
+    pub(super) vnic: Option<String>,
     pub(super) profile: Option<String>,
     pub(super) status: Status,
     pub(super) cause: String,
@@ -117,6 +118,7 @@ impl Facts {
             facts.pending.push(Pending {
                 port: row.port,
                 channel: row.channel,
+                vnic: row.vnic.map(str::to_owned),
                 profile: row.profile.map(str::to_owned),
                 status: row.status,
                 cause: row.cause.to_owned(),

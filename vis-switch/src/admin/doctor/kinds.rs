@@ -60,7 +60,7 @@ niv_node::finding_kinds! {
         "look at the port's and the adapter's findings";
     MAC_DUPLICATE = "mac-duplicate", Problem:
         "Two vNICs of one VLAN have the same configured address; the later one is down.",
-        "`nivctl --api ADAPTER vnic set NAME no mac`, and the new address for its guest";
+        "`nivctl --api ADAPTER vnic set NAME no mac`, or another `mac` in the adapter's file; and the new address for its guest";
     MAC_OTHER = "mac-other", Warning:
         "The guest sends from other addresses than the configured one only: a copied image, or a NIC that was given no `mac=`.",
         "`ip link set dev IF address MAC` in the guest, or the guest's address at the vNIC";

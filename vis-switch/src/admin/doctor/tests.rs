@@ -62,7 +62,8 @@ fn found(change: impl FnOnce(&mut Facts)) -> Vec<Finding> {
 }
 
 fn pending(status: Status, profile: Option<&str>, cause: &str) -> Pending {
-    Pending { port: 0, channel: 3, profile: profile.map(str::to_owned), status, cause: cause.to_owned() }
+    let (vnic, profile) = (Some("vnic3".to_owned()), profile.map(str::to_owned));
+    Pending { port: 0, channel: 3, vnic, profile, status, cause: cause.to_owned() }
 }
 
 fn name(text: &str) -> ProfileName {

@@ -50,7 +50,8 @@ fn disabled(thing: String, profile: &str) -> Finding {
 
 fn refused(facts: &Facts, row: &Pending) -> Finding {
     let port = facts.ports.get(row.port).map_or("-", |port| port.name.as_str());
-    let thing = format!("channel {} of {port}", row.channel);
+    let name = row.vnic.as_ref().map_or_else(String::new, |vnic| format!(" ({vnic})"));
+    let thing = format!("channel {} of {port}{name}", row.channel);
     let pending = Step::see("show interface virtual pending");
     match (row.status, &row.profile) {
         (Status::UNKNOWN_PROFILE, Some(asked)) => match facts.profiles.get(asked) {
@@ -104,7 +105,10 @@ fn down(report: &mut Report, facts: &Facts, veth: &Veth) {
             let what = format!("{mac} is vethernet{other}'s already in its VLAN");
             Finding::new(&kinds::MAC_DUPLICATE, named(veth), what)
                 .steps(at_adapter(facts, veth, "no mac"))
-                .step(Step::advice("give the vNIC another mac at its adapter, and its guest the same"))
+                .step(Step::advice(
+                    "a vNIC that the adapter's file has gets another mac there, and the adapter a restart; then its \
+                     guest gets the same address",
+                ))
                 .step(detail())
         }
         Some(DownCause::UplinkLost) => {

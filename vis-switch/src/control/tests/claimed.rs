@@ -39,7 +39,7 @@ fn one_that_asks_to_be_active_is_refused_and_told_of_once() {
         assert_eq!(world.create(1, 7, vnic(1), ACTIVE), Err(Status::BADSTATE));
     }
     let claimed = "Veth1 is claimed at ethernet1/2, but active at ethernet1/1";
-    let refused = "Ethernet1/2: channel 7 is refused: Veth1 is active at ethernet1/1, VIF 1";
+    let refused = "Ethernet1/2: channel 7 (vNIC vnic1) is refused: Veth1 is active at ethernet1/1, VIF 1";
     assert_eq!(world.told(), [refused, claimed]);
     assert_eq!(world.pending(), [(7, "Veth1 is active at ethernet1/1, VIF 1".to_owned(), 3)]);
     assert_eq!(world.create(1, 7, vnic(1), STANDBY), Ok((1, 1)));
