@@ -153,6 +153,37 @@ fn each_broken_chain_costs_one_frame_under_its_name() {
     }
 }
 
+/// Legal, if unusual: the header may lie anywhere, with empty buffers between its parts.
+#[test]
+fn a_header_may_be_cut_in_all_ways() {
+    // Bit n: a buffer ends behind octet n of the header.
+    for cuts in 0u32..1 << HEADER {
+        for empty in [false, true] {
+            let mut bench = bench(Features { queue_size: 64, indirect: false, ..Features::default() });
+            let frame: Vec<u8> = (0..60).map(|i| i ^ cuts as u8).collect();
+            bench.nic.driver.memory().write(bench.at, &[0; HEADER]);
+            bench.nic.driver.memory().write(bench.at + HEADER as u64, &frame);
+            let mut ends: Vec<u32> = (1..=HEADER as u32).filter(|end| cuts & 1 << (end - 1) != 0).collect();
+            ends.push(HEADER as u32 + 60);
+            let (mut from, mut index) = (0, 0);
+            for (i, end) in ends.iter().enumerate() {
+                let last = i + 1 == ends.len();
+                if empty {
+                    desc(&bench, index, bench.at, 0, NEXT, index + 1);
+                    index += 1;
+                }
+                let flags = if last { 0 } else { NEXT };
+                desc(&bench, index, bench.at + u64::from(from), end - from, flags, index + 1);
+                (from, index) = (*end, index + 1);
+            }
+            bench.nic.driver.tx.offer(0);
+            bench.nic.driver.tx.publish();
+            assert_eq!(lent(&mut bench.rx), [frame], "cuts {cuts:#b}, empty ones between: {empty}");
+            assert_eq!(faults(&bench.nic.from_guest), []);
+        }
+    }
+}
+
 #[test]
 fn a_head_that_the_table_does_not_have() {
     let mut bench = bench(small());

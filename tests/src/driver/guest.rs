@@ -47,7 +47,12 @@ impl Guest {
 
     /// A new guest that is not connected yet.
     pub fn new(features: Features) -> io::Result<Self> {
-        let memory = Arc::new(GuestMemory::new(features.memory())?);
+        Self::in_memory(GuestMemory::new(features.memory())?, features)
+    }
+
+    /// A new guest with this memory.
+    pub fn in_memory(memory: GuestMemory, features: Features) -> io::Result<Self> {
+        let memory = Arc::new(memory);
         let pairs = features.queue_pairs.max(1);
         let fd = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         Ok(Self {

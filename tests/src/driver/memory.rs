@@ -36,7 +36,16 @@ impl GuestMemory {
     /// Regions of {guest physical address, octets}, one after another in the memfd. Allocation is from the
     /// first one.
     pub fn with_regions(regions: &[(u64, u64)]) -> io::Result<Self> {
-        let fd = memfd_create("guest", MemfdFlags::CLOEXEC)?;
+        Self::in_file(memfd_create("guest", MemfdFlags::CLOEXEC)?, regions)
+    }
+
+    /// One region at [`BASE`] of huge pages of 2 MiB; the system must have some to give.
+    pub fn huge(len: usize) -> io::Result<Self> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+        Self::in_file(memfd_create("guest", flags)?, &[(BASE, len as u64)])
+    }
+
+    fn in_file(fd: OwnedFd, regions: &[(u64, u64)]) -> io::Result<Self> {
         let len: u64 = regions.iter().map(|(_, size)| size).sum();
         ftruncate(&fd, len)?;
         let len = usize::try_from(len).map_err(io::Error::other)?;

@@ -100,7 +100,7 @@ fn rings_go_on_where_a_killed_adapter_left_them() {
         let push = |sent: &mut u64, sender: &mut Guest, received: &mut Received, receiver: &mut Guest| {
             while sender.send(&numbered(*sent + 1)) {
                 *sent += 1;
-                if *sent % 64 == 0 {
+                if sent.is_multiple_of(64) {
                     break;
                 }
             }

@@ -334,7 +334,7 @@ impl RingSlot {
             ring.layout.set_avail_event(ring.next_avail.wrapping_sub(1));
             ring.wrote_used(UsedPart::AvailEvent);
         }
-        self.taken_over(&mut self.ring.lock().insert(ring), setup.base);
+        self.taken_over(self.ring.lock().insert(ring), setup.base);
         self.broken.store(0, Ordering::Relaxed);
         self.running.store(true, Ordering::Release);
         // Whoever sleeps looks once: the guest may have kicked before the ring ran.
@@ -364,6 +364,8 @@ impl RingSlot {
     pub fn stop(&self) -> Option<u16> {
         let ring = self.ring.lock().take()?;
         self.running.store(false, Ordering::Release);
+        // Whoever broke it has it no more.
+        self.broken.store(0, Ordering::Relaxed);
         if let (Some(event), Some(kick)) = (&self.event, &ring.kick) {
             event.unwatch(kick);
         }

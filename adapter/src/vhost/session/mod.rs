@@ -323,8 +323,9 @@ impl Session {
     ) -> Result<(usize, Option<Arc<OwnedFd>>), Refusal> {
         let value = number(request, message)?;
         let index = (value & VRING_INDEX_MASK) as usize;
-        if index >= self.vrings.len() {
-            return Err(Refusal::NoRing(value & VRING_INDEX_MASK));
+        // A number with bits above those is none that was cut: 65537 is not ring 1.
+        if index >= self.vrings.len() || value & !(VRING_INDEX_MASK | VRING_NOFD) != 0 {
+            return Err(Refusal::NoRing(value));
         }
         if value & VRING_NOFD != 0 {
             return Ok((index, None));
