@@ -4,10 +4,13 @@
 use link::pair::Config;
 use niv_lab::model::switch::{ModelPort, ModelVlans};
 use niv_lab::world::frames::{BROADCAST, down, down_list, frame, looped, mac, up};
-use niv_lab::world::{End, VirtualSwitch, settle};
+use niv_lab::world::{End, VirtualSwitch, permitting, settle};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use vis_switch::engine::control::{self, Order};
+use vis_switch::engine::tables::Plan;
 use vis_switch::engine::verdict::DropReason;
+use vis_switch::engine::vlan::Program;
 
 /// Lines of the tables that drop and that nothing can provoke yet, each with its reason.
 const NOT_YET: &[(&str, &str)] = &[
@@ -20,7 +23,8 @@ const NOT_YET: &[(&str, &str)] = &[
 const BEHAVIOURS: &[&str] =
     &["V16", "V26", "V27", "V28", "F3", "F4", "F5", "F6", "F10", "F11", "F12", "F13", "F14"];
 
-/// Port 0: NIV link with VIFs 5 and 6 in VLAN 10, 7 alone in VLAN 30, 8 a trunk of VLANs 10 and 20.
+/// Port 0: NIV link with VIFs 5 and 6 in VLAN 10, 7 alone in VLAN 30, 8 a trunk of VLANs 10 and 20; 20, 21 and 22 in VLAN 50,
+/// where towards 21 there is an access list for TCP.
 const LINK: usize = 0;
 /// Port 1: NIV link with VIF 5 in VLAN 10, without any list.
 const BARE: usize = 1;
@@ -55,8 +59,16 @@ impl Bed {
     fn with(config: Config, punts: usize) -> Self {
         let ports = [
             ModelPort::Niv {
-                veths: vec![(5, access(10)), (6, access(10)), (7, access(30)), (8, trunk(10, &[10, 20]))],
-                lists: vec![(1, vec![5, 6, 8]), (2, vec![8])],
+                veths: vec![
+                    (5, access(10)),
+                    (6, access(10)),
+                    (7, access(30)),
+                    (8, trunk(10, &[10, 20])),
+                    (20, access(50)),
+                    (21, access(50).only(6)),
+                    (22, access(50)),
+                ],
+                lists: vec![(1, vec![5, 6, 8]), (2, vec![8]), (3, vec![20, 22]), (4, vec![21])],
             },
             ModelPort::Niv { veths: vec![(5, access(10))], lists: vec![] },
             ModelPort::Wire(trunk(1, &[10, 20])),
@@ -179,10 +191,16 @@ fn refused() -> Vec<Case> {
     cases
 }
 
+/// The program of an interface, to be changed.
+fn filter(plan: &mut Plan, lif: usize) -> &mut Program {
+    Arc::make_mut(&mut plan.lifs[lif].lif.program)
+}
+
 fn forwarded() -> Vec<Case> {
     use DropReason as R;
     let taught: fn(&mut Bed) = |bed| bed.teach(LINK, &from_six(BROADCAST));
     let from_five = |destination| frame(destination, mac(5)).vntag(up(5)).vlan(0, 0).ipv4(46);
+    let from_twenty = |destination| frame(destination, mac(9)).vntag(up(20)).ipv4(46);
     let on_trunk = |destination| frame(destination, mac(3)).vlan(10, 0).ipv4(46);
     vec![
         Case { prepare: taught, ..case("F1", "back to its vEth", LINK, from_six(mac(6)), R::SameVifUc) },
@@ -223,6 +241,26 @@ fn forwarded() -> Vec<Case> {
             R::FloodNoReceiver,
         ),
         case("", "alone on an access port", LONE, frame(BROADCAST, mac(7)).ipv4(46), R::FloodNoReceiver),
+        Case {
+            prepare: |bed| bed.switch.replan(|plan| filter(plan, 0).acl_in = Some(permitting(6))),
+            ..case("", "its access list does not let it in", LINK, from_five(BROADCAST), R::AclIn)
+        },
+        Case {
+            prepare: |bed| {
+                bed.switch.replan(|plan| filter(plan, 8).acl_out = Some(permitting(6)));
+                bed.teach(TRUNK, &frame(BROADCAST, mac(3)).vlan(10, 0).ipv4(46));
+            },
+            ..case("", "the access list of a port does not let it out", LINK, from_five(mac(3)), R::AclOut)
+        },
+        Case {
+            prepare: |bed| bed.teach(LINK, &frame(BROADCAST, mac(10)).vntag(up(21)).ipv4(46)),
+            ..case("", "the access list of a vEth does not let it out", LINK, from_twenty(mac(10)), R::AclOut)
+        },
+        Case {
+            // 22 gets its copy by a list of its own.
+            others: 1,
+            ..case("", "nor the copy for its egress class", LINK, from_twenty(BROADCAST), R::AclOut)
+        },
         Case {
             prepare: |bed| {
                 bed.teach(TRUNK, &frame(BROADCAST, mac(3)).vlan(10, 0).ipv4(46));
@@ -301,8 +339,8 @@ fn a_frame_longer_than_a_port_takes_is_dropped_there() {
 fn every_reason_and_every_line_is_provoked() {
     let cases: Vec<Case> = refused().into_iter().chain(forwarded()).chain(controlled()).collect();
     let mut reasons: BTreeSet<_> = cases.iter().map(|case| case.reason).collect();
-    // Elsewhere: above, in `private_vlans.rs`, and in the engine's own tests.
-    reasons.extend([DropReason::TxUnsendable, DropReason::Pvlan, DropReason::AclIn, DropReason::AclOut]);
+    // Elsewhere: above, and in `private_vlans.rs`.
+    reasons.extend([DropReason::TxUnsendable, DropReason::Pvlan]);
     for reason in DropReason::ALL {
         assert!(reasons.contains(reason), "no case provokes {}", reason.name());
     }

@@ -9,7 +9,13 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use vis_switch::engine::verdict::DropReason;
 
+/// Some with an access list towards them.
 fn vlans() -> impl Strategy<Value = ModelVlans> {
+    let only = prop_oneof![3 => Just(None), 1 => Just(Some(6)), 1 => Just(Some(17))];
+    (carried(), only).prop_map(|(vlans, only)| ModelVlans { only, ..vlans })
+}
+
+fn carried() -> impl Strategy<Value = ModelVlans> {
     let trunk = (1u16..4, prop::collection::btree_set(vlan(), 0..6))
         .prop_map(|(native, allowed)| ModelVlans::trunk(native, &Vec::from_iter(allowed)));
     prop_oneof![2 => (1u16..4).prop_map(ModelVlans::access), 2 => trunk, 3 => private()]
@@ -39,6 +45,15 @@ fn private() -> impl Strategy<Value = ModelVlans> {
     prop_oneof![4 => host, 2 => promiscuous, 1 => trunk]
 }
 
+/// The vEths of a VLAN by the access list towards them.
+fn classes(veths: &BTreeMap<u16, ModelVlans>, vlan: u16) -> BTreeMap<Option<u8>, BTreeSet<u16>> {
+    let mut classes: BTreeMap<Option<u8>, BTreeSet<u16>> = BTreeMap::new();
+    for (vif, vlans) in veths.iter().filter(|(_, vlans)| vlans.carries(vlan)) {
+        classes.entry(vlans.only).or_default().insert(*vif);
+    }
+    classes
+}
+
 /// An NIV link; its lists are partly those that its floods need and partly others.
 fn niv() -> impl Strategy<Value = ModelPort> {
     let veths = prop::collection::btree_map(1u16..8, vlans(), 0..5);
@@ -47,39 +62,43 @@ fn niv() -> impl Strategy<Value = ModelPort> {
     (veths, others, kept).prop_map(|(veths, others, kept)| {
         let mut lists: BTreeMap<u16, BTreeSet<u16>> = others;
         for (vlan, _) in (1u16..6).chain(100..104).zip(kept).filter(|(_, kept)| *kept) {
-            let members = veths.iter().filter(|(_, vlans): &(_, &ModelVlans)| vlans.carries(vlan));
-            lists.insert(100 + vlan, members.map(|(vif, _)| *vif).collect());
+            for (nth, members) in (1u16..).zip(classes(&veths, vlan).into_values()) {
+                lists.insert(1000 * nth + vlan, members);
+            }
         }
         let lists = lists.into_iter().map(|(id, members)| (id, members.into_iter().collect())).collect();
         ModelPort::Niv { veths: veths.into_iter().collect(), lists }
     })
 }
 
-/// An NIV link with a control session: lists like the members of a VLAN, as they are, as they were, or as they will be;
-/// each VLAN has one of them or none.
+/// An NIV link with a control session; some lists are not, or no longer, those that their VLANs need: some VIF is not
+/// there, or in the list of another class.
 fn negotiated() -> impl Strategy<Value = ModelPort> {
     let veths = prop::collection::btree_map(1u16..8, vlans(), 0..6);
-    let odd = || prop_oneof![2 => Just(BTreeSet::new()), 1 => prop::collection::btree_set(1u16..10, 0..3)];
-    let lists = prop::collection::vec((vlan(), odd(), odd()), 1..5);
-    let of_vlan = prop::collection::vec(prop::option::weighted(0.9, any::<prop::sample::Index>()), 11);
-    (veths, lists, of_vlan).prop_map(|(veths, lists, of_vlan)| {
-        let members = |(vlan, add, del): &(u16, BTreeSet<u16>, BTreeSet<u16>)| {
-            let mut members: BTreeSet<u16> =
-                veths.iter().filter(|(_, vlans)| vlans.carries(*vlan)).map(|(vif, _)| *vif).collect();
-            members.extend(add);
-            members.difference(del).copied().collect::<Vec<u16>>()
-        };
-        let lists: Vec<Vec<u16>> = lists.iter().map(members).collect();
-        let list = |index: prop::sample::Index| {
-            let place = index.index(lists.len());
-            (50 + place as u16, lists[place].clone())
-        };
-        let floods = (1u16..6)
-            .chain(100..104)
-            .chain(200..202)
-            .zip(of_vlan)
-            .filter_map(|(vlan, index)| Some((vlan, list(index?))));
-        ModelPort::Negotiated { floods: floods.collect(), veths: veths.into_iter().collect() }
+    let assigned = prop::collection::vec(prop::bool::weighted(0.9), 11);
+    let other = prop::option::of(prop::option::weighted(0.6, prop_oneof![Just(6u8), Just(17)]));
+    let odd = prop::collection::vec((vlan(), 1u16..10, other), 0..10);
+    (veths, assigned, odd).prop_map(|(veths, assigned, odd)| {
+        let mut ids: BTreeMap<BTreeSet<u16>, u16> = BTreeMap::new();
+        let mut floods: BTreeMap<u16, BTreeMap<u16, Vec<u16>>> = BTreeMap::new();
+        let vlans = (1u16..6).chain(100..104).chain(200..202);
+        for (vlan, _) in vlans.zip(assigned).filter(|(_, assigned)| *assigned) {
+            let mut lists = classes(&veths, vlan);
+            for (_, vif, other) in odd.iter().filter(|(on, ..)| *on == vlan) {
+                lists.values_mut().for_each(|members| {
+                    members.remove(vif);
+                });
+                other.iter().for_each(|class| {
+                    lists.entry(*class).or_default().insert(*vif);
+                });
+            }
+            for members in lists.into_values() {
+                let next = 50 + ids.len() as u16;
+                let id = *ids.entry(members.clone()).or_insert(next);
+                floods.entry(vlan).or_default().insert(id, members.into_iter().collect());
+            }
+        }
+        ModelPort::Negotiated { floods, veths: veths.into_iter().collect() }
     })
 }
 

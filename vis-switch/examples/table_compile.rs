@@ -56,7 +56,7 @@ impl Link {
     fn want(&mut self) -> Duration {
         let begin = Instant::now();
         let located = self.forwarding.veths.values().filter_map(|veth| Some((veth.at?.1, &veth.program)));
-        let wanted: Vec<(VlanSet, Arc<[VifId]>)> = classes(located)
+        let wanted: Vec<(VlanSet, Arc<[VifId]>)> = classes(located, [])
             .into_iter()
             .map(|class| (class.vlans.iter().copied().collect(), class.members.into()))
             .collect();

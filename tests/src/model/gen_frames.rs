@@ -19,7 +19,11 @@ pub fn frames() -> impl Strategy<Value = Vec<u8>> {
     (addresses(), prop::collection::vec(header, 0..4), kind, size, any::<u8>(), cut).prop_map(
         |(addresses, headers, kind, size, fill, cut)| {
             let mut frame = [addresses, headers.concat(), kind.to_be_bytes().to_vec()].concat();
-            frame.extend((0..size).map(|n| fill.wrapping_add(n as u8)));
+            let mut payload: Vec<u8> = (0..size).map(|n| fill.wrapping_add(n as u8)).collect();
+            if fill % 2 == 0 {
+                like_ipv4(&mut payload, fill);
+            }
+            frame.extend(payload);
             frame.truncate(cut);
             frame
         },
@@ -29,16 +33,28 @@ pub fn frames() -> impl Strategy<Value = Vec<u8>> {
 /// A frame with one VNTag as the other end of a link would send it, nearly always a right one.
 pub fn tagged(word: impl Strategy<Value = u32>) -> impl Strategy<Value = Vec<u8>> {
     let inner = prop_oneof![8 => tci().prop_map(Some), 1 => Just(None)];
-    (addresses(), word, inner, 0usize..70).prop_map(|(addresses, word, inner, size)| {
+    (addresses(), word, inner, 0usize..70, any::<u8>()).prop_map(|(addresses, word, inner, size, seed)| {
         let mut frame = [addresses, vec![0x89, 0x26], word.to_be_bytes().to_vec()].concat();
         if let Some(tci) = inner {
             frame.extend([0x81, 0x00]);
             frame.extend(tci.to_be_bytes());
         }
         frame.extend([8, 0]);
-        frame.extend((0..size).map(|n| n as u8));
+        let mut payload: Vec<u8> = (0..size).map(|n| n as u8).collect();
+        like_ipv4(&mut payload, seed);
+        frame.extend(payload);
         frame
     })
+}
+
+/// Makes of a payload the beginning of a TCP or UDP packet, or nearly.
+fn like_ipv4(payload: &mut [u8], seed: u8) {
+    let version = if seed < 16 { seed } else { 0x45 };
+    let length = if seed < 240 { [0, 200] } else { [0, seed - 236] };
+    let protocol = [6, 17, 1][usize::from(seed % 3)];
+    for (at, octet) in [(0, version), (2, length[0]), (3, length[1]), (9, protocol)] {
+        payload.get_mut(at).into_iter().for_each(|place| *place = octet);
+    }
 }
 
 /// An untagged frame that belongs to the link itself, or nearly.

@@ -3,7 +3,7 @@
 use super::{Line, Octets};
 use std::collections::BTreeMap;
 
-/// Which VLANs an interface carries.
+/// Which VLANs an interface carries, and what of them goes out to it.
 #[derive(Clone, Debug)]
 pub struct ModelVlans {
     /// Trunk, or access.
@@ -14,6 +14,8 @@ pub struct ModelVlans {
     pub allowed: Vec<u16>,
     /// What it is in private VLANs.
     pub private: ModelPrivate,
+    /// The access list towards it: of IPv4 only packets of this protocol go out to it.
+    pub only: Option<u8>,
 }
 
 /// What an interface is in private VLANs.
@@ -60,13 +62,14 @@ impl ModelVlans {
     /// An access interface.
     #[must_use]
     pub fn access(vlan: u16) -> Self {
-        Self { trunk: false, untagged: vlan, allowed: Vec::new(), private: ModelPrivate::Plain }
+        Self { trunk: false, untagged: vlan, allowed: Vec::new(), private: ModelPrivate::Plain, only: None }
     }
 
     /// A trunk.
     #[must_use]
     pub fn trunk(native: u16, allowed: &[u16]) -> Self {
-        Self { trunk: true, untagged: native, allowed: allowed.to_vec(), private: ModelPrivate::Plain }
+        let allowed = allowed.to_vec();
+        Self { trunk: true, untagged: native, allowed, private: ModelPrivate::Plain, only: None }
     }
 
     /// A host in one of the [`PRIVATE`] VLANs.
@@ -85,6 +88,20 @@ impl ModelVlans {
     #[must_use]
     pub fn promiscuous_trunk(native: u16, allowed: &[u16], secondaries: &[u16]) -> Self {
         Self { private: ModelPrivate::Promiscuous(secondaries.to_vec()), ..Self::trunk(native, allowed) }
+    }
+
+    /// The same with an access list towards it, for this protocol.
+    #[must_use]
+    pub fn only(self, protocol: u8) -> Self {
+        Self { only: Some(protocol), ..self }
+    }
+
+    /// Whether its access list lets this frame, which has no tag, out.
+    fn lets_out(&self, plain: &[u8]) -> bool {
+        let Some(protocol) = self.only.filter(|_| plain.word(12) == Some(0x0800)) else { return true };
+        let packet = &plain[14..];
+        let whole = packet.len() >= 20 && packet[0] / 16 == 4 && packet[0] % 16 >= 5;
+        whole && packet.word(2) >= Some(u16::from(packet[0] % 16) * 4) && packet[9] == protocol
     }
 
     /// Whether it may send frames with this VLAN id.
@@ -113,12 +130,12 @@ pub enum ModelPort {
         /// Id and members of each list.
         lists: Vec<(u16, Vec<u16>)>,
     },
-    /// An NIV link with a control session: the vEths that are located there by VIF, and the list of each VLAN.
+    /// An NIV link with a control session: the vEths that are located there by VIF, and the lists of each VLAN.
     Negotiated {
         /// VIF and VLANs of each vEth.
         veths: Vec<(u16, ModelVlans)>,
-        /// By VLAN, list id and members at the adapter.
-        floods: BTreeMap<u16, (u16, Vec<u16>)>,
+        /// By VLAN, list ids and members at the adapter; nobody is in two of them.
+        floods: BTreeMap<u16, BTreeMap<u16, Vec<u16>>>,
     },
     /// An ordinary port.
     Wire(ModelVlans),
@@ -241,6 +258,7 @@ impl ModelSwitch {
             Some((_, _, to)) if domain_is_private(domain) && !self.vlans(*to).carries(frame.vlan) => {
                 forwarded.drops.push("pvlan");
             }
+            Some((_, _, to)) if !self.vlans(*to).lets_out(&frame.plain) => forwarded.drops.push("acl_out"),
             Some((_, _, to @ (port, Some(vif)))) => {
                 forwarded.frames.push((*port, self.down(frame, *port, 0x8000 + vif)));
                 forwarded.reached.push(*to);
@@ -269,43 +287,51 @@ impl ModelSwitch {
         for (index, port) in self.ports.iter().enumerate() {
             match port {
                 ModelPort::Wire(vlans) => {
-                    if vlans.carries(frame.vlan) && frame.from.0 != index {
+                    if !vlans.carries(frame.vlan) || frame.from.0 == index {
+                        continue;
+                    }
+                    if !vlans.lets_out(&frame.plain) {
+                        forwarded.drops.push("acl_out");
+                    } else {
                         forwarded.frames.push((index, self.plain(frame, index)));
                         forwarded.reached.push((index, None));
                     }
                 }
                 ModelPort::Niv { veths, lists } => {
-                    let members = members(veths, frame.vlan);
-                    if !members.iter().any(|vif| frame.from != (index, Some(*vif))) {
-                        continue;
-                    }
-                    let same = |list: &[u16]| {
-                        let mut list = list.to_vec();
-                        list.sort_unstable();
-                        list == members
-                    };
-                    match lists.iter().filter(|(_, list)| same(list)).map(|(id, _)| *id).min() {
-                        Some(id) => self.by_list(frame, index, id, &members, forwarded),
-                        None => forwarded.drops.push("F8"),
+                    for class in egress_classes(veths, frame.vlan) {
+                        if !class.iter().any(|vif| frame.from != (index, Some(*vif))) {
+                            continue;
+                        }
+                        let same = |list: &[u16]| {
+                            let mut list = list.to_vec();
+                            list.sort_unstable();
+                            list == class
+                        };
+                        match lists.iter().filter(|(_, list)| same(list)).map(|(id, _)| *id).min() {
+                            Some(id) => self.by_list(frame, index, id, &class, forwarded),
+                            None => forwarded.drops.push("F8"),
+                        }
                     }
                 }
                 ModelPort::Negotiated { veths, floods } => {
-                    // Somebody else wants it. Whether it is sent is a matter of whether the list has one of those.
-                    let mut wanting = members(veths, frame.vlan);
-                    wanting.retain(|vif| frame.from != (index, Some(*vif)));
-                    if wanting.is_empty() {
-                        continue;
-                    }
-                    match floods
-                        .get(&frame.vlan)
-                        .filter(|(_, list)| wanting.iter().any(|vif| list.contains(vif)))
-                    {
-                        Some((id, list)) => {
+                    // Who else wants it. A list is used that has one of those.
+                    let wants = |vif: &u16| frame.from != (index, Some(*vif));
+                    let wanting = members(veths, frame.vlan).into_iter().filter(wants).collect::<Vec<_>>();
+                    let lists = floods.get(&frame.vlan).cloned().unwrap_or_default();
+                    for (id, list) in &lists {
+                        if wanting.iter().any(|vif| list.contains(vif)) {
                             let there = |vif: &u16| veths.iter().any(|(located, _)| located == vif);
                             let there: Vec<u16> = list.iter().copied().filter(there).collect();
                             self.by_list(frame, index, *id, &there, forwarded);
                         }
-                        None => forwarded.drops.push("F8"),
+                    }
+                    // Whether those who are in none are a drop is a matter of whether another of their class is reached.
+                    for mut class in egress_classes(veths, frame.vlan) {
+                        class.retain(|vif| wants(vif));
+                        let reached = |vif: &u16| lists.values().any(|list| list.contains(vif));
+                        if !class.is_empty() && !class.iter().any(reached) {
+                            forwarded.drops.push("F8");
+                        }
                     }
                 }
             }
@@ -315,8 +341,12 @@ impl ModelSwitch {
         }
     }
 
-    /// One copy for a list, which has these vEths; the adapter keeps it from its originator.
+    /// One copy for a list, which has these vEths, if all of them may get it; the adapter keeps it from its originator.
     fn by_list(&self, frame: &Admitted, port: usize, id: u16, vifs: &[u16], forwarded: &mut Forwarded) {
+        if !vifs.iter().all(|vif| self.vlans((port, Some(*vif))).lets_out(&frame.plain)) {
+            forwarded.drops.push("acl_out");
+            return;
+        }
         forwarded.frames.push((port, self.down(frame, port, 0xc000 + id)));
         let others = vifs.iter().map(|vif| (port, Some(*vif))).filter(|to| *to != frame.from);
         forwarded.reached.extend(others);
@@ -362,6 +392,19 @@ fn members(veths: &[(u16, ModelVlans)], vlan: u16) -> Vec<u16> {
         veths.iter().filter(|(_, vlans)| vlans.carries(vlan)).map(|(vif, _)| *vif).collect();
     members.sort_unstable();
     members
+}
+
+/// The same by the access list towards them, in the order of their first.
+fn egress_classes(veths: &[(u16, ModelVlans)], vlan: u16) -> Vec<Vec<u16>> {
+    let mut classes: Vec<(Option<u8>, Vec<u16>)> = Vec::new();
+    for vif in members(veths, vlan) {
+        let only = veths.iter().find(|(bound, _)| *bound == vif).and_then(|(_, vlans)| vlans.only);
+        match classes.iter_mut().find(|(of, _)| *of == only) {
+            Some((_, class)) => class.push(vif),
+            None => classes.push((only, vec![vif])),
+        }
+    }
+    classes.into_iter().map(|(_, class)| class).collect()
 }
 
 /// The VIF that a frame from an NIV link carries.

@@ -19,7 +19,7 @@ pub use end::End;
 pub use managed_adapter::ManagedAdapter;
 pub use managed_switch::ManagedSwitch;
 pub use niv::{NivWorld, Setup};
-pub use switch::VirtualSwitch;
+pub use switch::{VirtualSwitch, permitting};
 pub use wire::{Seen, Wire};
 
 use niv_node::worker::Worker;

@@ -4,9 +4,11 @@ use super::{End, Machine, run_worker};
 use crate::model::switch::{Interface, ModelPort, ModelPrivate, ModelVlans, PRIVATE};
 use link::pair::{Cable, Config};
 use niv_node::counter::Balance;
+use niv_node::counter::Counter;
 use niv_node::mailbox::{Mailbox, lanes};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use vis_switch::engine::acl::{Acl, AclRule, Addresses, SharedAcl};
 use vis_switch::engine::control::{Order, Punted};
 use vis_switch::engine::counters::{Total, WorkerCounters};
 use vis_switch::engine::flood::{FloodList, FloodLists};
@@ -151,6 +153,7 @@ fn engine_port(port: link::Port) -> EnginePort {
 #[must_use]
 pub fn plan(ports: &[ModelPort]) -> Plan {
     let mut plan = Plan::default();
+    let mut programs = Programs::default();
     let mut slots = (1..).map(|slot| LifId::new(slot).expect("few interfaces"));
     for (index, port) in (0u16..).zip(ports) {
         match port {
@@ -159,31 +162,63 @@ pub fn plan(ports: &[ModelPort]) -> Plan {
                     (ListId::new(*id).expect("an assignable list"), members.clone())
                 };
                 plan.ports.push(PortPlan::Static { lists: lists.iter().map(list).collect() });
-                plan.lifs.extend(veths.iter().map(|veth| virt(index, veth, &mut slots)));
+                plan.lifs.extend(veths.iter().map(|veth| programs.virt(index, veth, &mut slots)));
             }
             ModelPort::Negotiated { veths, floods } => {
                 plan.ports.push(PortPlan::Niv { floods: flood_lists(floods) });
-                plan.lifs.extend(veths.iter().map(|veth| virt(index, veth, &mut slots)));
+                plan.lifs.extend(veths.iter().map(|veth| programs.virt(index, veth, &mut slots)));
             }
             ModelPort::Wire(vlans) => {
                 plan.ports.push(PortPlan::Wire);
                 let slot = slots.next().expect("endless");
-                plan.lifs.push(LifPlan::wire(slot, index, program(vlans), Arc::default()));
+                plan.lifs.push(LifPlan::wire(slot, index, programs.get(vlans), Arc::default()));
             }
         }
     }
     plan
 }
 
-fn virt(port: u16, (vif, vlans): &(u16, ModelVlans), slots: &mut impl Iterator<Item = LifId>) -> LifPlan {
-    let vif = VifId::new(*vif).expect("an assignable VIF");
-    LifPlan::virt(slots.next().expect("endless"), port, vif, program(vlans), Arc::default())
+/// An access list that permits one protocol.
+#[must_use]
+pub fn permitting(protocol: u8) -> SharedAcl {
+    let (source, destination) = (Addresses::ANY, Addresses::ANY);
+    let rule = AclRule {
+        permit: true,
+        protocol: Some(protocol),
+        source,
+        source_ports: None,
+        destination,
+        destination_ports: None,
+    };
+    SharedAcl(Arc::new(Acl::new([(rule, Arc::<Counter>::default())], Arc::default())))
+}
+
+/// Programs made so far share their access lists, by protocol.
+#[derive(Default)]
+struct Programs(BTreeMap<u8, SharedAcl>);
+
+impl Programs {
+    fn get(&mut self, vlans: &ModelVlans) -> Arc<Program> {
+        let acl_out = vlans.only.map(|only| self.0.entry(only).or_insert_with(|| permitting(only)).clone());
+        Arc::new(Program { acl_out, ..program(vlans) })
+    }
+
+    fn virt(
+        &mut self,
+        port: u16,
+        (vif, vlans): &(u16, ModelVlans),
+        slots: &mut impl Iterator<Item = LifId>,
+    ) -> LifPlan {
+        let vif = VifId::new(*vif).expect("an assignable VIF");
+        LifPlan::virt(slots.next().expect("endless"), port, vif, self.get(vlans), Arc::default())
+    }
 }
 
 /// The lists of VLANs as control gives them: each list once.
-fn flood_lists(floods: &BTreeMap<u16, (u16, Vec<u16>)>) -> FloodLists {
+fn flood_lists(floods: &BTreeMap<u16, BTreeMap<u16, Vec<u16>>>) -> FloodLists {
     let mut lists: BTreeMap<u16, FloodList> = BTreeMap::new();
-    for (vlan, (id, members)) in floods {
+    let each = floods.iter().flat_map(|(vlan, lists)| lists.iter().map(move |list| (vlan, list)));
+    for (vlan, (id, members)) in each {
         let flood = lists.entry(*id).or_insert_with(|| FloodList {
             vlans: VlanSet::EMPTY,
             list: ListId::new(*id).expect("an assignable list"),
@@ -194,11 +229,11 @@ fn flood_lists(floods: &BTreeMap<u16, (u16, Vec<u16>)>) -> FloodLists {
     FloodLists(lists.into_values().collect())
 }
 
-fn program(vlans: &ModelVlans) -> Arc<Program> {
+fn program(vlans: &ModelVlans) -> Program {
     let allowed = || vlans.allowed.iter().copied().collect::<VlanSet>();
     let all = || PRIVATE.iter().map(|pair| (pair.secondary, pair.primary));
     let mapped = |secondaries: &[u16]| all().filter(|pair| secondaries.contains(&pair.0)).collect::<Vec<_>>();
-    Arc::new(match (&vlans.private, vlans.trunk) {
+    match (&vlans.private, vlans.trunk) {
         (ModelPrivate::Plain, false) => Program::access(vlans.untagged),
         (ModelPrivate::Plain, true) => {
             let primaries = all().map(|(_, primary)| (primary, primary));
@@ -212,7 +247,7 @@ fn program(vlans: &ModelVlans) -> Arc<Program> {
         (ModelPrivate::Promiscuous(secondaries), true) => {
             Program::promiscuous_trunk(vlans.untagged, allowed(), &mapped(secondaries))
         }
-    })
+    }
 }
 
 impl Machine for VirtualSwitch {

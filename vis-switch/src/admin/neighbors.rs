@@ -123,6 +123,7 @@ fn list_state(state: ListState) -> &'static str {
         ListState::Leaving => "leaving",
         ListState::Building => "building",
         ListState::Spare => "spare",
+        ListState::Waiting => "waiting",
         ListState::Deleting => "deleting",
     }
 }

@@ -32,7 +32,7 @@ type Settings = (SwitchportLines, Option<UplinkFail>);
 /// Takes one setting out of some.
 type Pick = fn(&Settings) -> Settings;
 
-fn picks() -> [Pick; 10] {
+fn picks() -> [Pick; 11] {
     const fn none() -> SwitchportLines {
         SwitchportLines {
             mode: None,
@@ -42,6 +42,7 @@ fn picks() -> [Pick; 10] {
             mtu: None,
             private: no_private(),
             acl_in: None,
+            acl_out: None,
         }
     }
     fn of_private(private: PrivateLines) -> SwitchportLines {
@@ -62,6 +63,7 @@ fn picks() -> [Pick; 10] {
         |(lines, _)| (of_private(PrivateLines { trunk: lines.private.trunk.clone(), ..no_private() }), None),
         |(lines, _)| (SwitchportLines { mtu: lines.mtu, ..none() }, None),
         |(lines, _)| (SwitchportLines { acl_in: lines.acl_in.clone(), ..none() }, None),
+        |(lines, _)| (SwitchportLines { acl_out: lines.acl_out.clone(), ..none() }, None),
         |(_, uplink_fail)| (none(), *uplink_fail),
     ]
 }

@@ -185,10 +185,8 @@ impl Lines {
             mtu: Some(*mtu).filter(|mtu| *mtu != default.mtu),
             private: PrivateLines::of(private),
             acl_in: acl_in.clone(),
+            acl_out: acl_out.clone(),
         });
-        if let Some(list) = acl_out {
-            self.line(&format!("  ip access-group {list} out"));
-        }
         for (list, members) in &ethernet.lists {
             self.line(&format!("  vif-list {} members {}", list.get(), spans(members.iter().copied())));
         }
@@ -203,8 +201,10 @@ impl Lines {
         }
         self.private(&lines.private);
         self.item("mtu", lines.mtu);
-        if let Some(list) = &lines.acl_in {
-            self.line(&format!("  ip access-group {list} in"));
+        for (list, direction) in [(&lines.acl_in, "in"), (&lines.acl_out, "out")] {
+            if let Some(list) = list {
+                self.line(&format!("  ip access-group {list} {direction}"));
+            }
         }
     }
 

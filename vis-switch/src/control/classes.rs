@@ -1,7 +1,9 @@
-//! Which VIFs of a link a flood in each VLAN is for: VLAN classes, the VLANs with the same members together.
+//! Which VIFs of a link a flood in each VLAN is for: the VLANs with the same members together, and those members by egress
+//! class, as each of these gets a copy of its own.
 //!
-//! VIFs are grouped by their program, of which there are few; a class is a set of programs.
+//! VIFs are grouped by their program, of which there are few. Which groups the VLANs have is divided like in the data path.
 
+use crate::engine::classes::{Class, by_egress, classes};
 use crate::engine::vlan::{Program, VlanSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,98 +82,28 @@ impl Classes {
         core::mem::take(&mut self.dirty)
     }
 
-    /// The classes with members, by their first VLAN.
+    /// The members of each VLAN, one egress class after the other; of each those with the same members together, by their first
+    /// VLAN. A VLAN has an entry in each class that has members there.
     pub(super) fn compute(&self) -> Vec<(VlanSet, Arc<[VifId]>)> {
-        let mut split = Split::new();
-        for group in self.groups.values() {
-            split.refine(group.program.carries(), &group.members);
-        }
-        split.finish()
-    }
-}
-
-/// The class of the VLANs that nobody carries.
-const NOBODY: u16 = 0;
-
-/// VLANs, told apart by who carries them: one class at first, split by each program in turn. That takes two passes over the
-/// VLANs of each program, whatever the number of VIFs.
-struct Split {
-    /// The class of each VLAN.
-    of: Box<[u16; 4096]>,
-    /// The VLANs that somebody carries.
-    carried: VlanSet,
-    classes: Vec<Part>,
-}
-
-struct Part {
-    members: VifSet,
-    /// VLANs.
-    size: usize,
-    /// Of these, those of the present program.
-    hits: usize,
-    /// The class that these are from now on.
-    moves_to: u16,
-}
-
-impl Split {
-    fn new() -> Self {
-        let nobody = Part { members: VifSet::EMPTY, size: 4096, hits: 0, moves_to: NOBODY };
-        Self { of: Box::new([NOBODY; 4096]), carried: VlanSet::EMPTY, classes: vec![nobody] }
-    }
-
-    fn class_of(&self, vlan: u16) -> usize {
-        usize::from(self.of[usize::from(vlan & 4095)])
-    }
-
-    /// These VIFs, too, carry these VLANs.
-    fn refine(&mut self, vlans: &VlanSet, members: &VifSet) {
-        let mut hit: Vec<usize> = Vec::new();
-        for vlan in vlans.iter() {
-            let class = self.class_of(vlan);
-            if self.classes[class].hits == 0 {
-                hit.push(class);
-            }
-            self.classes[class].hits += 1;
-            self.carried.insert(vlan);
-        }
-        for class in hit {
-            let after = self.classes.len();
-            let part = &mut self.classes[class];
-            let hits = core::mem::take(&mut part.hits);
-            // There is a class for each VLAN and one for nobody, at most.
-            part.moves_to = if hits == part.size { class } else { after } as u16;
-            if hits == part.size {
-                part.members.add_all(members);
-            } else {
-                part.size -= hits;
-                let mut both = part.members.clone();
-                both.add_all(members);
-                self.classes.push(Part { members: both, size: hits, hits: 0, moves_to: NOBODY });
+        let mut found = Vec::new();
+        let groups = self.groups.values().map(|group| (group, &*group.program));
+        for (_, groups) in by_egress(groups) {
+            for Class { vlans, members, .. } in
+                classes(groups.into_iter().map(|group| (group, &group.program)), [])
+            {
+                let mut all = VifSet::EMPTY;
+                members.iter().for_each(|group| all.add_all(&group.members));
+                found.push((vlans.iter().copied().collect(), all.iter().collect()));
             }
         }
-        for vlan in vlans.iter() {
-            self.of[usize::from(vlan & 4095)] = self.classes[self.class_of(vlan)].moves_to;
-        }
-    }
-
-    fn finish(self) -> Vec<(VlanSet, Arc<[VifId]>)> {
-        let mut found: Vec<Option<usize>> = vec![None; self.classes.len()];
-        let mut classes: Vec<(VlanSet, Arc<[VifId]>)> = Vec::new();
-        for vlan in self.carried.iter() {
-            let class = self.class_of(vlan);
-            let at = *found[class].get_or_insert_with(|| {
-                classes.push((VlanSet::EMPTY, self.classes[class].members.iter().collect()));
-                classes.len() - 1
-            });
-            classes[at].0.insert(vlan);
-        }
-        classes
+        found
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::acl::SharedAcl;
 
     #[test]
     fn vlans_with_the_same_members_are_one_class() {
@@ -199,18 +131,37 @@ mod tests {
         classes.set(vif(2), None);
         classes.set(vif(3), None);
         assert_eq!(shown(&classes), [(vec![10], vec![1, 64, 4094])]);
+        let filtered =
+            Arc::new(Program { acl_out: Some(acl()), ..Program::trunk(1, [10, 20].into_iter().collect()) });
+        classes.set(vif(7), Some((4, &filtered)));
+        assert_eq!(shown(&classes), [(vec![10], vec![1, 64, 4094]), (vec![10, 20], vec![7])]);
     }
 
-    /// As the sentence says it: for each VLAN those that carry it, and together what is the same.
+    fn acl() -> SharedAcl {
+        SharedAcl(Arc::new(crate::engine::acl::Acl::new([], Arc::default())))
+    }
+
+    /// As the sentence says it: for each egress class and VLAN those that carry it, and together what is the same.
     fn by_definition(vifs: &[(VifId, Arc<Program>)]) -> Vec<(VlanSet, Arc<[VifId]>)> {
+        let mut filters: Vec<Option<&SharedAcl>> = Vec::new();
+        for (_, program) in vifs {
+            if !filters.contains(&program.acl_out.as_ref()) {
+                filters.push(program.acl_out.as_ref());
+            }
+        }
         let mut classes: Vec<(VlanSet, Arc<[VifId]>)> = Vec::new();
-        for vlan in 1..=4094 {
-            let carry = vifs.iter().filter(|(_, program)| program.allowed.contains(vlan));
-            let members: Arc<[VifId]> = carry.map(|(vif, _)| *vif).collect();
-            match classes.iter_mut().find(|(_, known)| *known == members) {
-                _ if members.is_empty() => {}
-                Some((vlans, _)) => vlans.insert(vlan),
-                None => classes.push(([vlan].into_iter().collect(), members)),
+        for filter in filters {
+            let before = classes.len();
+            for vlan in 1..=4094 {
+                let carry = vifs.iter().filter(|(_, program)| {
+                    program.acl_out.as_ref() == filter && program.allowed.contains(vlan)
+                });
+                let members: Arc<[VifId]> = carry.map(|(vif, _)| *vif).collect();
+                match classes[before..].iter_mut().find(|(_, known)| *known == members) {
+                    _ if members.is_empty() => {}
+                    Some((vlans, _)) => vlans.insert(vlan),
+                    None => classes.push(([vlan].into_iter().collect(), members)),
+                }
             }
         }
         classes
@@ -223,7 +174,9 @@ mod tests {
             trunks in proptest::collection::vec(
                 proptest::collection::vec((1u16..4095, 0u16..200), 0..4), 1..12),
             near in proptest::collection::vec((1u16..4095, proptest::collection::vec(1u16..12, 0..8)), 0..20),
+            filtered in proptest::collection::vec(0usize..3, 32),
         ) {
+            let acls = [None, Some(acl()), Some(acl())];
             let wide = trunks.iter().map(|spans| {
                 spans.iter().flat_map(|(first, more)| *first..=first.saturating_add(*more)).collect()
             });
@@ -232,7 +185,8 @@ mod tests {
             let mut classes = Classes::default();
             let mut vifs = Vec::new();
             for (at, set) in (0u32..).zip(&sets) {
-                let program = Arc::new(Program::trunk(1, set.clone()));
+                let acl_out = acls[filtered[at as usize]].clone();
+                let program = Arc::new(Program { acl_out, ..Program::trunk(1, set.clone()) });
                 // Each program on two VIFs that are far apart.
                 for id in [at as u16 + 1, 4094 - at as u16] {
                     let vif = VifId::new(id).expect("a VIF");
@@ -240,7 +194,8 @@ mod tests {
                     vifs.push((vif, program.clone()));
                 }
             }
-            vifs.sort_by_key(|(vif, _)| *vif);
+            // In the order of the programs, first; members rise anyway.
+            vifs.sort_by_key(|(vif, _)| vif.get());
             proptest::prop_assert_eq!(classes.compute(), by_definition(&vifs));
         }
     }

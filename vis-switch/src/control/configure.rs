@@ -8,7 +8,7 @@ use super::lists::FloodLists;
 use super::uplinks::Uplink;
 use super::veth::{Unused, Veth};
 use super::vif::VifKey;
-use crate::config::running::{AclName, Binding, PortMode, ProfileName, RunningConfig};
+use crate::config::running::{AclName, Binding, PortMode, ProfileName, RunningConfig, Switchport};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use vntag::ctl::EventCode;
@@ -206,7 +206,8 @@ impl Control {
             return;
         }
         let concerned = |veth: &&Veth| {
-            veth.settings.switchport.acl_in.as_ref().is_some_and(|name| changed.contains(name))
+            let Switchport { acl_in, acl_out, .. } = &*veth.settings.switchport;
+            [acl_in, acl_out].into_iter().flatten().any(|name| changed.contains(name))
         };
         let numbers: Vec<u32> = self.veths.iter().filter(concerned).map(|veth| veth.number).collect();
         for number in numbers {

@@ -182,7 +182,8 @@ impl Acl {
         Self { rules: rules.into(), counters: counters.into(), unmatched }
     }
 
-    /// Whether a payload of this EtherType may pass. For the worker, which alone counts.
+    /// Whether a payload of this EtherType may pass. For the worker, which alone counts: once for each frame and egress class
+    /// (see [`flood`](super::flood)), however many interfaces are meant.
     #[inline(never)]
     #[must_use]
     pub fn passes(&self, ethertype: u16, payload: &[u8]) -> bool {

@@ -101,7 +101,7 @@ fn judge<T: NivTag>(
 ) -> Result<(), Refused> {
     let nobody = |reason| Refused { lif: None, reason };
     let (id, inner) = match role {
-        PortRole::Niv(channels) => {
+        PortRole::Niv { channels, .. } => {
             let channel = parse::channel::<T>(bytes).map_err(nobody)?;
             let id = channels.get(channel).ok_or(nobody(DropReason::RxSrcUnknown))?;
             (id, parse::behind_tag::<T>(bytes))

@@ -1,8 +1,10 @@
-//! VLAN classes: the VLANs that have the same members.
+//! VLAN classes: the VLANs that have the same members. Both the floods of the data path and the lists that control asks
+//! adapters for are made of them.
 //!
 //! There are thousands of interfaces and thousands of VLANs, but few distinct sets of VLANs that interfaces carry. So
 //! the VLANs are divided set by set, each set once, and never interface by interface.
 
+use super::acl::{Acl, SharedAcl};
 use super::vlan::{Program, VLAN_MAX, VlanSet};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,11 +16,17 @@ pub struct Class<M> {
     pub vlans: Box<[u16]>,
     /// Their members.
     pub members: Vec<M>,
+    /// The places of the further sets that they are in, rising.
+    pub among: Vec<usize>,
 }
 
 /// Divides the VLANs by members: which VLANs have which, for all VLANs that have any. The members of a class stand in
-/// the order in which they were given; classes stand in the order of their first VLAN.
-pub fn classes<'a, M: Copy>(members: impl IntoIterator<Item = (M, &'a Arc<Program>)>) -> Vec<Class<M>> {
+/// the order in which they were given; classes stand in the order of their first VLAN. The VLANs of a class are also in the
+/// same ones of the sets `among`.
+pub fn classes<'a, M: Copy>(
+    members: impl IntoIterator<Item = (M, &'a Arc<Program>)>,
+    among: impl IntoIterator<Item = &'a VlanSet>,
+) -> Vec<Class<M>> {
     let mut programs: HashMap<*const Program, usize> = HashMap::new();
     let mut last: Option<(*const Program, usize)> = None;
     let mut sets = Distinct::default();
@@ -36,7 +44,7 @@ pub fn classes<'a, M: Copy>(members: impl IntoIterator<Item = (M, &'a Arc<Progra
         }
         having[set].push((place, member));
     }
-    let members_of = |sets: &[usize]| {
+    let members_of = |sets: &[usize]| -> Vec<M> {
         if let [set] = sets {
             return having[*set].iter().map(|(_, member)| *member).collect();
         }
@@ -45,11 +53,41 @@ pub fn classes<'a, M: Copy>(members: impl IntoIterator<Item = (M, &'a Arc<Progra
         found.sort_by_key(|(place, _)| *place);
         found.into_iter().map(|(_, member)| member).collect()
     };
-    let blocks = divide(&sets.sets).blocks;
-    blocks
-        .into_iter()
-        .map(|block| Class { vlans: block.vlans.into(), members: members_of(&block.sets) })
-        .collect()
+    let mut sets = sets.sets;
+    // A further set is not that of members that is the same.
+    sets.extend(among.into_iter().map(Vlans::Set));
+    let class = |block: Block| {
+        let (of_members, among) = block.sets.split_at(block.sets.partition_point(|set| *set < having.len()));
+        let among = among.iter().map(|set| set - having.len()).collect();
+        (!of_members.is_empty()).then(|| Class {
+            vlans: block.vlans.into(),
+            members: members_of(of_members),
+            among,
+        })
+    };
+    divide(&sets).blocks.into_iter().filter_map(class).collect()
+}
+
+/// What belongs to interfaces, by their egress class: those towards which the same access list stands, or none. Classes stand
+/// in the order of their first, and in a class the order is as it was given.
+pub fn by_egress<'a, T>(
+    of: impl IntoIterator<Item = (T, &'a Program)>,
+) -> Vec<(Option<&'a SharedAcl>, Vec<T>)> {
+    // By where the list is in memory.
+    let mut places: HashMap<Option<*const Acl>, usize> = HashMap::new();
+    let mut classes: Vec<(Option<&'a SharedAcl>, Vec<T>)> = Vec::new();
+    for (item, program) in of {
+        let filter = program.acl_out.as_ref();
+        let place = match classes.last() {
+            Some((last, _)) if *last == filter => classes.len() - 1,
+            _ => *places.entry(filter.map(|acl| Arc::as_ptr(&acl.0))).or_insert_with(|| {
+                classes.push((filter, Vec::new()));
+                classes.len() - 1
+            }),
+        };
+        classes[place].1.push(item);
+    }
+    classes
 }
 
 /// A set of VLANs, in the form in which it is there.
@@ -223,7 +261,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn vlans_are_together_that_are_in_the_same_sets(sets in sets()) {
+        fn vlans_are_together_that_are_in_the_same_sets(sets in sets(), among in sets()) {
             let programs: Vec<_> =
                 sets.iter().map(|set| Arc::new(Program::trunk(1, set.clone()))).collect();
             let inside = |vlan| (0..sets.len()).filter(|set| sets[*set].contains(vlan)).collect::<Vec<_>>();
@@ -232,11 +270,23 @@ mod tests {
                 want.entry(inside(vlan)).or_default().push(vlan);
             }
             want.remove(&Vec::new());
-            let got = classes(programs.iter().enumerate());
+            let got = classes(programs.iter().enumerate(), []);
             prop_assert!(got.is_sorted_by_key(|class| class.vlans[0]));
             let got: BTreeMap<_, _> =
                 got.into_iter().map(|class| (class.members, class.vlans.into_vec())).collect();
-            prop_assert_eq!(got, want);
+            prop_assert_eq!(&got, &want);
+
+            let mut finer: BTreeMap<(Vec<usize>, Vec<usize>), Vec<u16>> = BTreeMap::new();
+            for (members, vlans) in want {
+                for vlan in vlans {
+                    let among = (0..among.len()).filter(|set| among[*set].contains(vlan)).collect();
+                    finer.entry((members.clone(), among)).or_default().push(vlan);
+                }
+            }
+            let got = classes(programs.iter().enumerate(), &among).into_iter();
+            let got: BTreeMap<_, _> =
+                got.map(|class| ((class.members, class.among), class.vlans.into_vec())).collect();
+            prop_assert_eq!(got, finer);
 
             let division = divide(&sets.iter().map(Vlans::Set).collect::<Vec<_>>());
             for vlan in 0..=VLAN_MAX {

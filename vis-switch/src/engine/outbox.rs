@@ -30,6 +30,10 @@ pub(super) enum Receiver {
     Copy { flood: u16, copy: u16, looped: Option<LifId> },
 }
 
+/// No other frame may wait for this port.
+#[derive(Debug)]
+pub(super) struct Full;
+
 struct Outgoing {
     queue: Box<dyn TxQueue>,
     waiting: ArrayVec<Waiting, BURST>,
@@ -87,15 +91,15 @@ impl Outbox {
         Self { touched: Vec::with_capacity(ports.len()), ports }
     }
 
-    /// Puts a frame behind the others for that port. A burst has one copy for each port at the most (F10), so
-    /// there is room.
+    /// Puts a frame behind the others for that port. An error: as many as a burst has wait already, which happens where a
+    /// frame leaves by several lists; they have to be sent first.
     #[inline]
-    pub(super) fn push(&mut self, port: u16, waiting: Waiting) {
-        let Some(outgoing) = self.ports.get_mut(usize::from(port)) else { return };
+    pub(super) fn push(&mut self, port: u16, waiting: Waiting) -> Result<(), Full> {
+        let Some(outgoing) = self.ports.get_mut(usize::from(port)) else { return Ok(()) };
         if outgoing.waiting.is_empty() {
             self.touched.push(port);
         }
-        outgoing.waiting.push(waiting);
+        outgoing.waiting.try_push(waiting).map_err(|_| Full)
     }
 
     /// Sends everything that waits.
@@ -107,7 +111,7 @@ impl Outbox {
                 outgoing.waiting.iter().map(|waiting| turn.desk.outgoing(waiting, turn.burst)).collect();
             let (taken, left) = outgoing.offer(turn.now, &frames, outgoing.reserved);
             let overhead = match tables.roles.get(usize::from(port)) {
-                Some(PortRole::Niv(_)) => turn.tag_len,
+                Some(PortRole::Niv { .. }) => turn.tag_len,
                 _ => 0,
             };
             let sent = Sent { waiting: &outgoing.waiting, frames: &frames, overhead, port, taken, left };

@@ -3,13 +3,14 @@
 //! ```text
 //!  recv --> load head --> parse --> admit --> learn --> forward --+--> egress --> outbox --> send
 //!                           |         |                    |      |
-//!                           +---------+-- drop, counted ---+      +--> flood: a copy of the head for each port
+//!                           +---------+-- drop, counted ---+      +--> flood: a copy of the head for each port or list
 //! ```
 //!
 //! The first half (up to `admit`) runs over the whole burst before the second half begins, so that the tables of
 //! each half stay in the cache. Frames are learned and forwarded one after the other: a frame may answer one
 //! that came in the same burst.
 
+use super::acl::SharedAcl;
 use super::admit::{self, Admitted, Refused};
 use super::capture::{Capture, Captures, Fate};
 use super::control::{self, Punted};
@@ -29,7 +30,7 @@ use core::marker::PhantomData;
 use link::{BURST, Frame, Gather, Nanos, RxQueue, Seg};
 use niv_node::mailbox::Sender;
 use std::sync::Arc;
-use vntag::{ListId, NivTag, Target};
+use vntag::{NivTag, Target};
 
 /// The stages and what they work on.
 pub(super) struct Pipeline<T> {
@@ -158,7 +159,7 @@ impl<T: NivTag> Pipeline<T> {
     fn admit(&mut self, tables: &Tables, port: u16, burst: &[Frame<'_>]) -> usize {
         const UNUSED: PortRole = PortRole::Unused;
         let role = tables.roles.get(usize::from(port)).unwrap_or(&UNUSED);
-        let overhead = if matches!(role, PortRole::Niv(_)) { T::LEN } else { 0 };
+        let overhead = if matches!(role, PortRole::Niv { .. }) { T::LEN } else { 0 };
         let mut octets = 0;
         let mut admitted = 0;
         let mut untagged = 0;
@@ -253,27 +254,41 @@ impl<T: NivTag> Pipeline<T> {
         }
         let head = self.desk.head(usize::from(frame.index)).ok_or(DropReason::RxRunt)?;
         match turn.tables.roles.get(usize::from(lif.port)) {
-            Some(PortRole::Niv(_)) => {
+            Some(PortRole::Niv { filtered, .. }) => {
                 if lif.vif == 0 {
                     return Err(DropReason::UcDvifXlateMiss);
+                }
+                if *filtered && !may_leave(lif.program.acl_out.as_slice(), frame, head.bytes()) {
+                    return Err(DropReason::AclOut);
                 }
                 let looped = egress::looped(source, lif.port).map_err(|_| DropReason::SvifXlateMiss)?;
                 let looped = looped.filter(|_| self.options.hairpin_looped);
                 egress::to_link::<T>(head, frame, Target::Channel(u32::from(lif.vif)), looped);
             }
             _ => {
-                if !may_leave(&lif.program, frame, head.bytes()) {
+                if !may_leave(lif.program.acl_out.as_slice(), frame, head.bytes()) {
                     return Err(DropReason::AclOut);
                 }
                 egress::to_wire(head, frame, &lif.program, turn.len(frame.index));
             }
         }
         let waiting = Waiting { head: u16::from(frame.index), frame: frame.index, to: Receiver::Lif(to) };
-        self.outbox.push(lif.port, waiting);
+        self.post(turn, lif.port, waiting);
         Ok(())
     }
 
-    /// One copy for each port with members other than the originator (F4-F6, F8-F10).
+    /// Lets a frame wait for its port.
+    #[inline]
+    fn post(&mut self, turn: &Burst<'_>, port: u16, waiting: Waiting) {
+        if self.outbox.push(port, waiting).is_err() {
+            self.flush(turn);
+            // There is room now.
+            let _ = self.outbox.push(port, waiting);
+        }
+    }
+
+    /// One copy for each ordinary port of the VLAN, and for each of its lists with members other than the originator (F4-F6,
+    /// F8-F10).
     fn flood(&mut self, turn: &Burst<'_>, frame: &Admitted, source: &Lif) -> Result<(), DropReason> {
         let number = turn.tables.floods.of_vlan(frame.vlan);
         let flood = turn.tables.floods.get(number).ok_or(DropReason::FloodNoReceiver)?;
@@ -289,7 +304,7 @@ impl<T: NivTag> Pipeline<T> {
                     let looped =
                         matches!(&copy.form, CopyForm::Link(link) if pruned(link)).then_some(frame.lif);
                     let to = Receiver::Copy { flood: number, copy: nth, looped };
-                    self.outbox.push(copy.port, Waiting { head, frame: frame.index, to });
+                    self.post(turn, copy.port, Waiting { head, frame: frame.index, to });
                 }
                 Err(reason) => {
                     self.counters.drops[reason].add(1);
@@ -307,9 +322,10 @@ impl<T: NivTag> Pipeline<T> {
 
     /// Makes the head of one copy; says where it is on the desk.
     fn replicate(&mut self, turn: &Burst<'_>, frame: &Admitted, form: Form<'_>) -> Result<u16, DropReason> {
-        if let Form::Wire(program) = form {
+        let filters = form.filters();
+        if !filters.is_empty() {
             let head = self.desk.head(usize::from(frame.index)).map_or(&[][..], |head| head.bytes());
-            if !may_leave(program, frame, head) {
+            if !may_leave(filters, frame, head) {
                 return Err(DropReason::AclOut);
             }
         }
@@ -320,8 +336,8 @@ impl<T: NivTag> Pipeline<T> {
         let (number, head) = self.desk.copy(usize::from(frame.index)).ok_or(DropReason::TxRingFull)?;
         match form {
             Form::Wire(program) => egress::to_wire(head, frame, program, turn.len(frame.index)),
-            Form::Link(list, looped) => {
-                egress::to_link::<T>(head, frame, Target::List(u32::from(list.get())), looped);
+            Form::Link(link, looped) => {
+                egress::to_link::<T>(head, frame, Target::List(u32::from(link.list.get())), looped);
             }
         }
         Ok(number)
@@ -340,20 +356,29 @@ impl<T: NivTag> Pipeline<T> {
     }
 }
 
-/// Whether a frame may leave by an ordinary port with this program; its head is as it came.
+/// Whether a frame may leave towards interfaces with these access lists; its head is as it came.
 #[inline]
-fn may_leave(program: &Program, frame: &Admitted, head: &[u8]) -> bool {
-    program
-        .acl_out
-        .as_ref()
-        .is_none_or(|acl| acl.passes(frame.inner.next, head.get(frame.inner.payload()..).unwrap_or_default()))
+fn may_leave(filters: &[SharedAcl], frame: &Admitted, head: &[u8]) -> bool {
+    let payload = || head.get(frame.inner.payload()..).unwrap_or_default();
+    filters.iter().all(|acl| acl.passes(frame.inner.next, payload()))
 }
 
 /// How a copy of a flooded frame leaves.
 #[derive(Clone, Copy)]
 enum Form<'a> {
     Wire(&'a Program),
-    Link(ListId, Option<u32>),
+    Link(&'a LinkCopy, Option<u32>),
+}
+
+impl<'a> Form<'a> {
+    /// The access lists towards those who get the copy.
+    #[inline]
+    fn filters(self) -> &'a [SharedAcl] {
+        match self {
+            Self::Wire(program) => program.acl_out.as_slice(),
+            Self::Link(link, _) => &link.filters,
+        }
+    }
 }
 
 /// The form of one copy of a frame from `source`; `None` where it is for nobody else behind that port (F5), or where it
@@ -362,14 +387,12 @@ fn form<'a>(copy: &'a FloodCopy, frame: &Admitted, source: &Lif) -> Option<Resul
     let back = copy.port == source.port;
     match &copy.form {
         CopyForm::Wire(program) => (!back).then_some(Ok(Form::Wire(program))),
-        CopyForm::Link(link) if link.sole == Some(frame.lif) => {
-            (!link.outsiders.is_empty()).then_some(Err(DropReason::McDvifXlateMiss))
-        }
-        CopyForm::Link(LinkCopy { list: None, .. }) => Some(Err(DropReason::McDvifXlateMiss)),
-        CopyForm::Link(LinkCopy { list: Some(list), .. }) => Some(match egress::looped(source, copy.port) {
-            Ok(looped) => Ok(Form::Link(*list, looped)),
+        CopyForm::Link(link) if link.sole == Some(frame.lif) => None,
+        CopyForm::Link(link) => Some(match egress::looped(source, copy.port) {
+            Ok(looped) => Ok(Form::Link(link, looped)),
             Err(egress::NoSource) => Err(DropReason::SvifXlateMiss),
         }),
+        CopyForm::Missing(missing) => missing.counts(frame.lif).then_some(Err(DropReason::McDvifXlateMiss)),
     }
 }
 

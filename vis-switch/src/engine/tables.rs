@@ -72,8 +72,13 @@ impl LifPlan {
 /// How a worker treats what comes in at a port.
 #[derive(Debug)]
 pub(super) enum PortRole {
-    /// An NIV link, with the interface behind each VIF.
-    Niv(Arc<Channels>),
+    /// An NIV link.
+    Niv {
+        /// The interface behind each VIF.
+        channels: Arc<Channels>,
+        /// There is an access list towards some of them. Where there is none, nobody looks for one.
+        filtered: bool,
+    },
     /// An ordinary port.
     Wire(LifId),
     /// No interface at all: an ordinary port without configuration.
@@ -98,7 +103,7 @@ impl Channels {
     /// Those of `before`, if that is the same link with the same VIFs.
     fn of(listed: Vec<(VifId, LifId)>, before: Option<&PortRole>) -> Arc<Self> {
         match before {
-            Some(PortRole::Niv(channels)) if channels.listed == listed => channels.clone(),
+            Some(PortRole::Niv { channels, .. }) if channels.listed == listed => channels.clone(),
             _ => {
                 let mut lifs = [None; CHANNELS];
                 listed.iter().for_each(|(vif, id)| lifs[usize::from(vif.get())] = Some(*id));
@@ -147,7 +152,12 @@ impl Tables {
             .map(|(port, ((plan, wire), listed))| match plan {
                 PortPlan::Wire => wire.map_or(PortRole::Unused, PortRole::Wire),
                 PortPlan::Static { .. } | PortPlan::Niv { .. } => {
-                    PortRole::Niv(Channels::of(listed, before.and_then(|before| before.roles.get(port))))
+                    let programs =
+                        by_port[port].iter().filter_map(|id| Some(&lifs[id.index()].as_ref()?.program));
+                    PortRole::Niv {
+                        channels: Channels::of(listed, before.and_then(|before| before.roles.get(port))),
+                        filtered: programs.into_iter().any(|program| program.acl_out.is_some()),
+                    }
                 }
             })
             .collect();

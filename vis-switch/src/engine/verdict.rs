@@ -69,7 +69,7 @@ niv_node::drop_reasons! {
         PuntFull = "punt_full", "";
         /// An IPv4 packet that the access list of the interface it came from does not permit.
         AclIn = "acl_in", "";
-        /// An IPv4 packet that the access list of the port it should leave by does not permit.
+        /// An IPv4 packet, or its copy for some interfaces, that their access list does not permit.
         AclOut = "acl_out", "";
         /// Destination and source are the same vEth.
         SameVifUc = "same_vif_uc", "F1";

@@ -128,7 +128,7 @@ pub struct Program {
     pub mtu: u16,
     /// What may come in.
     pub acl_in: Option<SharedAcl>,
-    /// What may go out. Of an ordinary port only: a flood is one frame for many virtual interfaces.
+    /// What may go out. Interfaces where it is another one are of different egress classes (see [`flood`](super::flood)).
     pub acl_out: Option<SharedAcl>,
     /// What is different in private VLANs, where it carries any.
     pub private: Option<Arc<Private>>,

@@ -143,50 +143,40 @@ fn ports(args: &Args, [eq, neq, gt, lt, first, last]: [&str; 6]) -> Result<Optio
 fn access_group<C: Candidate>(context: &mut C, args: &Args) -> Done {
     let named = if args.get("list").is_some() { Some(name(args)?) } else { None };
     let value = named.clone().filter(|_| !args.negated());
-    // Whether `no` names another list than is there.
-    let other = |present: &Option<AclName>| args.negated() && named.is_some() && *present != named;
-    let refuse_other = || args.refuse("list", "That list is not here.");
     let out = args.has("out");
+    let change = |(acl_in, acl_out): (&mut Option<AclName>, &mut Option<AclName>)| {
+        let place = if out { acl_out } else { acl_in };
+        if args.negated() && named.is_some() && *place != named {
+            return Err(args.refuse("list", "That list is not here."));
+        }
+        place.clone_from(&value);
+        Ok(())
+    };
+    let of_lines = |lines: &mut SwitchportLines| change((&mut lines.acl_in, &mut lines.acl_out));
     let selected = selected(context)?;
     let config = context.config();
-    if let Selected::Ethernet(id) = selected {
-        let port = config.ethernet_switchport(id).map_err(broken)?;
-        let place = if out { &mut port.acl_out } else { &mut port.acl_in };
-        if other(place) {
-            return Err(refuse_other());
+    match selected {
+        Selected::Ethernet(id) => {
+            let port = config.ethernet_switchport(id).map_err(broken)?;
+            change((&mut port.acl_in, &mut port.acl_out))?;
+            let niv = config.ethernet(id).is_ok_and(|port| port.mode == PortMode::Vntag);
+            if niv && value.is_some() {
+                let note = format!(
+                    "ethernet {id} is in vntag mode: lists are applied on its virtual interfaces, not here."
+                );
+                return Ok(Output::message(note).into());
+            }
         }
-        *place = value.clone();
-        let niv = config.ethernet(id).is_ok_and(|port| port.mode == PortMode::Vntag);
-        if niv && value.is_some() {
-            let note = format!(
-                "ethernet {id} is in vntag mode: lists are applied on its virtual interfaces, not here."
-            );
-            return Ok(Output::message(note).into());
+        Selected::Vethernets(numbers) => {
+            for number in numbers {
+                of_lines(&mut config.vethernet_mut(number).map_err(broken)?.switchport)?;
+            }
         }
-    } else if out {
-        let message = "Towards a virtual interface no list is applied yet; \
-                       it can be on what sends there, or \"out\" on a physical port.";
-        return Err(Refusal::new(message));
-    } else {
-        let change = |lines: &mut SwitchportLines| {
-            if other(&lines.acl_in) {
-                return Err(refuse_other());
-            }
-            lines.acl_in.clone_from(&value);
-            Ok(())
-        };
-        match selected {
-            Selected::Vethernets(numbers) => {
-                for number in numbers {
-                    change(&mut config.vethernet_mut(number).map_err(broken)?.switchport)?;
-                }
-            }
-            Selected::PortProfile(name) => {
-                change(&mut config.port_profile_mut(&name).map_err(broken)?.switchport)?;
-            }
-            Selected::Ethernet(_) | Selected::AccessList(_) | Selected::Vlans(_) => {
-                return Err(Refusal::new("No interface is selected."));
-            }
+        Selected::PortProfile(name) => {
+            of_lines(&mut config.port_profile_mut(&name).map_err(broken)?.switchport)?;
+        }
+        Selected::AccessList(_) | Selected::Vlans(_) => {
+            return Err(Refusal::new("No interface is selected."));
         }
     }
     let note = value.and_then(|name| missing(config, &name));

@@ -1,7 +1,7 @@
 //! `ip access-list`: numbered rules about IPv4 packets, with a name.
 
 use super::profile::{Description, is_name};
-use super::{Rule, RunningConfig, counted, rule};
+use super::{Rule, RunningConfig, Switchport, counted, rule};
 use crate::engine::acl::{Acl, AclRule, Addresses, Ports, SharedAcl, TCP, UDP};
 use core::fmt;
 use niv_node::counter::Counter;
@@ -256,10 +256,13 @@ impl RunningConfig {
             .map(|(number, vethernet)| (&vethernet.switchport, format!("Veth{number}")));
         let typed = profiles
             .chain(vethernets)
-            .filter(|(lines, _)| lines.acl_in.as_ref() == Some(name))
+            .filter(|(lines, _)| {
+                [&lines.acl_in, &lines.acl_out].into_iter().flatten().any(|list| list == name)
+            })
             .map(|(_, place)| place);
         let ethernets = self.ethernets.iter().filter(|(_, ethernet)| {
-            [&ethernet.switchport.acl_in, &ethernet.switchport.acl_out].contains(&&Some(name.clone()))
+            let Switchport { acl_in, acl_out, .. } = &ethernet.switchport;
+            [acl_in, acl_out].into_iter().flatten().any(|list| list == name)
         });
         typed.chain(ethernets.map(|(id, _)| format!("Eth{id}"))).collect()
     }

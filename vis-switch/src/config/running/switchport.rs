@@ -58,7 +58,7 @@ pub struct Switchport {
     pub private: PrivatePort,
     /// Access list for what comes in.
     pub acl_in: Option<AclName>,
-    /// Access list for what goes out; of physical ports only.
+    /// Access list for what goes out.
     pub acl_out: Option<AclName>,
 }
 
@@ -119,6 +119,8 @@ pub struct SwitchportLines {
     pub private: PrivateLines,
     /// `ip access-group ... in`
     pub acl_in: Option<AclName>,
+    /// `ip access-group ... out`
+    pub acl_out: Option<AclName>,
 }
 
 impl SwitchportLines {
@@ -133,7 +135,7 @@ impl SwitchportLines {
             mtu: self.mtu.unwrap_or(under.mtu),
             private: self.private.over(under.private),
             acl_in: self.acl_in.clone().or(under.acl_in),
-            acl_out: under.acl_out,
+            acl_out: self.acl_out.clone().or(under.acl_out),
         }
     }
 }

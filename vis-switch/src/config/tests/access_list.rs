@@ -72,11 +72,14 @@ fn an_inherited_list_gives_way_to_that_of_the_interface() {
          port-profile server\n ip port access-group a in\n state enabled\n\
          port-profile web\n inherit port-profile server\n state enabled\n\
          interface vethernet 1-2\n inherit port-profile web\n\
-         interface vethernet 2\n ip access-group b in\n",
+         interface vethernet 2\n ip access-group b in\n ip access-group a out\n",
     )
     .unwrap();
     let list = |number| config.effective(number, None).switchport.acl_in;
     assert_eq!((list(1), list(2)), (AclName::new("a"), AclName::new("b")));
+    let out = |number| config.effective(number, None).switchport.acl_out;
+    assert_eq!((out(1), out(2)), (None, AclName::new("a")));
+    assert!(config.program(&config.effective(2, None).switchport).acl_out.is_some());
     // The same list is the same program on all interfaces.
     let program = |number| config.program(&config.effective(number, None).switchport);
     assert_ne!(program(1), program(2));
@@ -109,7 +112,12 @@ fn what_is_refused() {
             "1 place: Eth1/2",
         ),
         ("interface veth 1\n ip access-group a in\n no ip access-group b in", 21, "not here"),
-        ("interface veth 1\n ip access-group a out", 2, "Towards a virtual interface"),
+        ("interface veth 1\n ip access-group a out\n no ip access-group b out", 21, "not here"),
+        (
+            "ip access-list a\ninterface veth 1-2\n ip access-group a out\nno ip access-list a",
+            19,
+            "2 places: Veth1,",
+        ),
         ("default ip access-list a", 9, "Invalid command"),
     ] {
         let error = configure(&initial(), lines).expect_err(lines);

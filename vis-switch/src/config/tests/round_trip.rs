@@ -153,8 +153,9 @@ fn private_vlan() -> impl Strategy<Value = Change> {
 }
 
 fn switchport_lines() -> impl Strategy<Value = SwitchportLines> {
-    (of(mode()), of(vlan()), of(vlan()), of(vlans()), of(576..=9216u16), of(acl_name()), private_lines())
-        .prop_map(|(mode, access, native, allowed, mtu, acl_in, private)| SwitchportLines {
+    let lists = (of(acl_name()), of(acl_name()));
+    (of(mode()), of(vlan()), of(vlan()), of(vlans()), of(576..=9216u16), lists, private_lines()).prop_map(
+        |(mode, access, native, allowed, mtu, (acl_in, acl_out), private)| SwitchportLines {
             mode,
             access,
             native,
@@ -162,7 +163,9 @@ fn switchport_lines() -> impl Strategy<Value = SwitchportLines> {
             mtu,
             private,
             acl_in,
-        })
+            acl_out,
+        },
+    )
 }
 
 fn acl_name() -> impl Strategy<Value = AclName> {
@@ -277,12 +280,9 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
         (veth(), of(binding())).prop_map(|(number, binding)| Change::Bind(number, binding)),
         (port(), prop_oneof![Just(PortMode::Plain), Just(PortMode::Vntag)])
             .prop_map(|(id, mode)| Change::Mode(id, mode)),
-        (port(), switchport_lines(), of(acl_name()), of(description())).prop_map(
-            |(id, lines, acl_out, text)| {
-                let switchport = Switchport { acl_out, ..lines.over(Switchport::default()) };
-                Change::Ethernet(id, Box::new(switchport), text)
-            }
-        ),
+        (port(), switchport_lines(), of(description())).prop_map(|(id, lines, text)| {
+            Change::Ethernet(id, Box::new(lines.over(Switchport::default())), text)
+        }),
         (acl_name(), of(0..4u32), acl_line()).prop_map(|(name, number, line)| Change::AccessLine(
             name,
             number.map(|number| 10 * number + 1),

@@ -1,6 +1,6 @@
 //! Which class gets which list.
 
-use super::list::{self, Content, List, Purpose};
+use super::list::{self, List, Purpose};
 use super::{Class, Lists, Trouble};
 use crate::engine::vlan::VlanSet;
 use std::collections::{BTreeSet, HashMap};
@@ -25,35 +25,42 @@ impl Lists {
     pub(super) fn replace_classes(&mut self, classes: &[(VlanSet, Arc<[VifId]>)]) {
         let mut before = core::mem::take(&mut self.classes);
         let known = core::mem::take(&mut self.by_members);
-        let mut of_vlan: Vec<Option<usize>> = vec![None; self.assigned.len()];
+        self.of_vlan.iter_mut().for_each(Vec::clear);
         for (vlans, members) in classes {
             let number = *self.by_members.entry(members.clone()).or_insert_with(|| {
                 let trouble = known.get(members).and_then(|old| before.get_mut(*old)?.trouble.take());
-                let class =
-                    Class { vlans: VlanSet::EMPTY, members: members.clone(), building: None, trouble };
-                self.classes.push(class);
+                let (vlans, members) = (VlanSet::EMPTY, members.clone());
+                self.classes.push(Class { vlans, members, list: None, building: None, trouble });
                 self.classes.len() - 1
             });
             for vlan in vlans.iter() {
-                of_vlan[usize::from(vlan)] = Some(number);
+                self.of_vlan[usize::from(vlan)].push(number);
                 self.classes[number].vlans.insert(vlan);
             }
         }
-        for vlan in (0u16..).zip(&of_vlan).filter(|(_, class)| class.is_none()).map(|(vlan, _)| vlan) {
-            self.assign(vlan, None);
-        }
         let mut left = Vec::new();
+        for list in self.lists.values() {
+            let waits = matches!(list.purpose, Purpose::Waiting);
+            if !waits && !matches!(list.purpose, Purpose::Serving) {
+                continue;
+            }
+            let class = list.content.exact().and_then(|members| self.by_members.get(members));
+            match class.and_then(|class| self.classes.get_mut(*class)) {
+                Some(class) if class.list.is_none() => class.list = Some(list.id),
+                _ if waits => left.push((list.id, list.hint)),
+                _ => {}
+            }
+        }
         for list in self.lists.values() {
             let Purpose::Building(goal) = &list.purpose else { continue };
             match self.by_members.get(goal).and_then(|class| self.classes.get_mut(*class)) {
-                Some(class) if class.building.is_none() => class.building = Some(list.id),
+                Some(class) if class.wants_one() => class.building = Some(list.id),
                 _ => left.push((list.id, list.hint)),
             }
         }
         for (id, vlan) in left {
-            let class = of_vlan.get(usize::from(vlan)).copied().flatten();
-            let free = class.filter(|class| self.classes[*class].building.is_none());
-            match free {
+            let near = self.of_vlan.get(usize::from(vlan)).into_iter().flatten();
+            match near.copied().find(|class| self.classes[*class].wants_one()) {
                 Some(class) => self.build(id, class),
                 None => self.abandon(id),
             }
@@ -64,24 +71,19 @@ impl Lists {
     pub(super) fn settle(&mut self) {
         let Some(peer) = self.peer.filter(|_| core::mem::take(&mut self.unsettled)) else { return };
         let room = list::room(&peer);
-        let mut wanting = Vec::new();
-        for class in 0..self.classes.len() {
-            if !self.is_served(&self.classes[class]) {
-                wanting.push(class);
-            } else if let Some(id) = self.classes[class].building.take() {
-                self.abandon(id);
-            }
-        }
+        let without = |class: &usize| self.classes[*class].list.is_none();
+        let mut wanting: Vec<usize> = (0..self.classes.len()).filter(without).collect();
         if !wanting.is_empty() {
             let exact = self.exact();
             wanting.retain(|class| match exact.get(&self.classes[*class].members) {
                 Some(id) => {
-                    self.serve(*id, *class);
+                    self.complete(*id, *class);
                     false
                 }
                 None => self.classes[*class].building.is_none(),
             });
         }
+        (0..).take(self.assigned.len()).for_each(|vlan| self.swap(vlan));
         self.starved = false;
         if !wanting.is_empty() {
             let mut stock = self.stock();
@@ -105,13 +107,17 @@ impl Lists {
         let Some(list) = self.lists.get_mut(&id) else { return };
         match &list.purpose {
             Purpose::Building(goal) if list.content.is(goal) => match self.by_members.get(goal).copied() {
-                Some(class) => self.serve(id, class),
+                Some(class) => {
+                    self.complete(id, class);
+                    let vlans = self.classes[class].vlans.clone();
+                    vlans.iter().for_each(|vlan| self.swap(vlan));
+                }
                 None => self.abandon(id),
             },
             Purpose::Building(_) | Purpose::Deleting => {
                 self.ready.insert(id);
             }
-            Purpose::Spare | Purpose::Serving => self.unsettled = true,
+            Purpose::Spare | Purpose::Waiting | Purpose::Serving => self.unsettled = true,
         }
     }
 
@@ -129,32 +135,21 @@ impl Lists {
         self.unsettled = true;
     }
 
-    /// All VLANs of the class have one list, and that has its members.
+    /// All VLANs of the class have the list that has its members.
     pub(super) fn is_served(&self, class: &Class) -> bool {
-        let mut lists = class.vlans.iter().map(|vlan| self.assigned[usize::from(vlan)]);
-        let Some(Some(first)) = lists.next() else { return class.vlans.is_empty() };
-        lists.all(|list| list == Some(first))
-            && self.list(first).is_some_and(|list| list.content.is(&class.members))
+        let has = |id, vlan: u16| self.assigned[usize::from(vlan)].contains(id);
+        class.list.as_ref().is_some_and(|id| class.vlans.iter().all(|vlan| has(id, vlan)))
     }
 
-    /// The lists that could serve at once, by their members.
+    /// The lists that could serve at once and do not, by their members.
     fn exact(&self) -> HashMap<Arc<[VifId]>, ListId> {
-        let mut found: HashMap<Arc<[VifId]>, ListId> = HashMap::new();
-        for list in self.lists.values().filter(|list| !list.is_busy()) {
-            let Content::Known { members, doubt } = &list.content else { continue };
-            let (may, serves) = match &list.purpose {
-                Purpose::Spare => (true, false),
-                Purpose::Serving => (true, true),
-                Purpose::Building(goal) => (goal == members, false),
-                Purpose::Deleting => (false, false),
-            };
-            if may && doubt.is_empty() {
-                // Of two the one that serves already.
-                let known = found.entry(members.clone()).or_insert(list.id);
-                *known = if serves { list.id } else { *known };
-            }
-        }
-        found
+        let may = |list: &&List| match &list.purpose {
+            Purpose::Spare => true,
+            Purpose::Building(goal) => list.content.is(goal),
+            Purpose::Waiting | Purpose::Serving | Purpose::Deleting => false,
+        };
+        let there = self.lists.values().filter(|list| !list.is_busy()).filter(may);
+        there.filter_map(|list| Some((list.content.exact()?.clone(), list.id))).collect()
     }
 
     fn stock(&self) -> Stock {
@@ -205,8 +200,8 @@ impl Lists {
     fn make_room(&mut self, class: usize, limit: usize, room: usize) {
         let wants = &self.classes[class];
         let mut own: HashMap<ListId, u16> = HashMap::new();
-        for id in wants.vlans.iter().filter_map(|vlan| self.assigned[usize::from(vlan)]) {
-            *own.entry(id).or_default() += 1;
+        for id in wants.vlans.iter().flat_map(|vlan| &self.assigned[usize::from(vlan)]) {
+            *own.entry(*id).or_default() += 1;
         }
         let for_all = self.classes.len() <= limit;
         let refused = self.lists.values().any(|list| list.refused);
@@ -224,8 +219,10 @@ impl Lists {
             return;
         };
         for vlan in (0u16..).take(self.assigned.len()) {
-            if self.assigned[usize::from(vlan)] == Some(id) {
-                self.assign(vlan, None);
+            if self.assigned[usize::from(vlan)].contains(&id) {
+                self.unassign(vlan, id);
+                // Others may have waited for this.
+                self.swap(vlan);
             }
         }
         self.build(id, class);
@@ -233,10 +230,7 @@ impl Lists {
 
     /// It has the members of a class.
     fn is_wanted(&self, list: &List) -> bool {
-        match &list.content {
-            Content::Known { members, doubt } => doubt.is_empty() && self.by_members.contains_key(members),
-            Content::Unknown => false,
-        }
+        list.content.exact().is_some_and(|members| self.by_members.contains_key(members))
     }
 
     /// Spares beyond those that are kept are deleted.
@@ -269,37 +263,78 @@ impl Lists {
         }
     }
 
-    /// All VLANs of the class get this list, which has its members.
-    fn serve(&mut self, id: ListId, class: usize) {
+    /// A list has the members of a class, for its VLANs as soon as they can be [swapped](Self::swap).
+    fn complete(&mut self, id: ListId, class: usize) {
         let (Some(list), Some(class)) = (self.lists.get_mut(&id), self.classes.get_mut(class)) else {
             return;
         };
-        (list.purpose, list.leaving) = (Purpose::Serving, None);
+        list.purpose = Purpose::Waiting;
         list.hint = class.vlans.iter().next().unwrap_or(0);
-        class.trouble = None;
+        (class.list, class.trouble) = (Some(id), None);
         let other = class.building.take().filter(|other| *other != id);
-        let vlans = class.vlans.clone();
         other.into_iter().for_each(|other| self.abandon(other));
-        vlans.iter().for_each(|vlan| self.assign(vlan, Some(id)));
         self.unsettled |= self.starved;
     }
 
-    /// A VLAN has this list from now on. The one that it had leaves service if it was the last.
-    fn assign(&mut self, vlan: u16, id: Option<ListId>) {
-        let Some(place) = self.assigned.get_mut(usize::from(vlan)) else { return };
-        let former = core::mem::replace(place, id);
-        if former == id {
+    /// Gives a VLAN the lists of its classes, as far as they have theirs. A list that it has stays as long as it reaches
+    /// a member of a class without one, and as long as it does, no list takes its place that has a member of it.
+    fn swap(&mut self, vlan: u16) {
+        let at = usize::from(vlan);
+        let (wanted, has) = (&self.of_vlan[at], &self.assigned[at]);
+        let list_of = |class: &usize| self.classes[*class].list;
+        let given = |class: &usize| list_of(class).is_some_and(|id| has.contains(&id));
+        if wanted.len() == has.len() && wanted.iter().all(given) {
             return;
         }
-        self.dirty = true;
-        if let Some(list) = id.and_then(|id| self.lists.get_mut(&id)) {
-            list.vlans += 1;
-        }
-        if let Some(list) = former.and_then(|former| self.lists.get_mut(&former)) {
-            list.vlans -= 1;
-            if list.vlans == 0 {
-                list.leave();
+        let (mut moving, mut waiting): (Vec<usize>, Vec<usize>) =
+            wanted.iter().copied().partition(|class| list_of(class).is_some());
+        let is_wanted = |id: &ListId| wanted.iter().any(|class| list_of(class) == Some(*id));
+        let mut outdated: Vec<ListId> = has.iter().copied().filter(|id| !is_wanted(id)).collect();
+        let shares = |id: &ListId, class: &usize| {
+            self.list(*id).is_some_and(|list| list.content.may_have_any(&self.classes[*class].members))
+        };
+        let mut staying: Vec<ListId> = Vec::new();
+        loop {
+            let before = (outdated.len(), moving.len());
+            staying.extend(outdated.extract_if(.., |id| waiting.iter().any(|class| shares(id, class))));
+            waiting.extend(moving.extract_if(.., |class| staying.iter().any(|id| shares(id, class))));
+            if (outdated.len(), moving.len()) == before {
+                break;
             }
         }
+        let news: Vec<ListId> = moving.iter().filter(|class| !given(class)).filter_map(list_of).collect();
+        outdated.into_iter().for_each(|id| self.unassign(vlan, id));
+        news.into_iter().for_each(|id| self.assign(vlan, id));
+    }
+
+    /// A VLAN has this list from now on, too.
+    fn assign(&mut self, vlan: u16, id: ListId) {
+        let Some(list) = self.lists.get_mut(&id) else { return };
+        (list.purpose, list.leaving) = (Purpose::Serving, None);
+        list.vlans += 1;
+        self.assigned[usize::from(vlan)].push(id);
+        self.dirty = true;
+    }
+
+    /// A VLAN does not have this list any more. It leaves service if that was the last.
+    fn unassign(&mut self, vlan: u16, id: ListId) {
+        self.assigned[usize::from(vlan)].retain(|other| *other != id);
+        self.dirty = true;
+        let Some(list) = self.lists.get_mut(&id) else { return };
+        list.vlans -= 1;
+        if list.vlans == 0 {
+            list.leave();
+            let class = list.content.exact().and_then(|members| self.by_members.get(members));
+            if class.is_some_and(|class| self.classes[*class].list == Some(id)) {
+                list.purpose = Purpose::Waiting;
+            }
+        }
+    }
+}
+
+impl Class {
+    /// Nothing has its members, and nothing is being brought to them.
+    fn wants_one(&self) -> bool {
+        self.list.is_none() && self.building.is_none()
     }
 }

@@ -35,6 +35,22 @@ impl Content {
         matches!(self, Self::Known { members: known, doubt } if doubt.is_empty() && **known == *members)
     }
 
+    /// These, if that is sure.
+    pub(super) fn exact(&self) -> Option<&Arc<[VifId]>> {
+        match self {
+            Self::Known { members, doubt } if doubt.is_empty() => Some(members),
+            Self::Unknown | Self::Known { .. } => None,
+        }
+    }
+
+    /// It has, or may have, one of these, which are rising.
+    pub(super) fn may_have_any(&self, vifs: &[VifId]) -> bool {
+        let Self::Known { members, .. } = self else { return true };
+        let (few, many) =
+            if members.len() < vifs.len() { (&members[..], vifs) } else { (vifs, &members[..]) };
+        few.iter().any(|vif| many.binary_search(vif).is_ok())
+    }
+
     /// It has, or may have, this member.
     pub(super) fn may_have(&self, vif: VifId) -> bool {
         match self {
@@ -93,6 +109,8 @@ pub(super) enum Purpose {
     Spare,
     /// To become this set.
     Building(Arc<[VifId]>),
+    /// Floods of some VLANs, as soon as the other lists are ready that they change to.
+    Waiting,
     /// Floods of some VLANs.
     Serving,
     /// To be deleted.
@@ -199,7 +217,7 @@ impl List {
         }
         let generation = self.generation.wrapping_add(1);
         let (request, then) = match &self.purpose {
-            Purpose::Spare | Purpose::Serving => return None,
+            Purpose::Spare | Purpose::Waiting | Purpose::Serving => return None,
             Purpose::Deleting => {
                 (Request::ListSet { list: self.id, generation, members: Vifs::default() }, None)
             }

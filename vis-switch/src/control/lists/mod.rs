@@ -1,8 +1,10 @@
 //! The VIF lists of an NIV link: which there are at the adapter, and which of them each VLAN's floods use.
 //!
-//! What is wanted is a set of members for each *VLAN class*: the VLANs whose members on this link are the same. Lists are
-//! interned by their members, so that VLANs that come to have the same members come to have the same list, and a VLAN
-//! that all of its members leave for another one costs nothing.
+//! What is wanted is sets of members, each a *class* with the VLANs that have just these on this link. A VLAN is in one class,
+//! or, where there are access lists towards interfaces, in one for each egress class (see
+//! [`flood`](crate::engine::flood)); then these have no member in common. Lists are interned by their members, so that VLANs
+//! that come to have the same members come to have the same list, and a VLAN that all of its members leave for another one
+//! costs nothing.
 //!
 //! # The life of a list
 //!
@@ -12,17 +14,23 @@
 //!  │ Spare │                                                 │ Building │ LIST_SET, LIST_MOD, one after the other
 //!  └───────┘ ◄─── the class does not want it any more ────── └────┬─────┘
 //!   │  ▲                                                          │ its members are acknowledged
-//!   │  │ that change is in effect                                 ▼
+//!   │  │                                                          ▼
+//!   │  │                                                     ┌─────────┐
+//!   │  │ that change is in effect                            │ Waiting │
+//!   │  │                                                     └────┬────┘
+//!   │  │                                                          │ so are those it swaps in with
+//!   │  │                                                          ▼
 //!   │  │                ┌─────────┐    no VLAN has it any more ┌─────────┐
 //!   │  └────────────────┤ Leaving │ ◄───────────────────────── │ Serving │
 //!   │                   └─────────┘                            └─────────┘
 //!   └──► Deleting, where there are more spares than lists in service
 //! ```
 //!
-//! So a change is hitless: a class stays on the list that it has until the list with its new members is acknowledged
-//! (C18), and the list that it left is not touched before no worker uses it. One change of a class is under way at a
-//! time; what is wanted meanwhile becomes the goal of the next PDU. A change of one member among thousands is one LIST_MOD
-//! of a spare that was left one change before.
+//! So a change is hitless: a VLAN stays on the lists that it has until those with its new members are acknowledged
+//! (C18), and a list that it left is not touched before no worker uses it. Where members of one list come to be in two, or
+//! the other way round, all of these are swapped at once: nobody is left out meanwhile, and nobody gets two copies. One
+//! change of a class is under way at a time; what is wanted meanwhile becomes the goal of the next PDU. A change of one member
+//! among thousands is one LIST_MOD of a spare that was left one change before.
 //!
 //! A class that needs a list when the adapter has room for no other waits for a spare. Where none can ever come free, a
 //! list that has the members of no class any more, its own if possible, is taken out of service, changed and put back:
@@ -74,12 +82,14 @@ pub struct ListOp {
     number: u64,
 }
 
-/// VLANs with the same members on the link.
+/// Members, and the VLANs of which they are an egress class.
 #[derive(Clone, Debug)]
 struct Class {
     vlans: VlanSet,
     members: Arc<[VifId]>,
-    /// The list that is being brought to these members.
+    /// The list that has these members: it serves, or waits.
+    list: Option<ListId>,
+    /// The list that is being brought to them, where there is none.
     building: Option<ListId>,
     /// Why it has no list of its members, where nothing is being done about it.
     trouble: Option<Trouble>,
@@ -103,8 +113,10 @@ pub struct Lists {
     /// By VIF id: in any class.
     wanted: Vec<bool>,
     lists: BTreeMap<ListId, List>,
-    /// The list of each VLAN, by id.
-    assigned: Vec<Option<ListId>>,
+    /// The classes of each VLAN, by id: places in `classes`.
+    of_vlan: Vec<Vec<usize>>,
+    /// The lists of each VLAN, by id. They have no member in common.
+    assigned: Vec<Vec<ListId>>,
     /// The last generation of lists that are deleted; the adapter may remember.
     generations: BTreeMap<ListId, u32>,
     /// Lists that may have a request to make.
@@ -133,7 +145,8 @@ impl Lists {
             by_members: HashMap::new(),
             wanted: vec![false; usize::from(VifId::MAX) + 1],
             lists: BTreeMap::new(),
-            assigned: vec![None; usize::from(VLAN_MAX) + 1],
+            of_vlan: vec![Vec::new(); usize::from(VLAN_MAX) + 1],
+            assigned: vec![Vec::new(); usize::from(VLAN_MAX) + 1],
             generations: BTreeMap::new(),
             ready: BTreeSet::new(),
             next_op: 0,
@@ -155,15 +168,16 @@ impl Lists {
             }
             list.forget();
         }
-        self.assigned.fill(None);
+        self.assigned.iter_mut().for_each(Vec::clear);
         for class in &mut self.classes {
-            (class.building, class.trouble) = (None, None);
+            (class.list, class.building, class.trouble) = (None, None, None);
         }
         self.ready.clear();
         self.unsettled = true;
     }
 
-    /// Which members the VLANs have: VLANs with the same members together, no VLAN twice, members rising and never none.
+    /// Which members the VLANs have: VLANs with the same members together, members rising and never none. A VLAN that is there
+    /// more than once has no member twice.
     pub fn want(&mut self, classes: &[(VlanSet, Arc<[VifId]>)]) {
         let same = |(class, (vlans, members)): (&Class, &(VlanSet, Arc<[VifId]>))| {
             class.vlans == *vlans && class.members == *members
@@ -242,8 +256,9 @@ impl Lists {
     pub fn publish(&mut self, change: Change) -> FloodLists {
         self.dirty = false;
         let mut floods: BTreeMap<ListId, FloodList> = BTreeMap::new();
-        for (vlan, id) in (0u16..).zip(&self.assigned) {
-            let Some(list) = id.and_then(|id| self.lists.get(&id)) else { continue };
+        let each = (0u16..).zip(&self.assigned).flat_map(|(vlan, ids)| ids.iter().map(move |id| (vlan, id)));
+        for (vlan, id) in each {
+            let Some(list) = self.lists.get(id) else { continue };
             let flood = floods.entry(list.id).or_insert_with(|| FloodList {
                 vlans: VlanSet::EMPTY,
                 list: list.id,

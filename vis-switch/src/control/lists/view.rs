@@ -3,16 +3,17 @@
 use super::list::{Content, Purpose};
 use super::{Lists, Trouble};
 use crate::engine::vlan::VlanSet;
+use std::collections::BTreeSet;
 use vntag::{ListId, VifId};
 
-/// VLANs with the same members on the link.
+/// VLANs with the same members on the link, or the same of one egress class.
 #[derive(Clone, Debug)]
 pub struct ClassView<'a> {
     /// The VLANs.
     pub vlans: &'a VlanSet,
     /// Their members.
     pub members: &'a [VifId],
-    /// The lists that their floods use now; none: floods are dropped (F8).
+    /// The lists that floods to them use now; none: those are dropped (F8).
     pub lists: Vec<ListId>,
     /// Whether those are the right ones.
     pub state: ClassState<'a>,
@@ -23,7 +24,8 @@ pub struct ClassView<'a> {
 pub enum ClassState<'a> {
     /// It has a list of its members.
     Served,
-    /// A list is on its way to its members, or will be as soon as one is free.
+    /// A list is on its way to its members, or will be as soon as one is free; or it has them, and waits for those that others
+    /// of its VLANs change to.
     Changing,
     /// There is no peer.
     NoPeer,
@@ -55,6 +57,8 @@ pub enum ListState {
     Leaving,
     /// Some class, soon.
     Building,
+    /// A class, as soon as the other lists are ready that its VLANs change to.
+    Waiting,
     /// Nothing.
     Spare,
     /// It is being deleted.
@@ -65,10 +69,11 @@ impl Lists {
     /// The classes, by their first VLAN as they were wanted.
     pub fn classes(&self) -> impl Iterator<Item = ClassView<'_>> {
         self.classes.iter().map(|class| {
-            let mut lists: Vec<ListId> =
-                class.vlans.iter().filter_map(|vlan| self.assigned[usize::from(vlan)]).collect();
-            lists.sort_unstable();
-            lists.dedup();
+            let of_vlans = class.vlans.iter().flat_map(|vlan| &self.assigned[usize::from(vlan)]);
+            let of_vlans: BTreeSet<ListId> = of_vlans.copied().collect();
+            let has_some =
+                |id: &ListId| self.list(*id).is_some_and(|list| list.content.may_have_any(&class.members));
+            let lists = of_vlans.into_iter().filter(has_some).collect();
             let state = match &class.trouble {
                 _ if self.peer.is_none() => ClassState::NoPeer,
                 Some(Trouble::NoRoom) => ClassState::NoRoom,
@@ -92,6 +97,7 @@ impl Lists {
             state: match list.purpose {
                 _ if list.leaving.is_some() => ListState::Leaving,
                 Purpose::Serving => ListState::Serving,
+                Purpose::Waiting => ListState::Waiting,
                 Purpose::Building(_) => ListState::Building,
                 Purpose::Spare => ListState::Spare,
                 Purpose::Deleting => ListState::Deleting,

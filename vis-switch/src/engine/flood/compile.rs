@@ -1,11 +1,11 @@
 //! From interfaces, ports and lists to floods.
 
-use super::{CopyForm, CopyIndex, Flood, FloodCopy, FloodLists, Floods, LinkCopy};
-use crate::engine::classes::{Class, Distinct, Vlans, classes, divide};
+use super::{CopyForm, CopyIndex, Flood, FloodCopy, FloodLists, Floods, LinkCopy, Missing};
+use crate::engine::acl::SharedAcl;
+use crate::engine::classes::{Class, Distinct, Vlans, by_egress, classes, divide};
 use crate::engine::counters::CopyCounters;
 use crate::engine::lif::{Lif, LifId};
 use crate::engine::tables::{PortPlan, PortRole};
-use crate::engine::vlan::VLAN_MAX;
 use std::collections::HashMap;
 use std::sync::Arc;
 use vntag::ListId;
@@ -55,6 +55,13 @@ impl Floods {
     }
 }
 
+/// A list, with the located interfaces in it, rising, and the access lists towards them.
+struct Reach {
+    list: ListId,
+    members: Arc<[LifId]>,
+    filters: Arc<[SharedAcl]>,
+}
+
 /// Copies of single ports, each with the VLANs whose floods have it.
 struct Pieces<'a> {
     sources: &'a Sources<'a>,
@@ -63,112 +70,115 @@ struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    fn members(&self, port: u16) -> impl Iterator<Item = (LifId, &'a Lif)> + use<'a> {
-        let sources = self.sources;
-        let ids = sources.by_port.get(usize::from(port)).map_or(&[][..], Vec::as_slice);
-        ids.iter().filter_map(|id| Some((*id, sources.lifs.get(id.index())?.as_ref()?)))
+    fn lif(&self, id: LifId) -> Option<&'a Lif> {
+        self.sources.lifs.get(id.index())?.as_ref()
     }
 
-    /// The members by VLAN class.
-    fn classes(&self, port: u16) -> Vec<Class<LifId>> {
-        classes(self.members(port).map(|(id, lif)| (id, &lif.program)))
+    fn members(&self, port: u16) -> impl Iterator<Item = (LifId, &'a Lif)> + use<'a, '_> {
+        let ids = self.sources.by_port.get(usize::from(port)).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|id| Some((*id, self.lif(*id)?)))
     }
 
     fn wire(&mut self, port: u16) {
         let Some((id, lif)) = self.members(port).last() else { return };
         let (vlans, form) = (Vlans::Set(lif.program.carries()), CopyForm::Wire(lif.program.clone()));
-        let counters = self.counters(port, &[id]);
+        let counters = self.counters(port, &[id].into());
         self.pieces.push((vlans, FloodCopy { port, form, counters }));
     }
 
     fn fixed(&mut self, port: u16, lists: &[(ListId, Vec<u16>)]) {
         let lists = by_members(lists);
-        for Class { vlans, members } in self.classes(port) {
-            // A member without a VIF cannot be in any list.
-            let vif = |id: &LifId| self.sources.lifs.get(id.index())?.as_ref().map(|lif| lif.vif);
-            let mut vifs: Vec<u16> = members.iter().filter_map(vif).filter(|vif| *vif != 0).collect();
-            vifs.sort_unstable();
-            let reached = if lists.contains_key(&vifs) { &members[..] } else { &[] };
-            self.link(port, vlans, lists.get(&vifs).copied(), &members, reached);
+        let classes = classes(self.members(port).map(|(id, lif)| (id, &lif.program)), []);
+        for Class { vlans, members, .. } in classes {
+            let reach = |(filter, members): (Option<&SharedAcl>, Vec<LifId>)| {
+                // A member without a VIF cannot be in any list.
+                let mut vifs: Vec<u16> = members
+                    .iter()
+                    .filter_map(|id| Some(self.lif(*id)?.vif))
+                    .filter(|vif| *vif != 0)
+                    .collect();
+                vifs.sort_unstable();
+                let list = *lists.get(&vifs)?;
+                Some(Reach { list, members: members.into(), filters: filter.cloned().into_iter().collect() })
+            };
+            let reaches: Vec<Reach> = self.by_egress(&members).into_iter().filter_map(reach).collect();
+            self.link(port, &vlans, &members, &reaches.iter().collect::<Vec<_>>());
         }
     }
 
     fn negotiated(&mut self, port: u16, floods: &FloodLists) {
-        let Some(PortRole::Niv(channels)) = self.sources.roles.get(usize::from(port)) else { return };
-        // By VLAN: 1 and the place of its list, or 0.
-        let mut of_vlan = vec![0usize; usize::from(VLAN_MAX) + 1];
-        for (place, flood) in (1..).zip(floods.0.iter()) {
-            flood.vlans.iter().for_each(|vlan| of_vlan[usize::from(vlan)] = place);
-        }
-        let mut part_of: Vec<Option<usize>> = vec![None; floods.0.len() + 1];
-        let mut reached: HashMap<usize, Vec<LifId>> = HashMap::new();
-        for Class { vlans, members } in self.classes(port) {
-            // The VLANs of a class have the same list, unless that is changing just now.
-            let mut parts: Vec<(usize, Vec<u16>)> = Vec::new();
-            let mut last = 0;
-            for vlan in vlans {
-                let place = of_vlan[usize::from(vlan)];
-                if parts.get(last).is_none_or(|(known, _)| *known != place) {
-                    last = *part_of[place].get_or_insert_with(|| {
-                        parts.push((place, Vec::new()));
-                        parts.len() - 1
-                    });
-                }
-                parts[last].1.push(vlan);
-            }
-            parts.iter().for_each(|(place, _)| part_of[*place] = None);
-            for (place, vlans) in parts {
-                let flood = place.checked_sub(1).and_then(|place| floods.0.get(place));
-                let reached = reached.entry(place).or_insert_with(|| {
-                    let of_list = flood.map_or(&[][..], |flood| &flood.members);
-                    let mut ids: Vec<LifId> =
-                        of_list.iter().filter_map(|vif| channels.get(u32::from(vif.get()))).collect();
-                    ids.sort_unstable();
-                    ids
-                });
-                self.link(port, vlans.into(), flood.map(|flood| flood.list), &members, reached);
-            }
+        let Some(PortRole::Niv { channels, .. }) = self.sources.roles.get(usize::from(port)) else { return };
+        let reaches: Vec<Reach> = floods
+            .0
+            .iter()
+            .map(|flood| {
+                let there = flood.members.iter().filter_map(|vif| channels.get(u32::from(vif.get())));
+                let mut members: Vec<LifId> = there.collect();
+                members.sort_unstable();
+                let filters = self.by_egress(&members).into_iter().filter_map(|(filter, _)| filter.cloned());
+                Reach { list: flood.list, filters: filters.collect(), members: members.into() }
+            })
+            .collect();
+        // The VLANs of a class have the same lists, unless that is changing just now.
+        let among = floods.0.iter().map(|flood| &flood.vlans);
+        let classes = classes(self.members(port).map(|(id, lif)| (id, &lif.program)), among);
+        for Class { vlans, members, among } in classes {
+            let reaches: Vec<&Reach> = among.iter().filter_map(|place| reaches.get(*place)).collect();
+            self.link(port, &vlans, &members, &reaches);
         }
     }
 
-    /// A copy down an NIV link, for these members of its VLANs by a list that has these interfaces. Both are rising.
-    fn link(
-        &mut self,
-        port: u16,
-        vlans: Box<[u16]>,
-        list: Option<ListId>,
-        members: &[LifId],
-        of_list: &[LifId],
-    ) {
-        let outsiders: Vec<LifId> = if members == of_list {
-            Vec::new()
-        } else {
-            members.iter().copied().filter(|id| of_list.binary_search(id).is_err()).collect()
-        };
-        let strangers: Vec<LifId> = if members == of_list {
-            Vec::new()
-        } else {
-            of_list.iter().copied().filter(|id| members.binary_search(id).is_err()).collect()
-        };
-        let reached = members.len() - outsiders.len();
-        let sole = |ids: &mut dyn Iterator<Item = LifId>, count: usize| ids.next().filter(|_| count == 1);
-        let all = &mut members.iter().copied();
-        let (copy, counters) = if reached == 0 {
-            let copy = LinkCopy { list: None, sole: sole(all, members.len()), ..LinkCopy::default() };
-            (copy, Arc::default())
-        } else {
-            let mut inside = all.filter(|id| outsiders.binary_search(id).is_err());
-            let sole = sole(&mut inside, reached);
-            (
-                LinkCopy { list, sole, outsiders: outsiders.into(), strangers: strangers.into() },
-                self.counters(port, of_list),
-            )
-        };
-        self.pieces.push((Vlans::Listed(vlans), FloodCopy { port, form: CopyForm::Link(copy), counters }));
+    /// The copies down an NIV link for these members of its VLANs, rising, by these lists.
+    fn link(&mut self, port: u16, vlans: &[u16], members: &[LifId], lists: &[&Reach]) {
+        // By far the usual case.
+        let whole = |reach: &Reach| *reach.members == *members;
+        let has = |reach: &Reach, id: &LifId| reach.members.binary_search(id).is_ok();
+        for reach in lists {
+            let whole = whole(reach);
+            let mut reached = members.iter().filter(|id| whole || has(reach, id));
+            let (first, second) = (reached.next(), reached.next());
+            // Nothing is sent for strangers.
+            let Some(first) = first else { continue };
+            let sole = Some(*first).filter(|_| second.is_none());
+            let counters = self.counters(port, &reach.members);
+            let form = CopyForm::Link(LinkCopy {
+                list: reach.list,
+                sole,
+                whole,
+                members: reach.members.clone(),
+                filters: reach.filters.clone(),
+            });
+            self.pieces.push((Vlans::Listed(vlans.into()), FloodCopy { port, form, counters }));
+        }
+        if lists.iter().any(|reach| whole(reach)) {
+            return;
+        }
+        for (_, class) in self.by_egress(members) {
+            let (reached, missing): (Vec<LifId>, Vec<LifId>) =
+                class.into_iter().partition(|id| lists.iter().any(|reach| has(reach, id)));
+            let reached_one = match reached[..] {
+                [] => None,
+                [one] => Some(one),
+                _ => continue,
+            };
+            let sole = match missing[..] {
+                [] => continue,
+                [one] => Some(one),
+                _ => None,
+            };
+            let form = CopyForm::Missing(Missing { reached: reached_one, sole });
+            let copy = FloodCopy { port, form, counters: Arc::default() };
+            self.pieces.push((Vlans::Listed(vlans.into()), copy));
+        }
+    }
+
+    /// Interfaces by egress class.
+    fn by_egress(&self, ids: &[LifId]) -> Vec<(Option<&'a SharedAcl>, Vec<LifId>)> {
+        by_egress(ids.iter().filter_map(|id| Some((*id, &*self.lif(*id)?.program))))
     }
 
     /// The counters for what these interfaces get by one copy.
-    fn counters(&mut self, port: u16, ids: &[LifId]) -> Arc<CopyCounters> {
+    fn counters(&mut self, port: u16, ids: &Arc<[LifId]>) -> Arc<CopyCounters> {
         let port = usize::from(port);
         let (Some(here), lifs) = (self.index.0.get_mut(port), self.sources.lifs) else {
             return Arc::default();
@@ -182,15 +192,15 @@ impl<'a> Pieces<'a> {
             old.members.len() == ids.len()
                 && old.members.iter().zip(members()).all(|(a, b)| Arc::ptr_eq(a, b))
         };
-        let kept = self.sources.kept.0.get(port).and_then(|kept| kept.get_key_value(ids));
-        let (ids, counters) = match kept.filter(|(_, counters)| same(counters)) {
-            Some((ids, counters)) => (ids.clone(), counters.clone()),
+        let kept = self.sources.kept.0.get(port).and_then(|kept| kept.get(ids));
+        let counters = match kept.filter(same) {
+            Some(counters) => counters.clone(),
             None => {
                 let members = members().cloned().collect();
-                (ids.into(), Arc::new(CopyCounters { members, ..CopyCounters::default() }))
+                Arc::new(CopyCounters { members, ..CopyCounters::default() })
             }
         };
-        here.insert(ids, counters.clone());
+        here.insert(ids.clone(), counters.clone());
         counters
     }
 }

@@ -1,35 +1,44 @@
-//! Floods, compiled: for each VLAN the copies that a flooded frame becomes, one for each port with members.
+//! Floods, compiled: for each VLAN the copies that a flooded frame becomes. An ordinary port gets one, an NIV link one for each
+//! VIF list that the VLAN has there.
 //!
-//! VLANs with the same copies share one flood. On an NIV link the copy is one frame for a VIF list. Four sets of
-//! interfaces decide what becomes of it; all of them are behind that link, and *located*: those that are not (standby,
-//! disabled, in quarantine) are no interfaces to the data path, whoever has them in a list.
+//! VLANs with the same copies share one flood. Four sets of interfaces decide what becomes of a copy for a list; all of them
+//! are behind its link, and *located*: those that are not (standby, disabled, in quarantine) are no interfaces to the data
+//! path, whoever has them in a list.
 //!
 //! ```text
 //!   list ┌──────────────┐
-//!        │ strangers    │  in the list, not in the VLAN      they get the frame, and are counted
-//!        │   ┌──────────┼───┐
-//!        │   │ reached  │   │  in both                       they get the frame, and are counted
-//!        └───┼──────────┘   │
-//!            │  outsiders   │  in the VLAN, not in the list  they get nothing
-//!            └──────────────┘ VLAN
+//!        │ strangers    │     in the list, not in the VLAN    they get the frame, and are counted
+//!        │   ┌──────────┼───────────┐
+//!        │   │ reached  │           │  in both               they get the frame, and are counted
+//!        └───┼──────────┘           │
+//!            │ in another │ missing │  in no list of the VLAN                 they get nothing
+//!            └──────────────────────┘ VLAN
 //! ```
 //!
-//! - On a link without negotiation a list serves a flood if its members are exactly those of the VLAN, the originator
-//!   included (the adapter leaves the originator out by the looped bit, so that one list serves whoever floods). Without
-//!   such a list nobody is reached: all members are outsiders.
-//! - On a link with a control session each VLAN has the list that control [assigned](FloodLists) to it, as it is. While a
-//!   change is under way that is the list of before: it lacks a vEth that was just enabled, and it may have one that was
-//!   just disabled or that left the VLAN.
+//! # Lists of a VLAN
 //!
-//! A copy is for those that are reached, but not for its originator. So it is sent if somebody else is reached; if not, it
-//! is dropped by name where it was meant for outsiders (F8), and where it was meant for nobody there is no copy at all
-//! (F5). Who is *counted* is a matter of the list: strangers, too, and an originator only if it is in the list, since
-//! only then does the looped bit keep the frame from it.
+//! A copy is one frame, so it is judged once for all that get it: it is sent if the access lists towards all of
+//! them let it pass. Interfaces whose lists may decide differently are of different *egress classes*, and get different
+//! copies; no interface is in two lists of a VLAN, so nobody gets two.
+//!
+//! - On a link without negotiation a list serves an egress class if its members are exactly those of the class in the
+//!   VLAN, the originator included (the adapter leaves the originator out by the looped bit, so that one list serves whoever
+//!   floods). Without such a list nobody of the class is reached.
+//! - On a link with a control session each VLAN has the lists that control [assigned](FloodLists) to it, as they are. While a
+//!   change is under way those are the lists of before: they lack a vEth that was just enabled, and may have one that was
+//!   just disabled or that left the VLAN. Where one has interfaces of two egress classes, what the access list of
+//!   either denies goes to none of them: rather that for a moment than one frame too many.
+//!
+//! A copy is for those that are reached, but not for its originator. So it is sent if somebody else is reached. Missing
+//! interfaces are a drop (F8), one for each egress class, where nobody else of their class is reached. What was meant for
+//! nobody has no copy at all (F5). Who is *counted* is a matter of the list: strangers, too, and an originator only if it is
+//! in the list, since only then does the looped bit keep the frame from it.
 
 mod compile;
 
 pub(super) use compile::Sources;
 
+use super::acl::SharedAcl;
 use super::counters::CopyCounters;
 use super::lif::LifId;
 use super::vlan::{Program, VlanSet};
@@ -42,10 +51,10 @@ use vntag::{ListId, VifId};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FloodLists(pub Arc<[FloodList]>);
 
-/// The list that the floods of some VLANs use.
+/// A list that the floods of some VLANs use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FloodList {
-    /// The VLANs. No VLAN is in two lists of a link.
+    /// The VLANs. Two lists of one VLAN have no member in common.
     pub vlans: VlanSet,
     /// The list.
     pub list: ListId,
@@ -76,22 +85,25 @@ pub struct FloodCopy {
 pub enum CopyForm {
     /// An ordinary port, which is one interface with this program.
     Wire(Arc<Program>),
-    /// An NIV link.
+    /// An NIV link, by a list.
     Link(LinkCopy),
+    /// An NIV link, where no list has these: a drop (F8).
+    Missing(Missing),
 }
 
 /// A copy down an NIV link.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct LinkCopy {
-    /// The list; `None`: nobody is reached, and the copy is dropped (F8).
-    pub list: Option<ListId>,
-    /// The only interface that is reached, or without a list the only one that should be. There is no copy of its own
-    /// frames, unless they were meant for outsiders too.
+    /// The list.
+    pub list: ListId,
+    /// The only interface that is reached. There is no copy of its own frames.
     pub sole: Option<LifId>,
-    /// Members of the VLAN that the list does not have.
-    pub outsiders: Arc<[LifId]>,
-    /// Members of the list that are not of the VLAN.
-    pub strangers: Arc<[LifId]>,
+    /// All interfaces of the VLAN are in the list.
+    pub whole: bool,
+    /// The interfaces in the list, rising.
+    pub members: Arc<[LifId]>,
+    /// The access lists towards them, each once.
+    pub filters: Arc<[SharedAcl]>,
 }
 
 impl LinkCopy {
@@ -99,7 +111,27 @@ impl LinkCopy {
     /// from anything. `member` says whether it is one of the VLAN, as all are but isolated hosts of a private one.
     #[inline]
     pub(super) fn prunes(&self, originator: LifId, member: bool) -> bool {
-        if member { !self.outsiders.contains(&originator) } else { self.strangers.contains(&originator) }
+        member && self.whole || self.members.binary_search(&originator).is_ok()
+    }
+}
+
+/// Members of a VLAN that none of its lists has, of an egress class of which one at the most is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// The one that is reached. Only its own frames reach nobody.
+    pub reached: Option<LifId>,
+    /// The only one that is missing. Its own frames were meant for nobody.
+    pub sole: Option<LifId>,
+}
+
+impl Missing {
+    /// Whether a frame from this originator was meant for some of the class and reaches none.
+    #[inline]
+    pub(super) fn counts(&self, originator: LifId) -> bool {
+        match self.reached {
+            Some(reached) => reached == originator,
+            None => self.sole != Some(originator),
+        }
     }
 }
 

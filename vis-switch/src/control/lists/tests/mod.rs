@@ -70,6 +70,14 @@ impl Rig {
         Some(self.peer.members(list.list).expect("a list in use is there"))
     }
 
+    /// The members at the peer of all lists of a VLAN, the lowest first.
+    fn parts(&self, vlan: u16) -> Vec<Vec<VifId>> {
+        let lists = self.floods.0.iter().filter(|flood| flood.vlans.contains(vlan));
+        let mut parts: Vec<Vec<VifId>> = lists.filter_map(|flood| self.peer.members(flood.list)).collect();
+        parts.sort();
+        parts
+    }
+
     fn states(&self) -> Vec<ClassState<'_>> {
         self.lists.classes().map(|class| class.state).collect()
     }
@@ -286,4 +294,58 @@ fn spares_are_few() {
     assert!(rig.peer.len() <= 7, "{}", rig.peer.len());
     rig.want(&[]);
     assert!(rig.peer.len() <= 1);
+}
+
+#[test]
+fn members_that_part_do_so_at_once_and_nobody_is_left_out_or_served_twice() {
+    let mut rig = Rig::new(8);
+    rig.want(&[class(&[10, 11], 1..=4)]);
+    let whole = rig.floods.0[0].list;
+    // 3 and 4 get an access list each, in one VLAN.
+    rig.lists.want(&[class(&[10], [1, 2]), class(&[11], 1..=4), class(&[10], [3]), class(&[10], [4])]);
+    let mut asked = Vec::new();
+    while let Some(request) = rig.lists.poll_request() {
+        asked.push(request);
+    }
+    assert_eq!(asked.len(), 3);
+    for (nth, (op, request)) in asked.into_iter().enumerate() {
+        assert!(!rig.lists.is_dirty(), "not before all of them are there");
+        let waiting = rig.lists.lists().filter(|list| list.state == ListState::Waiting).count();
+        assert_eq!(waiting, nth);
+        let result = rig.peer.apply(&request).map_err(Failure::Refused);
+        rig.lists.response(op, result);
+    }
+    rig.run();
+    assert_eq!(rig.parts(10), [vec![vif(1), vif(2)], vec![vif(3)], vec![vif(4)]]);
+    assert_eq!(rig.parts(11), [vec![vif(1), vif(2), vif(3), vif(4)]]);
+    assert!(rig.floods.0.iter().any(|flood| flood.list == whole), "VLAN 11 has what it had");
+
+    // One that changes does not wait for others.
+    rig.peer.refuse = Some(Refusal::with_cause(Status::ERROR, 0, "not today"));
+    rig.want(&[class(&[10], [1, 2, 5]), class(&[10], [3]), class(&[10], [4]), class(&[11], 1..=4)]);
+    rig.peer.refuse = None;
+    rig.want(&[class(&[10], [1, 2, 5]), class(&[10], [3, 6]), class(&[10], [4]), class(&[11], 1..=4)]);
+    assert_eq!(rig.parts(10), [vec![vif(1), vif(2)], vec![vif(3), vif(6)], vec![vif(4)]]);
+    rig.lists.retry();
+    // And all together again.
+    rig.want(&[class(&[10, 11], 1..=6)]);
+    assert_eq!(rig.parts(10), [(1..=6).map(vif).collect::<Vec<_>>()]);
+    assert_eq!((rig.parts(11), rig.states()), (rig.parts(10), vec![ClassState::Served]));
+}
+
+#[test]
+fn members_that_all_get_another_access_list_cost_nothing() {
+    let mut rig = Rig::new(8);
+    rig.want(&[class(&[10], 1..=4000), class(&[10], [4001])]);
+    // The one is now filtered like the many; the many lose their list.
+    assert_eq!(rig.want(&[class(&[10], [4001]), class(&[10], 1..=4000)]), 0);
+    assert_eq!(rig.states(), [ClassState::Served; 2]);
+}
+
+#[test]
+fn without_room_for_the_parts_there_is_a_gap() {
+    let mut rig = Rig::new(3);
+    rig.want(&[class(&[10], [1, 2, 3])]);
+    rig.want(&[class(&[10], [1]), class(&[10], [2]), class(&[10], [3])]);
+    assert_eq!((rig.states(), rig.parts(10).len()), (vec![ClassState::Served; 3], 3));
 }

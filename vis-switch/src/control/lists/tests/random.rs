@@ -10,12 +10,14 @@ const VIFS: u16 = 8;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A VIF is active and carries these VLANs from now on.
-    Carry(u16, Vec<u16>),
+    /// A VIF is active from now on: it carries these VLANs, and is of this egress class.
+    Carry(u16, Vec<u16>, u8),
     /// It is not active any more.
     Stop(u16),
     /// A VIF moves with all that carry the same.
     Move(u16, u16),
+    /// All of an egress class become another.
+    Filter(u8, u8),
     /// Control tells the lists what is wanted.
     Want,
     /// So many requests leave.
@@ -38,6 +40,11 @@ enum Step {
     Rest,
 }
 
+/// Mostly no access list.
+fn egress() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => Just(0u8), 1 => 1u8..3]
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let carried = prop::collection::vec(1..=VLANS, 1..4);
     let status = prop_oneof![
@@ -47,8 +54,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         ].prop_map(Some),
     ];
     let step = prop_oneof![
-        6 => (1..=VIFS, carried).prop_map(|(vif, vlans)| Step::Carry(vif, vlans)),
+        6 => (1..=VIFS, carried, egress()).prop_map(|(vif, vlans, egress)| Step::Carry(vif, vlans, egress)),
         2 => (1..=VLANS, 1..=VLANS).prop_map(|(from, to)| Step::Move(from, to)),
+        1 => (egress(), egress()).prop_map(|(from, to)| Step::Filter(from, to)),
         3 => (1..=VIFS).prop_map(Step::Stop),
         6 => Just(Step::Want),
         6 => (1usize..6).prop_map(Step::Send),
@@ -69,8 +77,8 @@ struct World {
     lists: Lists,
     peer: Peer,
     limit: u16,
-    /// Truth: the VLANs of each active VIF.
-    carried: BTreeMap<u16, Vec<u16>>,
+    /// Truth: the VLANs of each active VIF, and its egress class.
+    carried: BTreeMap<u16, (Vec<u16>, u8)>,
     /// Deleted by the adapter: an id that may be used again only when no list in use has it.
     deleted: BTreeSet<u16>,
     on_the_way: Vec<(ListOp, Request)>,
@@ -107,20 +115,20 @@ impl World {
         }
     }
 
-    /// What each VLAN has, the naive way.
-    fn wanted(&self) -> BTreeMap<u16, Vec<VifId>> {
-        let mut wanted: BTreeMap<u16, BTreeSet<VifId>> = BTreeMap::new();
-        for (id, vlans) in &self.carried {
+    /// What each VLAN has of each egress class, the naive way.
+    fn wanted(&self) -> BTreeMap<(u16, u8), Vec<VifId>> {
+        let mut wanted: BTreeMap<(u16, u8), BTreeSet<VifId>> = BTreeMap::new();
+        for (id, (vlans, egress)) in &self.carried {
             for vlan in vlans {
-                wanted.entry(*vlan).or_default().insert(vif(*id));
+                wanted.entry((*vlan, *egress)).or_default().insert(vif(*id));
             }
         }
-        wanted.into_iter().map(|(vlan, members)| (vlan, members.into_iter().collect())).collect()
+        wanted.into_iter().map(|(of, members)| (of, members.into_iter().collect())).collect()
     }
 
     fn want(&mut self) {
         let mut classes: BTreeMap<Vec<VifId>, VlanSet> = BTreeMap::new();
-        for (vlan, members) in self.wanted() {
+        for ((vlan, _), members) in self.wanted() {
             classes.entry(members).or_insert(VlanSet::EMPTY).insert(vlan);
         }
         let classes: Vec<_> = classes.into_iter().map(|(members, vlans)| (vlans, members.into())).collect();
@@ -174,6 +182,13 @@ impl World {
         if self.lists.is_dirty() {
             self.change += 1;
             let floods = self.lists.publish(Change(self.change));
+            for vlan in 1..=VLANS {
+                let lists = floods.0.iter().filter(|flood| flood.vlans.contains(vlan));
+                let members = lists.flat_map(|flood| self.peer.members(flood.list).unwrap_or_default());
+                let all: Vec<VifId> = members.collect();
+                let once: BTreeSet<VifId> = all.iter().copied().collect();
+                assert_eq!(all.len(), once.len(), "some get two copies in VLAN {vlan}: {floods:?}");
+            }
             for FloodList { list, members, .. } in floods.0.iter() {
                 let acknowledged = self.acknowledged.get(list).expect("used before it was acknowledged");
                 assert!(members.iter().all(|vif| acknowledged.contains(vif)), "{list:?}: {members:?}");
@@ -217,7 +232,7 @@ impl World {
             Step::Stop(id) => {
                 self.carried.remove(&id);
             }
-            Step::Carry(id, vlans) => {
+            Step::Carry(id, vlans, egress) => {
                 if self.deleted.contains(&id) {
                     // The id's next owner.
                     if self.lists.holds(vif(id)) {
@@ -225,11 +240,16 @@ impl World {
                     }
                     self.deleted.remove(&id);
                 }
-                self.carried.insert(id, vlans);
+                self.carried.insert(id, (vlans, egress));
             }
             Step::Move(from, to) => {
-                for vlans in self.carried.values_mut() {
+                for (vlans, _) in self.carried.values_mut() {
                     vlans.iter_mut().filter(|vlan| **vlan == from).for_each(|vlan| *vlan = to);
+                }
+            }
+            Step::Filter(from, to) => {
+                for (_, egress) in self.carried.values_mut().filter(|(_, egress)| *egress == from) {
+                    *egress = to;
                 }
             }
             Step::Want => self.want(),
@@ -296,22 +316,28 @@ proptest! {
         let wanted = world.wanted();
         let floods = &world.in_use.last().expect("one at least").1;
         let classes: BTreeSet<&Vec<VifId>> = wanted.values().collect();
-        for (vlan, members) in &wanted {
-            let flood = floods.0.iter().find(|flood| flood.vlans.contains(*vlan));
-            let there = flood.and_then(|flood| world.peer.members(flood.list));
+        for ((vlan, _), members) in &wanted {
+            let mut lists = floods.0.iter().filter(|flood| flood.vlans.contains(*vlan));
             if classes.len() <= usize::from(limit) {
-                prop_assert_eq!(there.as_ref(), Some(members), "VLAN {}", vlan);
-                prop_assert_eq!(&flood.expect("a list").members[..], &members[..]);
+                let count = wanted.keys().filter(|(of, _)| of == vlan).count();
+                prop_assert_eq!(lists.clone().count(), count, "lists of VLAN {}", vlan);
+                let flood = lists.find(|flood| world.peer.members(flood.list).as_ref() == Some(members));
+                prop_assert!(flood.is_some_and(|flood| *flood.members == **members), "VLAN {}", vlan);
             }
         }
         for flood in floods.0.iter() {
-            prop_assert!(flood.vlans.iter().all(|vlan| wanted.contains_key(&vlan)), "{flood:?}");
+            let wants = |vlan| wanted.keys().any(|(of, _)| *of == vlan);
+            prop_assert!(flood.vlans.iter().all(wants), "{flood:?}");
         }
-        let unserved = world.lists.classes().filter(|class| class.state != ClassState::Served).count();
-        // Where there is no room for all, some stay on the list that they share with others.
+        let count = |of| world.lists.classes().filter(|class| class.state == of).count();
+        let (unserved, no_room) = (world.lists.classes().count() - count(ClassState::Served), count(ClassState::NoRoom));
+        // Where there is no room for all, some stay on the list that they share with others; and with them those who
+        // share it and would have another.
         prop_assert_eq!(unserved > 0, classes.len() > usize::from(limit));
-        let no_room = world.lists.classes().filter(|class| class.state == ClassState::NoRoom).count();
-        prop_assert_eq!(no_room, unserved);
-        prop_assert!(world.peer.len() <= 2 * floods.0.len() + 1, "{} for {}", world.peer.len(), floods.0.len());
+        prop_assert_eq!(unserved > 0, no_room > 0);
+        prop_assert_eq!(unserved, no_room + count(ClassState::Changing));
+        let waiting = world.lists.lists().filter(|list| list.state == ListState::Waiting).count();
+        let kept = 2 * floods.0.len() + waiting + 1;
+        prop_assert!(world.peer.len() <= kept, "{} and not {kept}", world.peer.len());
     }
 }
