@@ -17,6 +17,7 @@ mod idle;
 mod in_flight;
 mod keys;
 mod killed;
+mod killed_config;
 mod lldp;
 mod many_veths;
 mod negotiation;
