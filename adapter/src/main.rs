@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    daemon::run("niv-adapter", &cli.common, |stop| {
+    let prepare = || {
         let config = match &cli.common.config {
             Some(path) => AdapterConfig::load(path)?,
             None => AdapterConfig::without_file(),
@@ -17,6 +17,8 @@ fn main() -> ExitCode {
         if let Some(folder) = config.node.api.parent() {
             daemon::private_folder(folder)?;
         }
-        rim::run(&config, stop)
-    })
+        let policy = rim::policy(&config);
+        Ok((config, policy))
+    };
+    daemon::run("niv-adapter", &cli.common, prepare, |config, sandbox, stop| rim::run(&config, sandbox, stop))
 }

@@ -34,6 +34,44 @@ pub struct Defaults {
     pub mtu: usize,
 }
 
+/// What a port takes from its host beside memory, for whoever gives up everything else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// The socket file that it listens on, now or later.
+    pub listens: Option<PathBuf>,
+    /// Files that it writes.
+    pub writes: Vec<PathBuf>,
+    /// It connects to a name in the abstract namespace.
+    pub abstract_names: bool,
+    /// It connects to a guest's socket, which may be another user's.
+    pub connects: bool,
+    /// It is a tap.
+    pub tap: bool,
+    /// It is a network interface, by packet sockets.
+    pub packet: bool,
+}
+
+impl Options {
+    /// What it takes; `role` is that of a memif which does not say its own.
+    #[must_use]
+    pub fn uses(&self, role: Role) -> Uses {
+        let mut uses = Uses { writes: self.capture.iter().cloned().collect(), ..Uses::default() };
+        match &self.device {
+            Device::Memif(end) => match (end.role.unwrap_or(role), end.abstract_socket) {
+                (Role::Server, false) => uses.listens = Some(end.socket.clone()),
+                (Role::Client, true) => uses.abstract_names = true,
+                (Role::Server, true) | (Role::Client, false) => {}
+            },
+            Device::VhostUser { client: true, .. } => uses.connects = true,
+            Device::VhostUser { socket, client: false } => uses.listens = Some(socket.clone()),
+            Device::Tap(_) => uses.tap = true,
+            Device::Packet(_) | Device::Xdp(_) => uses.packet = true,
+            Device::Pcap(file) => uses.writes.push(file.clone()),
+        }
+        uses
+    }
+}
+
 /// Opens the device and wraps it as the options say.
 ///
 /// # Errors
@@ -108,6 +146,28 @@ mod tests {
         for (text, part) in [("xdp:eth0", "packet:eth0"), ("vhost-user:/a", "[[vnic]]")] {
             let error = open(&text.parse().unwrap(), &defaults()).err().unwrap().to_string();
             assert!(error.starts_with(text) && error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_port_uses_is_told_by_its_device() {
+        let uses = |device: &str, role| {
+            let device = device.parse().unwrap();
+            Options { device, fault: None, capture: Some("tee".into()) }.uses(role)
+        };
+        let tee = Uses { writes: vec!["tee".into()], ..Uses::default() };
+        let listens = |path: &str| Uses { listens: Some(path.into()), ..tee.clone() };
+        for (device, role, expected) in [
+            ("memif:/run/a", Role::Server, listens("/run/a")),
+            ("memif:/run/a", Role::Client, tee.clone()),
+            ("memif:/run/a,role=server", Role::Client, listens("/run/a")),
+            ("vhost-user:/run/b", Role::Client, listens("/run/b")),
+            ("vhost-user:/run/b,client", Role::Client, Uses { connects: true, ..tee.clone() }),
+            ("tap:t0", Role::Client, Uses { tap: true, ..tee.clone() }),
+            ("packet:e0", Role::Client, Uses { packet: true, ..tee.clone() }),
+            ("pcap:c", Role::Client, Uses { writes: vec!["tee".into(), "c".into()], ..Uses::default() }),
+        ] {
+            assert_eq!(uses(device, role), expected, "{device}");
         }
     }
 

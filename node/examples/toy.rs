@@ -15,6 +15,7 @@ use niv_node::daemon;
 use niv_node::mailbox::{Mailbox, mailbox};
 use niv_node::metrics::{Kind, Metrics};
 use niv_node::output::{Column, Grid, Output};
+use niv_node::sandbox::{Policy, Sandbox};
 use niv_node::stop::Stop;
 use niv_node::supervise::Supervisor;
 use niv_node::worker::{Options, Turn, Worker, spawn};
@@ -191,7 +192,7 @@ impl Worker for Idler {
     }
 }
 
-fn run(args: &daemon::Args, stop: &Stop) -> anyhow::Result<()> {
+fn prepare(args: &daemon::Args) -> anyhow::Result<(Node, Policy)> {
     let node = match &args.config {
         Some(path) => {
             let (file, config): (File, Config) = config::load(path)?;
@@ -199,6 +200,14 @@ fn run(args: &daemon::Args, stop: &Stop) -> anyhow::Result<()> {
         }
         None => Node::without_file("toy0"),
     };
+    if let Some(folder) = node.api.parent() {
+        daemon::private_folder(folder)?;
+    }
+    let policy = Policy::of(&node);
+    Ok((node, policy))
+}
+
+fn run(node: Node, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()> {
     let (control, mailbox) = mailbox(64)?;
     let mut supervisor = Supervisor::from_environment();
     let pulse = Some(supervisor.pulse("worker0")?);
@@ -220,6 +229,7 @@ fn run(args: &daemon::Args, stop: &Stop) -> anyhow::Result<()> {
     }
     let daemon: Arc<dyn Daemon> = toy.clone();
     let server = api::serve(&toy.node.api, toy.node.access.clone(), daemon)?;
+    sandbox.started();
     println!("ready");
     supervisor.watch(stop, String::new);
     drop((server, control));
@@ -229,5 +239,5 @@ fn run(args: &daemon::Args, stop: &Stop) -> anyhow::Result<()> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    daemon::run("toy", &cli.common, |stop| run(&cli.common, stop))
+    daemon::run("toy", &cli.common, || prepare(&cli.common), run)
 }

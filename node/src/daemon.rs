@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use clap::Parser;
-//! use niv_node::{config, daemon, stop::Stop};
+//! use niv_node::{config, daemon, sandbox::Policy};
 //! use std::process::ExitCode;
 //!
 //! /// The virtual interface switch.
@@ -15,8 +15,15 @@
 //!
 //! fn main() -> ExitCode {
 //!     let cli = Cli::parse();
-//!     daemon::run("vis-switch", &cli.common, |stop: &Stop| {
-//!         // Read the file, start workers and the API, then:
+//!     let prepare = || {
+//!         // Read the file; nothing is opened yet.
+//!         let node = config::Node::without_file("vis0");
+//!         let policy = Policy::of(&node);
+//!         Ok((node, policy))
+//!     };
+//!     daemon::run("vis-switch", &cli.common, prepare, |node, sandbox, stop| {
+//!         // Open devices, start workers and the API, then:
+//!         sandbox.started();
 //!         stop.wait();
 //!         Ok(())
 //!     })
@@ -26,6 +33,7 @@
 use crate::command::CommandError;
 use crate::config::ConfigError;
 use crate::log;
+use crate::sandbox::{Policy, Sandbox};
 use crate::stop::Stop;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
@@ -58,20 +66,44 @@ pub struct Args {
     /// What to log: error, warn, info, debug, trace, or a list such as info,link=debug (also: RUST_LOG)
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
+
+    /// Keep all rights, system calls and files, for debugging only: a guest or peer that takes this process over by a
+    /// mistake in it then has whatever this process's user has
+    #[arg(long)]
+    pub no_sandbox: bool,
 }
 
-/// Starts logging, the panic hook and signal handling, does `work` on this thread and says how it went: 0 done, 1
-/// failed, 2 the request was wrong (an option, or a [`ConfigError`] or [`CommandError`] among the causes). SIGTERM and SIGINT request the [`Stop`] that
-/// `work` is given; a second one ends the process at once.
-pub fn run(name: &str, args: &Args, work: impl FnOnce(&Stop) -> anyhow::Result<()>) -> ExitCode {
+/// Starts logging and the panic hook; has `prepare` read the configuration and say what it needs; enters the
+/// [sandbox](crate::sandbox) with that; starts signal handling, does `work` on this thread and says how it went: 0 done, 1
+/// failed, 2 the request was wrong (an option, or a [`ConfigError`] or [`CommandError`] among the causes). SIGTERM and
+/// SIGINT request the [`Stop`] that `work` is given; a second one ends the process at once.
+///
+/// `prepare` starts no thread; `work` calls [`Sandbox::started`] when everything is open.
+pub fn run<Prepared>(
+    name: &str,
+    args: &Args,
+    prepare: impl FnOnce() -> anyhow::Result<(Prepared, Policy)>,
+    work: impl FnOnce(Prepared, &Sandbox, &Stop) -> anyhow::Result<()>,
+) -> ExitCode {
     if let Err(error) = log::start(args.log.as_deref()) {
         eprintln!("{name}: {error}");
         return WRONG.into();
     }
     panics_end_the_process();
     allow_descriptors();
-    let done = Stop::new().and_then(|stop| watch_signals(stop.clone()).map(|()| stop));
-    let Err(error) = done.map_err(Into::into).and_then(|stop| work(&stop)) else { return ExitCode::SUCCESS };
+    let done = || {
+        let (prepared, policy) = prepare()?;
+        let sandbox = if args.no_sandbox {
+            tracing::warn!("no sandbox: whoever takes this process over has all that its user has");
+            Sandbox::off()
+        } else {
+            policy.enter()?
+        };
+        let stop = Stop::new()?;
+        watch_signals(stop.clone())?;
+        work(prepared, &sandbox, &stop)
+    };
+    let Err(error) = done() else { return ExitCode::SUCCESS };
     // Said plainly and once, whatever is logged.
     eprintln!("{name}: {error:#}");
     if error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<CommandError>()) {

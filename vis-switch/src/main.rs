@@ -4,8 +4,9 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use core::hash::{BuildHasher, Hasher};
 use link::device::Role;
-use link::open::{Defaults, open_with};
+use link::{Defaults, Uses};
 use niv_node::config::{File, Node};
+use niv_node::sandbox::{Needs, Policy, Sandbox};
 use niv_node::stop::Stop;
 use niv_node::store::{RedbStore, Store};
 use niv_node::supervise::Supervisor;
@@ -29,10 +30,10 @@ const TAGS: usize = 10;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    daemon::run("vis-switch", &cli.common, |stop| serve(cli.common.config.as_deref(), stop))
+    daemon::run("vis-switch", &cli.common, || prepare(cli.common.config.as_deref()), serve)
 }
 
-fn serve(file: Option<&Path>, stop: &Stop) -> anyhow::Result<()> {
+fn prepare(file: Option<&Path>) -> anyhow::Result<(Chassis, Policy)> {
     let chassis = match file {
         Some(path) => Chassis::from_file(&File::read(path)?)?,
         None => {
@@ -40,11 +41,26 @@ fn serve(file: Option<&Path>, stop: &Stop) -> anyhow::Result<()> {
             Chassis::without_file()?
         }
     };
+    let mut policy = Policy::of(&chassis.node);
+    for port in &chassis.ports {
+        let Uses { listens, writes, abstract_names, connects, tap, packet } = port.options.uses(Role::Server);
+        let listens = listens.into_iter().collect();
+        policy.add(&Needs { listens, writes, abstract_names, connects, tap, packet, group: false });
+    }
+    Ok((chassis, policy))
+}
+
+fn serve(chassis: Chassis, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()> {
     let (store, kept) = state(&chassis.node)?;
     let beginning = Beginning::of(&chassis, &kept)?;
     let mut ports = Vec::new();
     for port in &chassis.ports {
-        let opened = open_with(&port.options, &defaults(port, &beginning.config));
+        let defaults = defaults(port, &beginning.config);
+        let opened = link::wrap(&port.options, &defaults, || {
+            let (device, defaults) = (port.options.device.clone(), defaults.clone());
+            let needs_start = port.options.uses(defaults.role).packet;
+            sandbox.at_start(needs_start, move || link::open(&device, &defaults))
+        });
         ports.push(opened.with_context(|| format!("[[port]] ethernet{}", port.id))?);
     }
     let uuid = Uuid(identity::node_uuid(&chassis.node.state_dir, &chassis.node.name).context("state_dir")?);
@@ -58,7 +74,9 @@ fn serve(file: Option<&Path>, stop: &Stop) -> anyhow::Result<()> {
         now: clock::monotonic,
         epoch: u64::try_from(since_1970).unwrap_or(u64::MAX).saturating_sub(clock::monotonic()),
         in_effect: IN_EFFECT,
+        sandbox: sandbox.report().clone(),
     };
+    sandbox.started();
     let node = chassis.node.clone();
     let (switch, mut controller, engine) = assemble(chassis, beginning, parts)?;
     // How the ports are is known before anybody asks.

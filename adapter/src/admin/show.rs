@@ -122,6 +122,7 @@ pub(super) fn version(adapter: &mut Context, _: &Args) -> Answer {
     let record = Record::new()
         .field("name", "Name", adapter.name.as_str())
         .field("product", "Product", "niv-adapter")
-        .field("version", "Version", env!("CARGO_PKG_VERSION"));
+        .field("version", "Version", env!("CARGO_PKG_VERSION"))
+        .field("sandbox", "Sandbox", adapter.sandbox.report().to_string());
     Ok(Output::from(record).into())
 }

@@ -15,6 +15,7 @@ use niv_node::accounting::Accounting;
 use niv_node::clock;
 use niv_node::event::EventLog;
 use niv_node::mailbox::Sender;
+use niv_node::sandbox::Sandbox;
 use niv_node::store::Store;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub struct Adapter {
     pub log: Arc<EventLog>,
     /// Who changed what.
     pub accounting: Accounting,
+    /// What it has given up.
+    pub sandbox: Sandbox,
     pub(super) link_configs: Vec<LinkConfig>,
     pub(super) captures: Captures,
     pub(super) orders: Sender<Order>,

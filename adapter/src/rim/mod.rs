@@ -16,6 +16,7 @@ mod adapter;
 mod api;
 mod capture;
 mod channels;
+mod confine;
 mod control;
 mod metrics;
 mod news;
@@ -30,11 +31,13 @@ mod tests;
 mod vnics;
 
 pub use adapter::{Adapter, VnicView};
+pub use confine::policy;
 pub use vnics::VnicError;
 
 use crate::config::AdapterConfig;
 use anyhow::{Context, bail};
 use niv_node::identity::boot_id;
+use niv_node::sandbox::Sandbox;
 use niv_node::stop::Stop;
 use niv_node::supervise::Supervisor;
 use niv_node::worker::{self, Options};
@@ -49,12 +52,12 @@ const FAREWELL: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// Something cannot be opened or started; the error names it.
-pub fn run(config: &AdapterConfig, stop: &Stop) -> anyhow::Result<()> {
+pub fn run(config: &AdapterConfig, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()> {
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Some(startup) = &config.node.startup {
         bail!("startup = \"{}\": the adapter has no configuration commands", startup.display());
     }
-    let started = start::start(config, boot_id()?)?;
+    let started = start::start(config, boot_id()?, sandbox)?;
     let adapter = started.adapter;
 
     let mut supervisor = Supervisor::from_environment();
@@ -70,6 +73,7 @@ pub fn run(config: &AdapterConfig, stop: &Stop) -> anyhow::Result<()> {
         config.node.access.clone(),
         Arc::new(api::Api::new(Arc::clone(&adapter))),
     )?;
+    sandbox.started();
     tracing::info!(
         name = config.node.name,
         links = adapter.links.len(),

@@ -7,8 +7,9 @@ use crate::engine::{LinkSetup, Punted, VnicSlot};
 use crate::inventory::LinkEntry;
 use crate::vhost::{self, FrontDoor, LinkSignal, VnicMonitor};
 use anyhow::{Context, bail};
-use link::{Defaults, Device, Interface, Monitor, Port, PortCounter, PortState, Role};
+use link::{Defaults, Device, Interface, Monitor, OpenError, Options, Port, PortCounter, PortState, Role};
 use niv_node::mailbox::Sender;
+use niv_node::sandbox::Sandbox;
 use std::sync::Arc;
 use vntag::{VlanTag, Vntag};
 
@@ -27,6 +28,7 @@ pub(super) fn link(
     mtu: Option<u16>,
     punt: &Sender<Punted>,
     news: &Arc<News>,
+    sandbox: &Sandbox,
 ) -> anyhow::Result<(LinkSetup, LinkEntry)> {
     let defaults = Defaults {
         name: link.name.clone(),
@@ -34,7 +36,7 @@ pub(super) fn link(
         queues: 1,
         mtu: usize::from(mtu.unwrap_or(ETHERNET_MTU)) + LINK_OVERHEAD,
     };
-    let port = link::open_with(&link.options, &defaults).with_context(|| format!("link {}", link.name))?;
+    let port = device(&link.options, &defaults, sandbox).with_context(|| format!("link {}", link.name))?;
     let Some(tx) = port.tx.into_iter().next() else { bail!("link {}: the device has no queue", link.name) };
     let news = Arc::clone(news);
     port.monitor.on_change(Box::new(move || news.wake()));
@@ -52,6 +54,15 @@ pub(super) fn link(
             .collect(),
     };
     Ok((LinkSetup { rx: port.rx, tx, punt }, entry))
+}
+
+/// Opens what needs no more than its device.
+fn device(options: &Options, defaults: &Defaults, sandbox: &Sandbox) -> Result<Port, OpenError> {
+    link::wrap(options, defaults, || {
+        let (device, defaults) = (options.device.clone(), defaults.clone());
+        let needs_start = options.uses(defaults.role).packet;
+        sandbox.at_start(needs_start, move || link::open(&device, &defaults))
+    })
 }
 
 /// Octets that the device of a link takes in one frame, as far as that can be told when it is opened.
@@ -99,12 +110,13 @@ pub(super) fn vnic(
     slot: VnicSlot,
     door: &FrontDoor,
     news: &Arc<News>,
+    sandbox: &Sandbox,
 ) -> anyhow::Result<Opened> {
     let fixed = vnic.fixed().map(|(_, params)| params.mtu);
     let mtu_needed = usize::from(fixed.unwrap_or(ETHERNET_MTU));
     let defaults = Defaults { name: vnic.name.clone(), role: Role::Client, queues: 1, mtu: mtu_needed };
     let Device::VhostUser { socket, client } = &vnic.options.device else {
-        let port = link::open_with(&vnic.options, &defaults)?;
+        let port = device(&vnic.options, &defaults, sandbox)?;
         let news = Arc::clone(news);
         port.monitor.on_change(Box::new(move || news.tell_port(slot)));
         return Ok(Opened { port, guest: None });

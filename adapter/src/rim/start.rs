@@ -20,6 +20,7 @@ use niv_node::accounting::Accounting;
 use niv_node::event::{Event, EventLog, Severity};
 use niv_node::identity::node_uuid;
 use niv_node::mailbox::{Mailbox, lanes, mailbox};
+use niv_node::sandbox::Sandbox;
 use niv_node::store::{RedbStore, Store};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -41,7 +42,7 @@ pub(super) struct Started {
 }
 
 /// Opens everything.
-pub(super) fn start(config: &AdapterConfig, boot_id: u64) -> anyhow::Result<Started> {
+pub(super) fn start(config: &AdapterConfig, boot_id: u64, sandbox: &Sandbox) -> anyhow::Result<Started> {
     let node = &config.node;
     let uuid = Uuid(node_uuid(&node.state_dir, &node.name).context("state_dir")?);
     let store: Arc<dyn Store> = Arc::new(RedbStore::open(&node.state_dir, &node.name)?);
@@ -54,7 +55,7 @@ pub(super) fn start(config: &AdapterConfig, boot_id: u64) -> anyhow::Result<Star
     for (index, link) in config.links.iter().enumerate() {
         let mtus = config.vnics.iter().filter(|vnic| vnic.link == index).filter_map(VnicConfig::fixed);
         let mtu = mtus.map(|(_, params)| params.mtu).max();
-        let (setup, entry) = open::link(link, mtu, &punt, &news)?;
+        let (setup, entry) = open::link(link, mtu, &punt, &news, sandbox)?;
         setups.push(setup);
         links.push(entry);
     }
@@ -87,6 +88,7 @@ pub(super) fn start(config: &AdapterConfig, boot_id: u64) -> anyhow::Result<Star
         stats,
         log,
         accounting: Accounting::default(),
+        sandbox: sandbox.clone(),
         link_configs: config.links.clone(),
         captures: datapath.captures(),
         orders,

@@ -4,6 +4,7 @@
 
 use super::adapter::{Adapter, Book, Kept};
 use super::channels::Channels;
+use super::confine;
 use super::open::{self, Opened};
 use super::path::Then;
 use super::records;
@@ -115,8 +116,11 @@ impl Adapter {
 
     /// Opens the port of a new vNIC.
     pub(super) fn open(&self, config: &VnicConfig) -> Result<(VnicSlot, Opened), VnicError> {
+        self.sandbox.allows(&confine::vnic(config)).map_err(line)?;
         let slot = self.state.lock().free_slot();
-        open::vnic(config, slot, &self.door, &self.news).map(|opened| (slot, opened)).map_err(line)
+        open::vnic(config, slot, &self.door, &self.news, &self.sandbox)
+            .map(|opened| (slot, opened))
+            .map_err(line)
     }
 
     /// Gives a new vNIC to the worker; nobody else knows of it yet but for its name.
@@ -198,13 +202,14 @@ impl Adapter {
 
     /// Closes a vNIC's port and opens it as `config` says; where that fails, as it was.
     fn reopen(&self, old: &VnicEntry, config: &VnicConfig) -> Result<Opened, VnicError> {
+        self.sandbox.allows(&confine::vnic(config)).map_err(line)?;
         if old.guest.is_some() {
             self.door.remove(&old.config.name);
         }
         self.set_queues(old, Opened::failed("being opened again".to_owned()));
         let milestone = self.state.lock().hands.path.milestone();
         milestone.wait_until_closed(PATIENCE);
-        let open = |config| open::vnic(config, old.slot, &self.door, &self.news);
+        let open = |config| open::vnic(config, old.slot, &self.door, &self.news, &self.sandbox);
         let error = match open(config) {
             Ok(opened) => return Ok(opened),
             Err(error) => line(error),

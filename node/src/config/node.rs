@@ -2,6 +2,7 @@
 
 use super::{ConfigError, File, Spanned};
 use crate::api::{Access, NamedGroup};
+use crate::sandbox::Allowed;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,8 @@ pub struct NodeSection {
     pub cpus: Option<Spanned<Vec<usize>>>,
     /// A file of configuration lines that is run at start.
     pub startup: Option<PathBuf>,
+    /// What commands may use beyond what the file uses: `tap`, `packet`, folders.
+    pub sandbox_allow: Option<Spanned<Vec<String>>>,
 }
 
 /// `[node]` with its defaults filled in. Relative paths are relative to the working directory.
@@ -50,6 +53,8 @@ pub struct Node {
     pub cpus: Vec<usize>,
     /// Configuration lines to run at start.
     pub startup: Option<PathBuf>,
+    /// What commands may use beyond what is configured at start.
+    pub sandbox_allow: Vec<Allowed>,
 }
 
 impl Node {
@@ -64,6 +69,7 @@ impl Node {
             workers: 1,
             cpus: Vec::new(),
             startup: None,
+            sandbox_allow: Vec::new(),
         }
     }
 
@@ -106,6 +112,18 @@ impl Node {
             let found = NamedGroup::find(name.get_ref());
             found.map(Some).ok_or_else(|| file.error(name, "there is no such group of users"))
         };
+        let mut sandbox_allow = Vec::new();
+        if let Some(written) = &section.sandbox_allow {
+            for text in written.get_ref() {
+                let allowed = Allowed::parse(text).ok_or_else(|| {
+                    file.error(
+                        written,
+                        format!("\"{text}\" is not \"tap\", \"packet\" or the path of a folder"),
+                    )
+                })?;
+                sandbox_allow.push(allowed);
+            }
+        }
         Ok(Self {
             name: name.to_owned(),
             state_dir: section.state_dir.clone().unwrap_or_else(|| Path::new("/var/lib/niv").join(name)),
@@ -114,6 +132,7 @@ impl Node {
             workers,
             cpus,
             startup: section.startup.clone(),
+            sandbox_allow,
         })
     }
 

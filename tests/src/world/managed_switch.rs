@@ -66,6 +66,7 @@ impl ManagedSwitch {
             now: clock::now,
             epoch: EPOCH,
             in_effect: Duration::ZERO,
+            sandbox: niv_node::sandbox::Sandbox::off().report().clone(),
         };
         let (switch, controller, engine) = assemble(chassis, beginning, parts).expect("descriptors");
         let admin = Admin::new(switch.clone());

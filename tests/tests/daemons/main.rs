@@ -30,6 +30,7 @@ mod place;
 mod primer;
 mod python;
 mod roles;
+mod sandbox;
 mod saved;
 mod scripted;
 mod strangers;

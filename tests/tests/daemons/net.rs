@@ -66,6 +66,13 @@ impl Net {
         tap
     }
 
+    /// Deletes a tap and makes it again.
+    pub(crate) fn again(&self, tap: &str) {
+        ip(&format!("link del {tap}")).unwrap();
+        ip(&format!("tuntap add {tap} mode tap")).unwrap();
+        quiet(tap);
+    }
+
     /// A host that has this interface with this address; the name of its namespace.
     pub(crate) fn host(&mut self, interface: &str, address: &str) -> String {
         let host = self.try_namespace().unwrap();

@@ -18,8 +18,8 @@ pub(super) fn version(session: &mut Session, _: &Args) -> Answer {
     let text = format!(
         "{product}, a switch for virtual network interfaces\n\nSoftware\n  system:    version {version}\n\n\
          Hardware\n  Processor Board ID {id}\n\n  Device name: {}\n\nKernel uptime is {uptime}\n\n\
-         Last reset\n  Reason: Unknown\n",
-        switch.name
+         Last reset\n  Reason: Unknown\n\nSandbox\n  {}\n",
+        switch.name, switch.sandbox
     );
     let value = json!({
         "name": switch.name,
@@ -27,6 +27,7 @@ pub(super) fn version(session: &mut Session, _: &Args) -> Answer {
         "version": version,
         "uuid": uuid,
         "uptime_seconds": seconds,
+        "sandbox": switch.sandbox,
     });
     Ok(Output::prose(text, value).into())
 }

@@ -16,6 +16,7 @@ use niv_node::accounting::Accounting;
 use niv_node::counter::Counter;
 use niv_node::event::EventLog;
 use niv_node::mailbox;
+use niv_node::sandbox;
 use niv_node::store::Store;
 use parking_lot::Mutex;
 use std::io;
@@ -58,6 +59,8 @@ pub struct Parts {
     /// How long a command waits until its change is in effect in the worker: [`IN_EFFECT`], or not at all where the
     /// worker takes its turns on the same thread.
     pub in_effect: Duration,
+    /// What the process has given up.
+    pub sandbox: sandbox::Report,
 }
 
 /// Why a switch cannot be put together.
@@ -83,7 +86,7 @@ pub fn assemble(
     beginning: Beginning,
     parts: Parts,
 ) -> Result<(Arc<Switch>, Controller, Engine<Vntag>), AssembleError> {
-    let Parts { ports, store: (store, kept), uuid, boot_id, seed, now, epoch, in_effect } = parts;
+    let Parts { ports, store: (store, kept), uuid, boot_id, seed, now, epoch, in_effect, sandbox } = parts;
     let (punt, punted) = mailbox::lanes::<Punted>(ports.len(), PUNTED)?;
     let (orders, ordered) = mailbox::mailbox(ORDERS)?;
     let wake = Arc::new(Wake::new()?);
@@ -126,6 +129,7 @@ pub fn assemble(
         events,
         accounting: Accounting::default(),
         started: now(),
+        sandbox,
         epoch,
         unsent: Counter::default(),
         chassis,

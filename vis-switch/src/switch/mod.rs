@@ -55,6 +55,7 @@ use niv_node::command::CommandError;
 use niv_node::counter::Counter;
 use niv_node::event::{EventLog, rfc3339};
 use niv_node::mailbox::{self, Sender};
+use niv_node::sandbox;
 use niv_node::store::{Op, Store, outcome};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
@@ -98,6 +99,8 @@ pub struct Switch {
     pub accounting: Accounting,
     /// When it was put together, on its clock.
     pub started: u64,
+    /// What the process has given up.
+    pub sandbox: sandbox::Report,
     /// Nanoseconds from 1970 to the zero of that clock.
     epoch: u64,
     /// Frames of the control plane that the worker had no room for; written under the lock of `state`.

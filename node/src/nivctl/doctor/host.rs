@@ -17,6 +17,9 @@ crate::finding_kinds! {
     NO_RIGHTS = "daemon-rights", Hint:
         "`tap:` and `packet:` devices cannot be opened by it; memif and vhost-user need no rights.",
         "the units of `node/systemd/`, or start it as root";
+    NO_SANDBOX = "sandbox-off", Warning:
+        "A guest or peer that takes the daemon over by a mistake in it gets whatever the daemon's user has.",
+        "start it without `--no-sandbox`";
 }
 
 /// Kilobytes below which there is hardly any memory.
@@ -59,6 +62,16 @@ fn memory(report: &mut Report, said: &str) {
 
 /// `/proc/PID/status`.
 fn rights(report: &mut Report, node: &str, status: &str) {
+    let filter = status.lines().find_map(|line| line.strip_prefix("Seccomp:")).map(str::trim);
+    match filter {
+        // It has kept what its devices need and given up the rest.
+        Some("2") => return,
+        Some(_) => {
+            let step = Step::advice("start it without --no-sandbox");
+            report.add(Finding::new(&NO_SANDBOX, node, "runs without its sandbox").step(step));
+        }
+        None => {}
+    }
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let Some(has) = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else { return };
     let missing: Vec<&str> = [(NET_ADMIN, "CAP_NET_ADMIN"), (NET_RAW, "CAP_NET_RAW")]
@@ -98,6 +111,18 @@ mod tests {
             let mut report = Report::default();
             memory(&mut report, &said);
             assert_eq!(codes(&report), found, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_sandbox_that_is_off_is_named_and_one_that_is_on_explains_what_is_missing() {
+        for (status, expected) in [
+            ("Seccomp:\t0\nCapEff:\t0000000000003000", vec!["sandbox-off"]),
+            ("Seccomp:\t2\nCapEff:\t0000000000000000", vec![]),
+        ] {
+            let mut report = Report::default();
+            rights(&mut report, "vis0", status);
+            assert_eq!(codes(&report), expected, "{status}");
         }
     }
 

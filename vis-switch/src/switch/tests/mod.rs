@@ -114,6 +114,7 @@ impl Rig {
             now,
             epoch: 1_700_000_000 * SECOND,
             in_effect: Duration::ZERO,
+            sandbox: niv_node::sandbox::Sandbox::off().report().clone(),
         };
         let (switch, controller, engine) = assemble(chassis, beginning, parts).expect("descriptors");
         let out = far.iter().map(|_| Vec::new()).collect();
