@@ -18,6 +18,8 @@ mod in_flight;
 mod keys;
 mod killed;
 mod killed_config;
+mod kills;
+mod leaks;
 mod lldp;
 mod many_veths;
 mod negotiation;
