@@ -4,6 +4,7 @@ use super::counters::Guide;
 use super::fuzzer::Fuzzer;
 use super::{Target, corpus};
 use anyhow::{Context, Result};
+use core::sync::atomic::{AtomicBool, Ordering};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -120,8 +121,16 @@ pub(super) fn replay(target: &Target, input: &[u8]) {
     (target.run)(input);
 }
 
+static ALONE: AtomicBool = AtomicBool::new(false);
+
+/// This process does nothing but try inputs.
+pub(super) fn is_alone() -> bool {
+    ALONE.load(Ordering::Relaxed)
+}
+
 /// A panic anywhere ends the process, and so does asking for too much memory.
 fn prepare() {
+    ALONE.store(true, Ordering::Relaxed);
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         hook(info);

@@ -7,6 +7,7 @@
 //! | `store`, `kept` | damage to a store's file; keys and values that a switch finds in its store |
 //! | `mailbox` | the device commands of a guest's driver |
 //! | `session`, `firmware`, `switch` | a schedule for a machine and the other ends of its links (`wire`) |
+//! | `vhost`, `vring` | what a front end says at a vNIC's socket; what a guest's driver writes into its memory |
 //!
 //! The planted ones have faults on purpose: they show that a fault would be found, and how it is told.
 
@@ -18,6 +19,8 @@ mod session;
 mod steps;
 mod store;
 mod switch;
+mod vhost;
+mod vring;
 mod wire;
 mod words;
 
@@ -108,6 +111,20 @@ pub const TARGETS: &[Target] = &[
         form: Form::Octets,
         seeds: switch::seeds,
         run: switch::run,
+    },
+    Target {
+        name: "vhost",
+        about: "what a front end says at a vNIC's socket",
+        form: Form::Octets,
+        seeds: vhost::seeds,
+        run: vhost::run,
+    },
+    Target {
+        name: "vring",
+        about: "what a guest's driver writes into its memory",
+        form: Form::Octets,
+        seeds: vring::seeds,
+        run: vring::run,
     },
 ];
 
