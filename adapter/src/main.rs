@@ -12,11 +12,14 @@ fn main() -> ExitCode {
     let prepare = || {
         let config = match &cli.common.config {
             Some(path) => AdapterConfig::load(path)?,
-            None => AdapterConfig::without_file(),
+            None => {
+                let config = AdapterConfig::without_file();
+                if let Some(folder) = config.node.api.parent() {
+                    daemon::private_folder(folder)?;
+                }
+                config
+            }
         };
-        if let Some(folder) = config.node.api.parent() {
-            daemon::private_folder(folder)?;
-        }
         let policy = rim::policy(&config);
         Ok((config, policy))
     };

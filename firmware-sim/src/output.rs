@@ -176,7 +176,7 @@ pub enum Output {
     /// To the data path; to be confirmed with [`Firmware::confirm`](crate::Firmware::confirm) when it is in effect in
     /// every worker.
     Order(OrderId, Order),
-    /// A guest's carrier changes: up, or down with its cause.
+    /// A guest's carrier changes, or the cause for which it is down.
     Carrier {
         /// The vNIC.
         vnic: VnicId,

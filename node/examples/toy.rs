@@ -15,10 +15,11 @@ use niv_node::daemon;
 use niv_node::mailbox::{Mailbox, mailbox};
 use niv_node::metrics::{Kind, Metrics};
 use niv_node::output::{Column, Grid, Output};
+use niv_node::part;
 use niv_node::sandbox::{Policy, Sandbox};
 use niv_node::stop::Stop;
 use niv_node::supervise::Supervisor;
-use niv_node::worker::{Options, Turn, Worker, spawn};
+use niv_node::worker::{self, Options, Turn, Worker};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -212,7 +213,8 @@ fn run(node: Node, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::from_environment();
     let pulse = Some(supervisor.pulse("worker0")?);
     let options = Options { cpu: node.cpu(0), pulse, ..Options::default() };
-    let worker = spawn("worker0", Idler { mailbox }, options, stop.clone())?;
+    let (mut idler, ending) = (Idler { mailbox }, stop.clone());
+    let worker = part::spawn("worker0", stop, move || worker::run(&mut idler, &options, &ending))?;
 
     let startup = node.startup.clone();
     let toy = Arc::new(Toy {

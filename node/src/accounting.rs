@@ -1,12 +1,14 @@
 //! Who changed what: each change that came by the admin API, done or refused.
 //!
-//! The last [`CAPACITY`] are kept for `show accounting log`; all of them go to the process's log, under the target
+//! The last [`CAPACITY`] are kept for `show accounting log`, and apart from them the last few that somebody tried who may
+//! not; all but a flood of the latter go to the process's log, under the target
 //! `accounting`, where a journal keeps them for good. A daemon puts the command into its table with [`SYNTAX`], [`HELP`] and
 //! [`show`].
 
-use crate::api::Client;
+use crate::api::{Client, Role};
+use crate::clock;
 use crate::command::{Args, CommandError};
-use crate::event::{clean, rfc3339, stamp};
+use crate::event::{Valve, clean, rfc3339, stamp};
 use crate::output::Output;
 use core::fmt::{self, Display};
 use parking_lot::Mutex;
@@ -16,6 +18,9 @@ use std::time::SystemTime;
 
 /// Changes that are kept.
 pub const CAPACITY: usize = 1024;
+
+/// Attempts of those who may not that are kept, and logged at once.
+const DENIED: usize = 64;
 
 /// Characters of a change that are kept.
 const LONGEST: usize = 1024;
@@ -59,10 +64,20 @@ impl Display for Account {
 #[derive(Debug, Default)]
 pub struct Accounting(Mutex<Ring>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ring {
     accounts: VecDeque<Account>,
+    /// What those tried who may not: their own place, so that they cannot push out what was done.
+    denied: VecDeque<Account>,
     recorded: u64,
+    denials: Valve,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        let denials = Valve::new(DENIED as u64, 1, clock::monotonic());
+        Self { accounts: VecDeque::new(), denied: VecDeque::new(), recorded: 0, denials }
+    }
 }
 
 impl Accounting {
@@ -80,24 +95,33 @@ impl Accounting {
             command,
             failure: failure.map(|error| error.message.clone()),
         };
-        match &account.failure {
-            None => tracing::info!(target: "accounting", "{account}"),
-            Some(why) => tracing::info!(target: "accounting", why, "{account}"),
-        }
+        let denied = account.failure.is_some() && client.role != Some(Role::Admin);
         let mut ring = self.0.lock();
         ring.recorded += 1;
         account.number = ring.recorded;
-        if ring.accounts.len() == CAPACITY {
-            ring.accounts.pop_front();
+        let (ring_of, capacity) =
+            if denied { (&mut ring.denied, DENIED) } else { (&mut ring.accounts, CAPACITY) };
+        if ring_of.len() == capacity {
+            ring_of.pop_front();
         }
-        ring.accounts.push_back(account);
+        ring_of.push_back(account.clone());
+        let held_back = if denied { ring.denials.pass(clock::monotonic()) } else { Some(0) };
+        drop(ring);
+        let Some(held_back) = held_back else { return };
+        match &account.failure {
+            None => tracing::info!(target: "accounting", "{account}"),
+            Some(why) => tracing::info!(target: "accounting", why, held_back, "{account}"),
+        }
     }
 
     /// The last changes, at most so many, oldest first.
     #[must_use]
     pub fn last(&self, most: usize) -> Vec<Account> {
         let ring = self.0.lock();
-        ring.accounts.iter().skip(ring.accounts.len().saturating_sub(most)).cloned().collect()
+        let mut all: Vec<Account> = ring.accounts.iter().chain(&ring.denied).cloned().collect();
+        drop(ring);
+        all.sort_unstable_by_key(|account| account.number);
+        all.split_off(all.len().saturating_sub(most))
     }
 }
 
@@ -132,7 +156,7 @@ mod tests {
     #[test]
     fn the_last_ones_are_kept_with_their_outcome() {
         let accounting = Accounting::default();
-        let client = Client { uid: 0, pid: Some(7), role: None, rule: String::new() };
+        let client = Client { uid: 0, pid: Some(7), role: Some(Role::Admin), rule: String::new() };
         for number in 0..CAPACITY {
             accounting.record(&client, &format!("vlan {number}"), None);
         }
@@ -146,5 +170,17 @@ mod tests {
         assert_eq!((last[1].number, accounting.last(usize::MAX).len()), (CAPACITY as u64 + 2, CAPACITY));
         let json = show(&accounting, &Args::default()).to_json();
         assert_eq!((&json[CAPACITY - 1]["failure"], &json[0]["command"]), (&"No.".into(), &"vlan 2".into()));
+    }
+    #[test]
+    fn who_may_not_pushes_nothing_out() {
+        let accounting = Accounting::default();
+        let client = |role| Client { uid: 0, pid: None, role: Some(role), rule: String::new() };
+        accounting.record(&client(Role::Admin), "vlan 5", None);
+        for _ in 0..2 * CAPACITY {
+            accounting.record(&client(Role::Reader), "vlan 6", Some(&CommandError::refused("No.")));
+        }
+        let all = accounting.last(usize::MAX);
+        assert_eq!((all.len(), all[0].command.as_str()), (1 + DENIED, "vlan 5"));
+        assert_eq!(all[DENIED].number, 2 * CAPACITY as u64 + 1);
     }
 }

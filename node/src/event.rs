@@ -147,7 +147,7 @@ impl EventLog {
     /// Nothing happened yet at this node.
     #[must_use]
     pub fn new(node: &str) -> Self {
-        let valve = Valve { level: BURST, filled: clock::monotonic(), held_back: 0 };
+        let valve = Valve::new(BURST, A_SECOND, clock::monotonic());
         Self { node: node.to_owned(), ring: Mutex::new(Ring { events: VecDeque::new(), recorded: 0, valve }) }
     }
 
@@ -156,19 +156,22 @@ impl EventLog {
         // Quoted from a peer, it may hold anything.
         let event = Event { text: clean(&event.text, LONGEST), ..event.clone() };
         let mut ring = self.ring.lock();
-        if let Some(held_back) = ring.valve.pass(clock::monotonic()) {
-            if held_back > 0 {
-                tracing::warn!(held_back, "events came too fast for this log; `show logging` has the latest");
-            }
-            write(&event);
-        }
+        let passed = ring.valve.pass(clock::monotonic());
         ring.recorded += 1;
         if ring.events.len() == CAPACITY {
             ring.events.pop_front();
         }
         let number = ring.recorded;
         let (time, node) = (SystemTime::now(), self.node.clone());
-        ring.events.push_back(Recorded { number, time, node, event });
+        ring.events.push_back(Recorded { number, time, node, event: event.clone() });
+        drop(ring);
+        // Whoever reads standard error may be slow.
+        if let Some(held_back) = passed {
+            if held_back > 0 {
+                tracing::warn!(held_back, "events came too fast for this log; `show logging` has the latest");
+            }
+            write(&event);
+        }
     }
 
     /// The last events, at most so many, oldest first.
@@ -222,19 +225,27 @@ pub fn show(log: &EventLog, args: &Args) -> Output {
 
 /// Lets so much through, and counts the rest.
 #[derive(Debug)]
-struct Valve {
+pub struct Valve {
+    burst: u64,
+    /// Nanoseconds until there is room for one more.
+    each: u64,
     level: u64,
     filled: u64,
     held_back: u64,
 }
 
 impl Valve {
+    /// So many at once, and so many a second; `now` in nanoseconds.
+    #[must_use]
+    pub fn new(burst: u64, a_second: u64, now: u64) -> Self {
+        Self { burst, each: 1_000_000_000 / a_second.max(1), level: burst, filled: now, held_back: 0 }
+    }
+
     /// Whether one more passes at `now` (nanoseconds), and how many did not since the last one that did.
-    fn pass(&mut self, now: u64) -> Option<u64> {
-        const EACH: u64 = 1_000_000_000 / A_SECOND;
-        let more = now.saturating_sub(self.filled) / EACH;
-        self.filled += more * EACH;
-        self.level = (self.level + more).min(BURST);
+    pub fn pass(&mut self, now: u64) -> Option<u64> {
+        let more = now.saturating_sub(self.filled) / self.each;
+        self.filled += more * self.each;
+        self.level = (self.level + more).min(self.burst);
         if self.level == 0 {
             self.held_back += 1;
             return None;
@@ -359,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_held_back() {
-        let mut valve = Valve { level: BURST, filled: 0, held_back: 0 };
+        let mut valve = Valve::new(BURST, A_SECOND, 0);
         assert!((0..BURST).all(|_| valve.pass(0) == Some(0)));
         assert!((0..50).all(|_| valve.pass(9_999_999).is_none()));
         assert_eq!(valve.pass(10_000_000), Some(50));

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod nivctl;
 pub mod nivsh;
 pub mod output;
+pub mod part;
 pub mod sandbox;
 pub mod stop;
 pub mod store;

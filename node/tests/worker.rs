@@ -2,11 +2,21 @@
 
 use niv_node::mailbox::{Mailbox, mailbox};
 use niv_node::stop::Stop;
-use niv_node::worker::{LOOK, Options, Turn, Worker, run, spawn};
+use niv_node::worker::{LOOK, Options, Turn, Worker, run};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::{ClockId, clock_gettime};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// Runs a worker on a thread of its own, which gives it back.
+fn spawn<W: Worker + Send + 'static>(mut worker: W, stop: &Stop) -> JoinHandle<W> {
+    let stop = stop.clone();
+    std::thread::spawn(move || {
+        run(&mut worker, &Options::default(), &stop).expect("no error");
+        worker
+    })
+}
 
 const MAILBOX: u64 = 1;
 const DOOR: u64 = 2;
@@ -82,7 +92,7 @@ fn wakes_by_mailbox_and_by_a_descriptor_added_later_and_stops() {
     let (sender, mailbox) = mailbox(8).expect("eventfd");
     let (report, reports) = std::sync::mpsc::channel();
     let toy = Toy { mailbox, door: None, changed: false, busy: false, turns: 0, opened: 0, report };
-    let thread = spawn("toy", toy, Options::default(), stop.clone()).expect("thread");
+    let thread = spawn(toy, &stop);
 
     let bell = event();
     let ticket = sender.post(Ask::Watch(bell.try_clone().expect("dup"))).expect("room");
@@ -102,7 +112,7 @@ fn wakes_by_mailbox_and_by_a_descriptor_added_later_and_stops() {
 
     assert!(!thread.is_finished());
     stop.request();
-    let toy = thread.join().expect("no panic").expect("no error");
+    let toy = thread.join().expect("no panic");
     assert!(stop.is_requested());
     assert_eq!(toy.opened, 4);
     // Far fewer turns outside the busy stretch than a ticking loop would have made.
@@ -115,9 +125,9 @@ fn a_busy_worker_stops() {
     let (sender, mailbox) = mailbox(8).expect("eventfd");
     let (report, _reports) = std::sync::mpsc::channel();
     let toy = Toy { mailbox, door: None, changed: false, busy: true, turns: 0, opened: 0, report };
-    let thread = spawn("toy", toy, Options::default(), stop.clone()).expect("thread");
+    let thread = spawn(toy, &stop);
     stop.request();
-    thread.join().expect("no panic").expect("no error");
+    thread.join().expect("no panic");
     drop(sender);
 }
 
@@ -282,7 +292,7 @@ fn a_descriptor_that_has_left_is_not_heard_of_though_another_process_has_it() {
     let [elsewhere, bell] = [&first, &second].map(|fd| fd.try_clone().expect("dup"));
     let leaver =
         Leaver { mailbox, first: Some(first), tokens: 2, gone: None, second, left: false, seen: vec![] };
-    let thread = spawn("leaver", leaver, Options::default(), stop.clone()).expect("thread");
+    let thread = spawn(leaver, &stop);
     for tokens in [1, 1] {
         let ticket = sender.post(tokens).expect("room");
         assert!(sender.wait(ticket, PATIENCE));
@@ -299,7 +309,7 @@ fn a_descriptor_that_has_left_is_not_heard_of_though_another_process_has_it() {
     let ticket = sender.post(0).expect("room");
     assert!(sender.wait(ticket, PATIENCE));
     stop.request();
-    let leaver = thread.join().expect("no panic").expect("no error");
+    let leaver = thread.join().expect("no panic");
     assert!(leaver.seen.contains(&0), "under its other token it was still watched: {:?}", leaver.seen);
     let last = leaver.seen.iter().rposition(|token| *token == 9).expect("the bell was heard");
     assert!(!leaver.seen[last..].contains(&0), "{:?}", leaver.seen);

@@ -6,16 +6,15 @@ use core::hash::{BuildHasher, Hasher};
 use link::device::Role;
 use link::{Defaults, Uses};
 use niv_node::config::{File, Node};
+use niv_node::part;
 use niv_node::sandbox::{Needs, Policy, Sandbox};
 use niv_node::stop::Stop;
 use niv_node::store::{RedbStore, Store};
 use niv_node::supervise::Supervisor;
 use niv_node::{api, clock, daemon, identity, worker};
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 use vis_switch::admin::Admin;
 use vis_switch::cli::Cli;
@@ -88,12 +87,12 @@ fn serve(chassis: Chassis, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()>
     let options = worker::Options { cpu: node.cpu(0), pulse, ..worker::Options::default() };
     // The worker goes last: it sends the good-byes of control.
     let worker_stop = Stop::new()?;
-    let worker = part("worker0", stop, {
+    let worker = part::spawn("worker0", stop, {
         let (mut engine, stop) = (engine, worker_stop.clone());
         move || worker::run(&mut engine, &options, &stop)
     })?;
     let pulse = supervisor.pulse("control").context("control")?;
-    let control = part("control", stop, {
+    let control = part::spawn("control", stop, {
         let stop = stop.clone();
         move || controller.run(&stop, Some(&pulse))
     })?;
@@ -117,20 +116,6 @@ fn serve(chassis: Chassis, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()>
         }
         _ => bail!("a thread ended by a mistake in the program"),
     }
-}
-
-/// A thread without which there is no switch: when it ends, all end.
-fn part(
-    name: &str,
-    stop: &Stop,
-    work: impl FnOnce() -> io::Result<()> + Send + 'static,
-) -> io::Result<JoinHandle<io::Result<()>>> {
-    let stop = stop.clone();
-    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        let ended = work();
-        stop.request();
-        ended
-    })
 }
 
 /// Where state is kept, and what is there.

@@ -50,11 +50,12 @@ pub struct Adapter {
     pub(super) state: Mutex<State>,
     /// Held by whoever changes what there is; taken before `state`.
     pub(super) book: Mutex<Book>,
+    /// Beside the book, so that its health can be told while somebody waits for it.
+    pub(super) store: Arc<dyn Store>,
 }
 
 /// What vNICs there should be, and what of that is kept.
 pub(super) struct Book {
-    pub(super) store: Arc<dyn Store>,
     pub(super) channels: Channels,
     pub(super) kept: BTreeMap<String, Kept>,
 }
@@ -104,7 +105,7 @@ impl Adapter {
     /// # Errors
     /// Why not.
     pub fn health(&self) -> Result<(), String> {
-        self.book.lock().store.health().map_err(|error| error.to_string())
+        self.store.health().map_err(|error| error.to_string())
     }
 
     /// One line for the service manager.

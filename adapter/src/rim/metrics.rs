@@ -99,7 +99,7 @@ impl Adapter {
         }
         let mut own = metrics.family("niv_firmware", Kind::Counter, "What the firmware counts");
         firmware.iter().for_each(|(counter, value)| own.sample(&[("counter", counter)], value));
-        let healthy = self.book.lock().store.health().is_ok();
+        let healthy = self.store.health().is_ok();
         let mut store = metrics.family("niv_store_healthy", Kind::Gauge, "1 where state is kept");
         store.sample(&[], u64::from(healthy));
         let mut events = metrics.family("niv_events", Kind::Counter, "Events recorded");

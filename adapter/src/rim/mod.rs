@@ -41,7 +41,7 @@ use niv_node::sandbox::Sandbox;
 use niv_node::stop::Stop;
 use niv_node::supervise::Supervisor;
 use niv_node::worker::{self, Options};
-use niv_node::{api as server, clock};
+use niv_node::{api as server, clock, part};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +65,8 @@ pub fn run(config: &AdapterConfig, sandbox: &Sandbox, stop: &Stop) -> anyhow::Re
     let ending = Stop::new()?;
     let pulse = supervisor.pulse("worker0").context("worker0")?;
     let options = Options { cpu: config.node.cpu(0), pulse: Some(pulse), ..Options::default() };
-    let worker = worker::spawn("worker0", started.datapath, options, ending.clone())?;
+    let (mut datapath, farewell) = (started.datapath, ending.clone());
+    let worker = part::spawn("worker0", stop, move || worker::run(&mut datapath, &options, &farewell))?;
     let pulse = supervisor.pulse("control").context("control")?;
     let control = control::spawn(Arc::clone(&adapter), started.punted, pulse, ending.clone())?;
     let server = server::serve(
@@ -91,7 +92,9 @@ pub fn run(config: &AdapterConfig, sandbox: &Sandbox, stop: &Stop) -> anyhow::Re
     };
     milestone.wait(FAREWELL);
     ending.request();
-    control.join().map_err(|_| anyhow::anyhow!("the control thread panicked"))?;
-    worker.join().map_err(|_| anyhow::anyhow!("the worker panicked"))??;
-    Ok(())
+    let controlled = control.join();
+    match (controlled, worker.join()) {
+        (Ok(()), Ok(moved)) => moved.context("worker0"),
+        _ => bail!("a thread ended by a mistake in the program"),
+    }
 }

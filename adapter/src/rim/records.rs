@@ -37,7 +37,7 @@ impl Records {
     pub(super) fn load(store: &dyn Store) -> Result<Self, StoreError> {
         let mut records = Self::default();
         for entry in store.load(VNIC)? {
-            let name = entry.key.trim_start_matches(VNIC).to_owned();
+            let name = entry.key.strip_prefix(VNIC).unwrap_or_default().to_owned();
             match serde_json::from_slice::<Record>(&entry.value) {
                 Ok(record) if record.version == VERSION => {
                     records.vnics.insert(name, record.settings);
@@ -52,7 +52,7 @@ impl Records {
             }
         }
         for entry in store.load(CHANNEL)? {
-            let name = entry.key.trim_start_matches(CHANNEL).to_owned();
+            let name = entry.key.strip_prefix(CHANNEL).unwrap_or_default().to_owned();
             match std::str::from_utf8(&entry.value).ok().and_then(|text| text.parse().ok()) {
                 Some(channel) => {
                     records.channels.insert(name, channel);

@@ -95,7 +95,8 @@ pub(super) fn start(config: &AdapterConfig, boot_id: u64, sandbox: &Sandbox) -> 
         door,
         news,
         state: Mutex::new(State::new(firmware(config, uuid, boot_id), hands)),
-        book: Mutex::new(Book { store, channels: Channels::default(), kept: BTreeMap::new() }),
+        book: Mutex::new(Book { channels: Channels::default(), kept: BTreeMap::new() }),
+        store,
     };
     adapter.begin(config)?;
     Ok(Started { adapter: Arc::new(adapter), datapath, punted })
@@ -127,7 +128,7 @@ impl Adapter {
     /// Takes in the vNICs of the file, then those that are kept.
     fn begin(&self, config: &AdapterConfig) -> anyhow::Result<()> {
         let mut book = self.book.lock();
-        let kept = Records::load(&*book.store)?;
+        let kept = Records::load(&*self.store)?;
         for what in &kept.unreadable {
             self.complain(&format!("not used: {what}"));
         }
@@ -157,6 +158,13 @@ impl Adapter {
                 book.channels.take(*before, &vnic.name);
             }
         }
+        // What is not used now is the vNIC's all the same.
+        let Book { kept: known, channels, .. } = &mut *book;
+        for (name, _) in known.iter().filter(|(_, kept)| kept.ignored.is_some()) {
+            if let Some(before) = stale.remove(name) {
+                channels.take(before, name);
+            }
+        }
         for vnic in all() {
             assign(&mut book.channels, vnic)?;
             let channel = book.channels.of(&vnic.name);
@@ -166,7 +174,7 @@ impl Adapter {
         }
         ops.extend(stale.keys().map(|name| records::set_channel(name, None)));
         if !ops.is_empty() {
-            book.store.commit(ops)?;
+            self.store.commit(ops)?;
         }
         let channels = book.channels.clone();
         drop(book);

@@ -12,13 +12,18 @@ use crate::config::VnicConfig;
 use crate::config::settings::Settings;
 use crate::engine::{Order, VnicSetup, VnicSlot};
 use crate::inventory::{Identity, Origin, VnicEntry};
+use crate::vhost::FrontendEvent;
+use firmware_sim::VnicId;
 use niv_node::clock;
-use niv_node::store::Op;
+use niv_node::store::{Op, outcome};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait for the worker to let go of a port.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a command waits until what it asked for is kept.
+const KEPT: Duration = Duration::from_secs(10);
 
 /// Why a vNIC is not added, changed or deleted, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,10 +78,14 @@ impl Adapter {
         let mut ops = vec![records::remove_vnic(name)];
         if running != Some(Origin::File) {
             ops.push(records::set_channel(name, None));
+        }
+        let before = book.kept.get(name).map(|kept| records::put_vnic(name, &kept.settings));
+        let before = before.into_iter().chain([keep_channel(&book.channels, name)]).collect();
+        self.commit(ops, before)?;
+        book.kept.remove(name);
+        if running != Some(Origin::File) {
             book.channels.release(name);
         }
-        commit(&book, ops)?;
-        book.kept.remove(name);
         if running == Some(Origin::Command) {
             self.destroy(name);
         }
@@ -105,7 +114,8 @@ impl Adapter {
             let entry = self.place(config, channel, opened, Origin::Command);
             self.admit(entry).inspect_err(|_| self.destroy(name))?;
             let ops = vec![records::put_vnic(name, &settings), keep_channel(&book.channels, name)];
-            commit(book, ops).inspect_err(|_| self.destroy(name))
+            let back = vec![records::remove_vnic(name), records::set_channel(name, None)];
+            self.commit(ops, back).inspect_err(|_| self.destroy(name))
         });
         match made {
             Ok(()) => drop(book.kept.insert(name.to_owned(), Kept { settings, ignored: None })),
@@ -172,11 +182,11 @@ impl Adapter {
         let channel = assign(&mut channels, &config)?;
         let after = vec![records::put_vnic(name, &settings), keep_channel(&channels, name)];
         let before = book.kept.get(name).map(|kept| records::put_vnic(name, &kept.settings));
-        let before = before.into_iter().chain([keep_channel(&book.channels, name)]).collect();
-        commit(book, after)?;
+        let before: Vec<Op> = before.into_iter().chain([keep_channel(&book.channels, name)]).collect();
+        self.commit(after.clone(), before.clone())?;
         if let Err(error) = self.exchange(old, config, channel) {
             // Where that fails, too, the next start finds what was asked for.
-            return Err(commit(book, before).err().unwrap_or(error));
+            return Err(self.commit(before, after).err().unwrap_or(error));
         }
         book.channels = channels;
         book.kept.insert(name.clone(), Kept { settings, ignored: None });
@@ -187,17 +197,32 @@ impl Adapter {
     fn exchange(&self, old: &VnicEntry, config: VnicConfig, channel: u16) -> Result<(), VnicError> {
         let mut entry =
             VnicEntry { identity: Identity::of(&config, self.uuid, channel), config, ..old.clone() };
+        let mut reopened = false;
         if old.is_closed() || open::shape(&old.config) != open::shape(&entry.config) {
             let opened = self.reopen(old, &entry.config)?;
             entry.monitor = Arc::clone(&opened.port.monitor);
             entry.guest.clone_from(&opened.guest);
             self.set_queues(&entry, opened);
+            reopened = true;
         }
         if let Some((vif, _)) = old.config.fixed() {
             let order = Order::ClearVif { link: old.config.link, vif };
             self.state.lock().hands.path.give(order, Then::Nothing);
         }
-        self.admit(entry)
+        let (slot, name) = (entry.slot, entry.config.name.clone());
+        self.admit(entry)?;
+        if reopened {
+            self.tell_carrier(slot, &name);
+        }
+        Ok(())
+    }
+
+    /// Tells a new front end what the firmware said to the former one.
+    fn tell_carrier(&self, slot: VnicSlot, name: &str) {
+        let state = self.state.lock();
+        if let Some(down) = state.firmware.vnic(VnicId(slot)).and_then(|status| status.down) {
+            self.door.set_carrier(name, Some(down.to_string()));
+        }
     }
 
     /// Closes a vNIC's port and opens it as `config` says; where that fails, as it was.
@@ -205,6 +230,8 @@ impl Adapter {
         self.sandbox.allows(&confine::vnic(config)).map_err(line)?;
         if old.guest.is_some() {
             self.door.remove(&old.config.name);
+            // Its guest is gone, and there is no front end to say so.
+            self.news.tell(old.slot, FrontendEvent::Enabled(false));
         }
         self.set_queues(old, Opened::failed("being opened again".to_owned()));
         let milestone = self.state.lock().hands.path.milestone();
@@ -219,7 +246,18 @@ impl Adapter {
         let entry = VnicEntry { monitor, guest: opened.guest.clone(), ..old.clone() };
         self.set_queues(&entry, opened);
         self.state.lock().hands.vnics.insert(Arc::new(entry));
+        self.tell_carrier(old.slot, &old.config.name);
         Err(error)
+    }
+
+    /// Waits until a change is kept. `back` is to be kept if it is not sure that it was.
+    fn commit(&self, ops: Vec<Op>, back: Vec<Op>) -> Result<(), VnicError> {
+        let (done, kept) = outcome();
+        self.store.submit(ops, done);
+        kept.wait_for(KEPT).map(drop).map_err(|error| {
+            self.store.submit(back, Box::new(drop));
+            line(error)
+        })
     }
 
     /// Gives a vNIC other queues; VIFs and counters stay.
@@ -227,11 +265,6 @@ impl Adapter {
         let setup = VnicSetup { rx: port.rx, tx: port.tx, stats: Arc::clone(&entry.stats) };
         self.state.lock().hands.path.give(Order::SetQueues(entry.slot, setup), Then::Nothing);
     }
-}
-
-/// Waits until a change is kept.
-pub(super) fn commit(book: &Book, ops: Vec<Op>) -> Result<(), VnicError> {
-    book.store.commit(ops).map(drop).map_err(line)
 }
 
 /// Gives a vNIC its channel: what is written down, what it has, or the lowest free one. Where its VIF is static it needs

@@ -99,11 +99,12 @@ impl Firmware {
 
     fn take_down(&mut self, now: u64, id: VnicId, cause: CarrierCause) {
         let Some(vnic) = self.vnics.get_mut(&id) else { return };
-        let was_up = vnic.carrier.down.is_none();
-        vnic.carrier.down = Some(cause.clone());
-        if was_up {
+        let before = vnic.carrier.down.replace(cause.clone());
+        if before.is_none() {
             vnic.carrier.since = now;
             vnic.carrier.downs = vnic.carrier.downs.saturating_add(1);
+        }
+        if before.as_ref() != Some(&cause) {
             self.outputs.push_back(Output::Carrier { vnic: id, down: Some(cause) });
         }
     }

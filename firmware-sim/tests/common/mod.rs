@@ -223,9 +223,11 @@ impl World {
                 }
                 Output::Carrier { vnic, down } => {
                     let before = self.carriers.insert(vnic, down.clone());
-                    let was_up = before.is_none_or(|before| before.is_none());
-                    assert_ne!(was_up, down.is_none(), "a carrier change that is none");
-                    self.carrier_changes.push((self.now, vnic, down.is_none()));
+                    let before = before.flatten();
+                    assert_ne!(before, down, "a carrier change that is none");
+                    if before.is_some() != down.is_some() {
+                        self.carrier_changes.push((self.now, vnic, down.is_none()));
+                    }
                 }
                 Output::Stats { id, vif, .. } => {
                     self.firmware.stats(self.now, id, Counters([u64::from(vif.get()); 16]));

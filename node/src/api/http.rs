@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// A request is answered within this time, if only by saying that it took too long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,7 +48,11 @@ pub(super) fn router(daemon: Arc<dyn Daemon>) -> Router {
 async fn in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(PATIENCE, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::plain(StatusCode::GATEWAY_TIMEOUT, "the request took too long").into_response(),
+        Err(_) => Problem::plain(
+            StatusCode::GATEWAY_TIMEOUT,
+            "this takes too long to wait for; what it changes may still be done",
+        )
+        .into_response(),
     }
 }
 
@@ -70,6 +75,7 @@ async fn exec(
     body: Result<Json<Line>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(Line { line }) = body?;
+    let caller = client.clone();
     let run = move || {
         // What is not understood is refused by the daemon, in its own words.
         let changes = daemon
@@ -78,7 +84,7 @@ async fn exec(
             .is_ok_and(|understood| understood.changes());
         as_allowed(&*daemon, &client, changes.then_some(line.as_str()), || daemon.exec(&line))
     };
-    let output = call(run).await??;
+    let output = call(&caller, run).await??;
     Ok(face(&headers, &output))
 }
 
@@ -89,8 +95,9 @@ async fn configure(
     body: Result<Json<Text>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(Text { text }) = body?;
+    let caller = client.clone();
     let run = move || as_allowed(&*daemon, &client, Some(&text), || daemon.configure(&text));
-    let output = call(run).await??;
+    let output = call(&caller, run).await??;
     Ok(face(&headers, &output))
 }
 
@@ -107,20 +114,26 @@ async fn line(
     body: Result<Json<Typed>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(Typed { place, line }) = body?;
-    Ok(Json(call(move || conversation::step(&*daemon, &client, &place, &line)).await??).into_response())
+    let caller = client.clone();
+    let step = move || conversation::step(&*daemon, &client, &place, &line);
+    Ok(Json(call(&caller, step).await??).into_response())
 }
 
-async fn hints(State(daemon): Shared, body: Result<Json<Typed>, JsonRejection>) -> Result<Response, Problem> {
+async fn hints(
+    State(daemon): Shared,
+    Extension(client): Extension<Client>,
+    body: Result<Json<Typed>, JsonRejection>,
+) -> Result<Response, Problem> {
     let Json(Typed { place, line }) = body?;
-    Ok(Json(call(move || daemon.language().hints(&place, &line)).await??).into_response())
+    Ok(Json(call(&client, move || daemon.language().hints(&place, &line)).await??).into_response())
 }
 
-async fn commands(State(daemon): Shared) -> Result<Response, Problem> {
-    Ok(Json(call(move || daemon.language().commands()).await?).into_response())
+async fn commands(State(daemon): Shared, Extension(client): Extension<Client>) -> Result<Response, Problem> {
+    Ok(Json(call(&client, move || daemon.language().commands()).await?).into_response())
 }
 
-async fn ports(State(daemon): Shared) -> Result<Response, Problem> {
-    Ok(Json(call(move || daemon.ports()).await?).into_response())
+async fn ports(State(daemon): Shared, Extension(client): Extension<Client>) -> Result<Response, Problem> {
+    Ok(Json(call(&client, move || daemon.ports()).await?).into_response())
 }
 
 #[derive(Deserialize)]
@@ -138,15 +151,16 @@ async fn capture(
 ) -> Result<Response, Problem> {
     let Query(Port { port, count }) = query?;
     // It changes nothing, but shows what guests say to each other.
+    let caller = client.clone();
     let begin = move || {
         as_allowed(&*daemon, &client, Some(&format!("capture {port}")), || daemon.capture(&port, count))
     };
-    let capture = call(begin).await??;
+    let capture = call(&caller, begin).await??;
     super::capture::answer(capture, connection.as_deref())
 }
 
-async fn health(State(daemon): Shared) -> Result<Response, Problem> {
-    let (identity, health) = call(move || (daemon.identity(), daemon.health())).await?;
+async fn health(State(daemon): Shared, Extension(client): Extension<Client>) -> Result<Response, Problem> {
+    let (identity, health) = call(&client, move || (daemon.identity(), daemon.health())).await?;
     let (code, status) = match health {
         Ok(()) => (StatusCode::OK, "ok".to_owned()),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
@@ -157,8 +171,8 @@ async fn health(State(daemon): Shared) -> Result<Response, Problem> {
     Ok((code, Json(body)).into_response())
 }
 
-async fn page(State(daemon): Shared) -> Result<Response, Problem> {
-    let text = call(move || {
+async fn page(State(daemon): Shared, Extension(client): Extension<Client>) -> Result<Response, Problem> {
+    let text = call(&client, move || {
         let mut page = Metrics::default();
         daemon.metrics(&mut page);
         page.finish()
@@ -180,8 +194,26 @@ pub(super) fn as_allowed<T>(
     done
 }
 
+/// Calls of readers that are done at once: fewer than there are threads for calls, so that whatever they ask, there is one
+/// for who may do everything.
+const MOST_READERS_CALLS: usize = 2;
+
 /// Does the daemon's part on a thread where it may block.
-async fn call<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+async fn call<T: Send + 'static>(
+    client: &Client,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    static READERS: Semaphore = Semaphore::const_new(MOST_READERS_CALLS);
+    let turn = match client.role {
+        Some(Role::Admin) => None,
+        _ => READERS.acquire().await.ok(),
+    };
+    let work = move || {
+        let done = work();
+        // Not before, though the client may have given up long ago.
+        drop(turn);
+        done
+    };
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Problem::plain(StatusCode::INTERNAL_SERVER_ERROR, "the daemon gave up on this request"))

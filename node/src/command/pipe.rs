@@ -41,7 +41,9 @@ static TREE: LazyLock<Tree> = LazyLock::new(|| {
 /// Lines that `last` leaves if it is not told.
 const LAST: usize = 10;
 /// Octets that a pattern may take when it is compiled; what somebody types stays far below.
-const LARGEST_PATTERN: usize = 128 << 10;
+const LARGEST_PATTERN: usize = 16 << 10;
+/// Filters behind one command.
+const MOST_FILTERS: usize = 8;
 
 /// One filter of a line.
 #[derive(Debug)]
@@ -96,7 +98,13 @@ pub(super) fn words(line: &str, part: core::ops::Range<usize>) -> Vec<Token<'_>>
 /// # Errors
 /// One cannot be read.
 pub(super) fn read(line: &str, begin: usize) -> Result<Vec<Filter>, CommandError> {
-    segments(line, begin).into_iter().map(|part| filter(line, part)).collect()
+    let parts = segments(line, begin);
+    if let Some(further) = parts.get(MOST_FILTERS) {
+        let column = line.get(..further.start).map_or(0, |before| before.chars().count()).max(1);
+        let message = format!("{MOST_FILTERS} filters are the most.");
+        return Err(CommandError::new(ErrorKind::Invalid, line, column, message));
+    }
+    parts.into_iter().map(|part| filter(line, part)).collect()
 }
 
 fn filter(line: &str, part: core::ops::Range<usize>) -> Result<Filter, CommandError> {

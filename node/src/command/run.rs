@@ -8,6 +8,9 @@ use super::{Args, CONFIG, EXEC, Form, Mode, Refusal, Reply, Table};
 use crate::output::Output;
 use serde_json::json;
 
+/// Octets that the notes of one text may have: `show` may stand among its lines, thousands of times.
+const LONGEST_NOTES: usize = 8 << 20;
+
 /// Where a conversation stands: the modes from the outermost to the present one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
@@ -98,21 +101,22 @@ impl<C> Table<C> {
     /// The first line that is no command, or whose function refused, with its number.
     pub fn configure(&self, context: &mut C, text: &str) -> Result<Output, CommandError> {
         let mut cursor = Cursor::config();
-        let mut notes = Vec::new();
+        let (mut notes, mut values) = (String::new(), Vec::new());
         for (number, line) in (1..).zip(text.lines()) {
             match self.line(&mut cursor, context, line) {
                 Ok(Output::Nothing) => {}
-                Ok(output) => notes.push((number, output)),
+                Ok(output) => {
+                    notes.push_str(&output.to_string());
+                    values.push(json!({ "line": number, "note": output.to_json() }));
+                }
                 Err(error) => return Err(error.at_line(number)),
             }
+            if notes.len() > LONGEST_NOTES {
+                let message = format!("The answers to these lines have more than {LONGEST_NOTES} octets.");
+                return Err(CommandError::new(ErrorKind::Refused, line, 1, message).at_line(number));
+            }
         }
-        if notes.is_empty() {
-            return Ok(Output::Nothing);
-        }
-        let text = notes.iter().map(|(_, note)| note.to_string()).collect::<String>();
-        let value =
-            notes.iter().map(|(line, note)| json!({ "line": line, "note": note.to_json() })).collect();
-        Ok(Output::prose(text, value))
+        Ok(if values.is_empty() { Output::Nothing } else { Output::prose(notes, values.into()) })
     }
 
     /// Runs one line of a conversation and moves its cursor. Between lines of configuration only `show` is run of what

@@ -22,7 +22,7 @@ mod run;
 mod spin;
 mod watch;
 
-pub use run::{LOOK, Options, run, spawn};
+pub use run::{LOOK, Options, run};
 
 use std::os::fd::BorrowedFd;
 

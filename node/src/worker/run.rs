@@ -9,7 +9,6 @@ use crate::supervise::Pulse;
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 use std::io;
 use std::num::NonZeroU64;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How often a busy worker looks at its events, in nanoseconds. It bounds how long a newly busy source waits
@@ -154,24 +153,6 @@ fn pin(cpu: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu);
     sched_setaffinity(None, &set).map_err(|error| refused(format!("this process cannot run there: {error}")))
-}
-
-/// Runs the worker on a thread of its own and gives it back when it was stopped. A loop that ends by itself requests
-/// the stop: without its worker a daemon only looks alive.
-///
-/// # Errors
-/// No thread can be started. What [`run`] refuses is the thread's result.
-pub fn spawn<W: Worker + Send + 'static>(
-    name: &str,
-    mut worker: W,
-    options: Options,
-    stop: Stop,
-) -> io::Result<JoinHandle<io::Result<W>>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        let ended = run(&mut worker, &options, &stop);
-        stop.request();
-        ended.map(|()| worker)
-    })
 }
 
 #[cfg(test)]

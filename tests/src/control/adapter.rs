@@ -147,8 +147,9 @@ impl AdapterEnd {
                 Output::Order(id, order) => batch.orders.push((id, order)),
                 Output::Carrier { vnic, down } => match down {
                     Some(cause) => {
-                        let before = self.down.insert(vnic, cause.to_string());
-                        assert_eq!(before, None, "{vnic:?}: its carrier went down twice");
+                        let cause = cause.to_string();
+                        let before = self.down.insert(vnic, cause.clone());
+                        assert_ne!(before, Some(cause), "{vnic:?}: its carrier went down twice");
                     }
                     None => {
                         assert!(self.down.remove(&vnic).is_some(), "{vnic:?}: its carrier was up already");

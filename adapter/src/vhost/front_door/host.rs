@@ -9,6 +9,8 @@ use super::super::vnic::{FrontendEvent, VnicConfig, VnicMonitor};
 use super::EventSink;
 use super::link::{FrontEnd, Link};
 use super::turns::{Source, Step};
+use niv_node::clock;
+use niv_node::event::Valve;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use std::os::fd::{AsFd, OwnedFd};
@@ -40,7 +42,12 @@ pub(super) struct Host {
     monitor: Arc<VnicMonitor>,
     discard: Discard,
     events: EventSink,
+    /// Lines about guests that come and go, as often as they like.
+    lines: Valve,
 }
+
+/// Of these lines so many at once, and then one a second.
+const LINES: u64 = 60;
 
 struct Guest {
     socket: OwnedFd,
@@ -69,6 +76,7 @@ impl Host {
             monitor,
             discard,
             events,
+            lines: Valve::new(LINES, 1, clock::monotonic()),
         }
     }
 
@@ -204,7 +212,9 @@ impl Host {
         }
         let pid = peer::pid(socket.as_fd());
         self.monitor.connections.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(vnic = self.name, pid, "guest connected");
+        if let Some(held_back) = self.lines.pass(clock::monotonic()) {
+            tracing::info!(vnic = self.name, pid, held_back, "guest connected");
+        }
         // One that is known is watched already; one whose end cannot be watched cannot be told from the next.
         let front_end = front_end.filter(|front_end| match front_end {
             FrontEnd::Process(process) if !self.link.knows(Some(front_end)) => {
@@ -233,8 +243,10 @@ impl Host {
                     self.link.heard(guest.session.has_driver(), now);
                 }
                 Err(error) => {
-                    match error {
-                        WireError::Closed => tracing::info!(vnic = self.name, "{error}"),
+                    let passed = self.lines.pass(clock::monotonic());
+                    match (&error, passed) {
+                        (_, None) => {}
+                        (WireError::Closed, _) => tracing::info!(vnic = self.name, "{error}"),
                         _ => tracing::warn!(vnic = self.name, "guest disconnected by us: {error}"),
                     }
                     return self.leave(now);

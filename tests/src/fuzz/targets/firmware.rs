@@ -5,7 +5,7 @@ use super::wire::{self, LIMITS, Machine, SECOND, World};
 use super::words::blob;
 use firmware_sim::mailbox::{Command, Completion};
 use firmware_sim::{
-    Config, FaultPlan, Firmware, LinkId, Order, OrderId, Output, StatsId, VnicConfig, VnicId,
+    CarrierCause, Config, FaultPlan, Firmware, LinkId, Order, OrderId, Output, StatsId, VnicConfig, VnicId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use vntag::ctl::session::{self, Session};
@@ -45,7 +45,7 @@ struct Adapter {
     stopped: bool,
     orders: VecDeque<(OrderId, Order)>,
     stats: Vec<StatsId>,
-    carriers: BTreeMap<VnicId, bool>,
+    carriers: BTreeMap<VnicId, Option<CarrierCause>>,
     /// vNICs whose driver has used the mailbox: it may have said that they want no VIF.
     driven: BTreeSet<VnicId>,
     /// The VIFs in the data path.
@@ -78,8 +78,8 @@ impl Adapter {
         match output {
             Output::Order(id, order) => self.orders.push_back((id, order)),
             Output::Carrier { vnic, down } => {
-                let was = self.carriers.insert(vnic, down.is_none()).unwrap_or(true);
-                assert_ne!(was, down.is_none(), "a carrier change that is none");
+                let before = self.carriers.insert(vnic, down.clone()).flatten();
+                assert_ne!(before, down, "a carrier change that is none");
             }
             Output::Stats { id, vif, .. } => {
                 if self.stopped {
@@ -342,7 +342,7 @@ mod tests {
         world.schedule(&mut Steps::new(&begin()));
         let vnics: Vec<_> = world.machine.firmware.vnics().collect();
         assert_eq!((vnics.len(), world.machine.vifs.len()), (2, 3), "{vnics:?}");
-        let active = world.machine.carriers.values().filter(|up| **up).count();
+        let active = world.machine.carriers.values().filter(|down| down.is_none()).count();
         assert!(active > 0 || world.machine.carriers.is_empty(), "carriers are up");
     }
 }

@@ -245,7 +245,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     };
     let table =
         [&[9, Request::SET_MEM_TABLE as u8, 6, 1][..], &[4, 0, 0, 5, 0, 0, 2, 0, 0, 0, 0, 0], &[15]].concat();
-    let mut begin = vec![
+    let mut begin = [
         numbered(Request::SET_FEATURES, 1 << 32 | 1 << 30 | 1 << 15),
         numbered(Request::SET_PROTOCOL_FEATURES, 1 << 3),
         table,
