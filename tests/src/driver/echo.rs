@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 /// Empty visits after which the queues are armed and the thread sleeps.
 const SPIN: u32 = 64;
@@ -21,6 +22,8 @@ pub struct EchoCounters {
     pub no_room: AtomicU64,
     /// Times it slept.
     pub sleeps: AtomicU64,
+    /// Nanoseconds of visits at which there were frames.
+    pub busy: AtomicU64,
 }
 
 /// A running echo. Dropping it ends the thread.
@@ -70,6 +73,7 @@ impl Echo {
 fn turn(rx: &mut impl RxQueue, tx: &mut impl TxQueue, swap: bool, counters: &EchoCounters) -> usize {
     let mut heads = [[0u8; 12]; BURST];
     let mut burst = RxBurst::new();
+    let begun = Instant::now();
     rx.recv(0, BURST, &mut burst);
     for (head, frame) in heads.iter_mut().zip(&burst) {
         frame.data.copy_to(head);
@@ -90,6 +94,9 @@ fn turn(rx: &mut impl RxQueue, tx: &mut impl TxQueue, swap: bool, counters: &Ech
     rx.release(lent);
     counters.frames.fetch_add(taken as u64, Ordering::Relaxed);
     counters.no_room.fetch_add((lent - taken) as u64, Ordering::Relaxed);
+    if lent > 0 {
+        counters.busy.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    }
     lent
 }
 

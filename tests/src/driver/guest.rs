@@ -19,6 +19,8 @@ const MRG_RXBUF: u64 = 1 << 15;
 /// CSUM, HOST_TSO4, HOST_TSO6, HOST_ECN.
 const OFFLOADS: u64 = 1 | 1 << 11 | 1 << 12 | 1 << 13;
 const REPLY_ACK: u64 = 1 << 3;
+/// A back end with this waits for a status that this guest never sets.
+const STATUS: u64 = 1 << 16;
 
 /// Descriptors of one queue pair: {receive ring, transmit ring}.
 struct Fds {
@@ -93,7 +95,7 @@ impl Guest {
         let offered = wire.get(Request::GET_FEATURES)?;
         let wanted = self.virtio_features();
         assert_eq!(wanted & !offered, 0, "the device does not offer what this guest needs");
-        let protocol = wire.get(Request::GET_PROTOCOL_FEATURES)?;
+        let protocol = wire.get(Request::GET_PROTOCOL_FEATURES)? & !STATUS;
         wire.set_number(Request::SET_PROTOCOL_FEATURES, protocol)?;
         wire.acknowledge = protocol & REPLY_ACK != 0;
         wire.set(Request::SET_OWNER, &[], &[])?;

@@ -1,7 +1,8 @@
-//! A virtual guest: memory, a virtio-net driver, and the two ways in which it meets the adapter.
+//! A virtual guest: memory, a virtio-net driver, and the ways in which it meets the adapter.
 //!
 //! - [`VirtualNic`]: in one process, under a virtual clock; the driver's rings are directly behind the queues.
 //! - [`Guest`]: at a real vhost-user socket, with real descriptors; [`Wire`] is its side of the protocol.
+//!   [`Silent`]: many of them that never say a word.
 //!
 //! The driver keeps to the rules and asserts that the device does. Whoever wants to break rules has
 //! [`DriverRing`] and [`GuestMemory`], which let everything be written.
@@ -12,6 +13,7 @@ mod log;
 mod memory;
 mod nic;
 mod ring;
+mod silent;
 mod virtual_nic;
 mod wire;
 
@@ -21,5 +23,6 @@ pub use log::{Log, PAGE};
 pub use memory::{BASE, GuestMemory};
 pub use nic::{Features, HEADER, NetDriver};
 pub use ring::{Buffer, DriverRing, INDIRECT, NEXT, WRITE};
+pub use silent::Silent;
 pub use virtual_nic::{Ends, VirtualNic};
 pub use wire::{Request, Wire};

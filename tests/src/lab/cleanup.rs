@@ -67,7 +67,11 @@ pub(crate) fn namespace() -> String {
     format!("niv-lab-{:06x}", fnv1a(paths::repository().to_string_lossy().as_bytes()) & 0xff_ffff)
 }
 
-/// Ends processes, gives back pages, removes the namespace and the sockets of a run that was killed, and what the
+/// The names of the namespaces of two hosts beside it.
+pub(crate) const HOSTS: [fn() -> String; 2] =
+    [|| format!("{}-a", namespace()), || format!("{}-b", namespace())];
+
+/// Ends processes, gives back pages, removes the namespaces and the sockets of a run that was killed, and what the
 /// daemons of any run before kept.
 fn leftovers() -> Result<()> {
     give_back();
@@ -91,7 +95,7 @@ fn leftovers() -> Result<()> {
             let _ = fs::remove_file(&path);
         }
     }
-    remove_namespace();
+    remove_namespaces();
     match fs::remove_dir_all(STATE) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {}", paths::shown(STATE)))
@@ -100,12 +104,13 @@ fn leftovers() -> Result<()> {
     }
 }
 
-/// Removes the lab's network namespace, and with it the interfaces in it.
-pub(crate) fn remove_namespace() {
-    let name = namespace();
-    if Path::new("/run/netns").join(&name).exists() {
-        // It is gone, or the next run will say what is wrong with it.
-        let _ = output(Command::new("ip").args(["netns", "delete", &name]));
+/// Removes the lab's network namespaces, and with them the interfaces in them.
+pub(crate) fn remove_namespaces() {
+    for name in [namespace(), HOSTS[0](), HOSTS[1]()] {
+        if Path::new("/run/netns").join(&name).exists() {
+            // It is gone, or the next run will say what is wrong with it.
+            let _ = output(Command::new("ip").args(["netns", "delete", &name]));
+        }
     }
 }
 
@@ -117,7 +122,7 @@ fn at_interrupt() -> Result<()> {
             INTERRUPTED.store(true, Ordering::SeqCst);
             process::kill_all();
             give_back();
-            remove_namespace();
+            remove_namespaces();
             if signal == SIGINT {
                 super::say::line("\n  interrupted; everything is stopped");
             }

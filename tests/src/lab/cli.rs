@@ -47,12 +47,11 @@ enum What {
     },
     /// End the running lab.
     Down,
-    /// Compare with OVS-DPDK, run by run in turn; writes target/bench/report.json.
-    Bench {
-        /// Fewer and shorter runs: a figure for today, not for the record.
-        #[arg(long)]
-        quick: bool,
-    },
+    /// Compare with OVS-DPDK, DPDK and the Linux bridge, run by run in turn; writes target/bench/report.json.
+    ///
+    /// Installs the peers, reserves huge pages and gives them back. Each comparison is a line of the report with
+    /// median and spread of ours, theirs, and of the ratio of neighbouring runs.
+    Bench(bench::Bench),
     /// Look for inputs that make a parser or a state machine panic, hang, grow or break its laws.
     ///
     /// Each target runs in a process of its own, guided by the places of the program that inputs come to. A
@@ -101,7 +100,7 @@ fn run(what: What) -> Result<ExitCode> {
         What::Console { vm } => up::console(&vm)?,
         What::Exec { vm, command } => return Ok(ExitCode::from(up::exec(&vm, &command)?)),
         What::Down => up::down()?,
-        What::Bench { quick } => bench::run(quick)?,
+        What::Bench(what) => what.run()?,
         What::Fuzz(what) if !what.run()? => return Ok(ExitCode::FAILURE),
         What::Fuzz(_) => {}
         What::FuzzChild(what) => what.run()?,

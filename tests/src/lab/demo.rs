@@ -24,7 +24,7 @@ pub(crate) fn run() -> Result<()> {
     picture();
     packages::ensure(&[packages::GUESTS, packages::CAPTURE])?;
     running::need_root()?;
-    running::build()?;
+    running::build(&[])?;
     let machine = Machine::prepare(paths::THIS.as_ref())?;
     let started = Instant::now();
     let mut lab = Lab::start(&machine)?;

@@ -65,6 +65,9 @@ pub(crate) const READERS: &[Need] = &[
 pub(crate) const COMPARED: &[Need] = &[
     need("dpdk-testpmd", "dpdk-dev"),
     need("/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk", "openvswitch-switch-dpdk"),
+    need("iperf3", "iperf3"),
+    need("ip", "iproute2"),
+    need("ping", "iputils-ping"),
 ];
 
 /// Where `program` is, if it is anywhere.

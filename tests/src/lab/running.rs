@@ -24,8 +24,8 @@ pub(crate) struct Lab {
     _host: Host,
 }
 
-/// Builds the programs that the lab runs.
-pub(crate) fn build() -> Result<()> {
+/// Builds the programs that the lab runs, and these packages.
+pub(crate) fn build(more: &[&str]) -> Result<()> {
     say::line("  building switch and adapter (release)");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
@@ -42,6 +42,7 @@ pub(crate) fn build() -> Result<()> {
             "-p",
             "vntag",
         ])
+        .args(more.iter().flat_map(|package| ["-p", package]))
         .current_dir(paths::repository())
         .stdin(Stdio::null())
         .status()
@@ -208,7 +209,7 @@ pub(crate) struct Host;
 impl Host {
     fn create() -> Result<Self> {
         let name = cleanup::namespace();
-        cleanup::remove_namespace();
+        cleanup::remove_namespaces();
         output(Command::new("ip").args(["netns", "add", &name]))?;
         let host = Self;
         // Made here and kept: the switch attaches to it, and finds it again after a restart.
@@ -229,7 +230,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        cleanup::remove_namespace();
+        cleanup::remove_namespaces();
     }
 }
 

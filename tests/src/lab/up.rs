@@ -36,7 +36,7 @@ pub(crate) fn up(detach: bool) -> Result<()> {
     let _lock = cleanup::take()?;
     say::heading("The lab");
     demo::picture();
-    running::build()?;
+    running::build(&[])?;
     let machine = Machine::prepare(paths::THIS.as_ref())?;
     let mut lab = Lab::start(&machine)?;
     lab.release_agents();

@@ -4,13 +4,10 @@ use super::files::{negotiated_port, negotiating_link, node};
 use super::net::{Net, missing_rights};
 use super::place::{PATIENCE, Place, left_out, missing_program, until, within};
 use super::scripted::Scripted;
-use niv_lab::driver::{BASE, Features, Guest, GuestMemory, Request as Vhost, Wire};
+use niv_lab::driver::{Features, Guest, Silent};
 use niv_lab::world::frames::{down, frame, mac};
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fmt::Write;
-use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use vntag::ctl::{InitialState, Request};
 
@@ -25,49 +22,6 @@ fn descriptors() -> usize {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     maximum.map_or(usize::MAX, |maximum| maximum as usize)
-}
-
-/// Guests whose rings are enabled and that never say a word: all in one memory, with empty rings, without
-/// interrupts, as a process has only so many descriptors.
-struct Silent {
-    memory: GuestMemory,
-    guests: Vec<(Wire, OwnedFd)>,
-}
-
-impl Silent {
-    fn new() -> Self {
-        Self { memory: GuestMemory::new(1 << 21).unwrap(), guests: Vec::new() }
-    }
-
-    fn connect(&mut self, path: &Path) {
-        let kick = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
-        let wire = Wire::connect(path).unwrap();
-        wire.get(Vhost::GET_FEATURES).unwrap();
-        wire.set(Vhost::SET_OWNER, &[], &[]).unwrap();
-        // VIRTIO_F_VERSION_1.
-        wire.set_number(Vhost::SET_FEATURES, 1 << 32).unwrap();
-        let region = self.memory.regions()[0];
-        let mut table = 1u64.to_ne_bytes().to_vec();
-        for word in [region.guest, region.size, region.user, region.offset] {
-            table.extend(word.to_ne_bytes());
-        }
-        wire.set(Vhost::SET_MEM_TABLE, &table, &[self.memory.fd()]).unwrap();
-        for ring in 0..2 {
-            wire.set_ring(Vhost::SET_VRING_NUM, ring, 64).unwrap();
-            wire.set_ring(Vhost::SET_VRING_BASE, ring, 0).unwrap();
-            let mut addr = Vec::from(u64::from(ring).to_ne_bytes());
-            // Descriptors, used, available: pages that stay empty.
-            for page in [0, 2, 1] {
-                addr.extend(self.memory.user(BASE + page * 4096).to_ne_bytes());
-            }
-            addr.extend(0u64.to_ne_bytes());
-            wire.set(Vhost::SET_VRING_ADDR, &addr, &[]).unwrap();
-            const NO_DESCRIPTOR: u64 = 1 << 8;
-            wire.set_number(Vhost::SET_VRING_CALL, u64::from(ring) | NO_DESCRIPTOR).unwrap();
-            wire.set_fd(Vhost::SET_VRING_KICK, ring, &kick).unwrap();
-        }
-        self.guests.push((wire, kick));
-    }
 }
 
 /// An adapter with so many vNICs `v0`, `v1` ..., as many of them as the system allows with a guest.
@@ -93,9 +47,9 @@ fn crowd(link: &str, first: usize) -> Crowd {
     let begun = Instant::now();
     place.start("adapter0");
     println!("{VNICS} vNICs are there {:?} after the start of the adapter", begun.elapsed());
-    let mut silent = Silent::new();
+    let mut silent = Silent::new().unwrap();
     let begun = Instant::now();
-    (first..first + guests).for_each(|n| silent.connect(&place.path(&format!("v{n}.sock"))));
+    (first..first + guests).for_each(|n| silent.connect(&place.path(&format!("v{n}.sock"))).unwrap());
     println!("{guests} guests have connected within {:?}", begun.elapsed());
     Crowd { place, guests, _silent: silent }
 }

@@ -1,23 +1,45 @@
-//! `cargo lab bench`: ours against a peer, run by run in turn, on the same cores.
+//! `cargo lab bench`: ours against peers, run by run in turn, on the same cores.
 //!
-//! The switch side, whatever it is made of, has core 0 to itself; the guests, two virtio-user ports of one
-//! testpmd that forwards by MAC address, have core 1. Frames circulate between the two ports for ever, so the
-//! slower side sets the pace. Absolute rates depend on the machine and its mood; the ratio of neighbouring runs
-//! is the result.
+//! The switch side, whatever it is made of, has core 0 to itself; guests and load generators have core 1 (hosts of
+//! the kernel and what joins them share both). Every run has fresh processes, and at its end every frame must be
+//! accounted for. Absolute rates depend on the machine and its mood; the ratio of neighbouring runs is the result.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`catalogue`] | everything that is compared: one row for each duel |
+//! | [`duel`] | a duel: its goals, its two sides, the runs in turn, the judgement |
+//! | [`report`], [`curve`] | JSON and table; SVG |
+//! | [`measure`], [`huge`] | CPU time, memory; huge pages |
+//! | [`ours`], [`ovs`] | the switch sides |
+//! | [`testpmd`], [`load`] | who makes the load: two guests that forward by MAC address; guests and adapters of this process |
+//! | [`forwarding`], [`hosts`], [`scale`], [`parts`], [`pace`] | the duels |
 
+mod catalogue;
+mod curve;
+mod duel;
+mod forwarding;
+mod hosts;
 mod huge;
+mod load;
+mod measure;
 mod ours;
 mod ovs;
+mod pace;
+mod parts;
 mod report;
+mod scale;
 mod testpmd;
 
 pub(super) use huge::give_back;
 
 use super::{cleanup, packages, paths, running, say};
-use anyhow::{Context, Result, anyhow, bail};
-use report::{Comparison, Spread};
+use anyhow::{Context, Result, bail};
+use duel::{Duel, Plan, Stage};
+use report::{Report, Spread};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
 /// The core of the switch side.
 pub(super) const SWITCH_CORE: &str = "0";
@@ -51,194 +73,124 @@ trait Side {
     fn tail(&self) -> String;
 }
 
-/// One run's result.
-struct Sample {
-    /// Frames a second that came out of the switch side, both directions added.
-    pps: f64,
-    /// Cycles of work a frame: CPU time of the switch side without idle polling, times the time-stamp counter's
-    /// rate. Time that others took from it is not in it.
-    cycles: f64,
-    /// How much of the machine others had meanwhile.
-    foreign: f64,
+/// What to compare, and how long.
+#[derive(clap::Args)]
+pub(crate) struct Bench {
+    /// Two minutes for the figures of every day: fewer comparisons, fewer and shorter runs.
+    #[arg(long)]
+    quick: bool,
+    /// Only the comparison of this name, with those that come from the same runs; may be given again.
+    #[arg(long, value_name = "ID")]
+    only: Vec<String>,
+    /// Show what can be compared.
+    #[arg(long)]
+    list: bool,
 }
 
-/// How long and how often.
-struct Plan {
-    pairs: usize,
-    settle: Duration,
-    measure: Duration,
-}
-
-/// Runs all comparisons and writes the report.
-pub(crate) fn run(quick: bool) -> Result<()> {
-    let plan = if quick {
-        Plan { pairs: 3, settle: Duration::from_millis(500), measure: Duration::from_secs(2) }
-    } else {
-        Plan { pairs: 7, settle: Duration::from_secs(1), measure: Duration::from_secs(4) }
-    };
-    paths::enter()?;
-    let _lock = cleanup::take()?;
-    say::heading("Ours against OVS-DPDK: 64 octets, two virtio-user guests, MAC forwarding");
-    packages::ensure(&[packages::GUESTS, packages::COMPARED])?;
-    running::need_root()?;
-    if std::thread::available_parallelism()?.get() < 2 {
-        bail!("a comparison needs two cores: one for the switch side, one for the guests");
+impl Bench {
+    /// Does it.
+    pub(crate) fn run(&self) -> Result<()> {
+        let duels = self.chosen()?;
+        if self.list {
+            list(&duels);
+            return Ok(());
+        }
+        packages::ensure(&[packages::COMPARED])?;
+        running::need_root()?;
+        if std::thread::available_parallelism()?.get() < 2 {
+            bail!("a comparison needs two cores: one for the switch side, one for the guests");
+        }
+        let optimized = paths::program("lab");
+        if std::env::current_exe().ok() != optimized.canonicalize().ok() {
+            return with_optimized_load(&optimized);
+        }
+        self.compare(&duels)
     }
-    running::build()?;
-    let tsc = tsc_hz()?;
-    let memory = huge::Memory::get();
-    say::line(&format!(
-        "  switch side on core {SWITCH_CORE}, guests on core {GUEST_CORE}, {} runs each in turn, {} each; {}",
-        plan.pairs,
-        say::seconds(plan.measure),
-        memory.describe()
-    ));
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for nr in 1..=plan.pairs {
-        let a = one("ours", nr, &plan, tsc, &memory, || Ok(Box::new(ours::Ours::start()?)))?;
-        let b = one("ovs-dpdk", nr, &plan, tsc, &memory, || Ok(Box::new(ovs::Ovs::start(&memory)?)))?;
-        say::line(&say::dim(&format!("       ratio {:.2}", a.pps / b.pps)));
-        ours.push(a);
-        theirs.push(b);
-    }
-    let pick = |samples: &[Sample], field: fn(&Sample) -> f64| samples.iter().map(field).collect::<Vec<_>>();
-    let comparisons = [
-        Comparison::more_is_better(
-            "pps-64-1core",
-            "ovs-dpdk",
-            pick(&ours, |s| s.pps),
-            pick(&theirs, |s| s.pps),
-            1.0,
-        ),
-        Comparison::less_is_better(
-            "cycles-64-1core",
-            "ovs-dpdk",
-            pick(&ours, |s| s.cycles),
-            pick(&theirs, |s| s.cycles),
-            1.0,
-        ),
-    ];
-    let folder = paths::repository().join("target").join("bench");
-    let foreign =
-        spread(pick(&ours, |s| s.foreign).into_iter().chain(pick(&theirs, |s| s.foreign)).collect());
-    report::write(&folder, &comparisons, quick, foreign.median)?;
-    say::heading("Result");
-    for line in report::markdown(&comparisons).lines() {
-        say::line(&format!("  {line}"));
-    }
-    say::line("");
-    say::line(
-        "  ours counts the CPU time of adapter and switch; OVS its own processing cycles, without its idle polling",
-    );
-    if foreign.median > QUIET {
-        say::line(&say::red(&format!(
-            "  other programs took {:.0} % of this machine meanwhile: only the cycles can be believed",
-            foreign.median * 100.0
-        )));
-    }
-    say::line("  target/bench/report.json, target/bench/report.md");
-    Ok(())
-}
 
-fn one(
-    name: &str,
-    nr: usize,
-    plan: &Plan,
-    tsc: f64,
-    memory: &huge::Memory,
-    start: impl FnOnce() -> Result<Box<dyn Side>>,
-) -> Result<Sample> {
-    let step = say::Step::begin(&format!("run {nr}, {name}"));
-    let mut side = start()?;
-    let sample = measure(side.as_mut(), plan, tsc, memory);
-    let sample = sample.map_err(|error| anyhow!("run {nr} of {name}: {error:#}\n{}", side.tail()))?;
-    step.done(&format!("{:.2} Mpps, {:.0} cycles a frame", sample.pps / 1e6, sample.cycles));
-    Ok(sample)
-}
-
-fn measure(side: &mut dyn Side, plan: &Plan, tsc: f64, memory: &huge::Memory) -> Result<Sample> {
-    let mut guests = testpmd::Pair::start(&side.sockets(), memory)?;
-    side.ready()?;
-    guests.circulate()?;
-    std::thread::sleep(plan.settle);
-    side.begin()?;
-    let us = [side.pids(), vec![guests.pid(), std::process::id()]].concat();
-    let begin =
-        (guests.received()?, cpu_time(&side.pids())?, cpu_time(&us)?, machine_time()?, Instant::now());
-    std::thread::sleep(plan.measure);
-    let end =
-        (guests.received()?, cpu_time(&side.pids())?, cpu_time(&us)?, machine_time()?, begin.4.elapsed());
-    let share = side.working_share()?;
-    let time = end.4.as_secs_f64();
-    let frames = end.0.saturating_sub(begin.0) as f64;
-    if frames == 0.0 {
-        bail!("no frame came through in {}\n{}", say::seconds(end.4), guests.tail());
+    /// In the catalogue's order.
+    fn chosen(&self) -> Result<Vec<Duel>> {
+        let all = catalogue::all();
+        let known = |id: &str| all.iter().any(|duel| duel.goals.iter().any(|goal| goal.id == id));
+        if let Some(id) = self.only.iter().find(|id| !known(id)) {
+            bail!("no comparison is called {id:?}; `cargo lab bench --list` shows them all");
+        }
+        let wanted = |duel: &Duel| match self.only.as_slice() {
+            [] => duel.daily || !self.quick,
+            only => duel.goals.iter().any(|goal| only.iter().any(|id| id == goal.id)),
+        };
+        Ok(all.into_iter().filter(wanted).collect())
     }
-    let sent = guests.silence()?;
-    side.balance(sent)?;
-    let cores = std::thread::available_parallelism()?.get() as f64;
-    let foreign = (end.3 - begin.3).saturating_sub(end.2 - begin.2).as_secs_f64() / time / cores;
-    Ok(Sample { pps: frames / time, cycles: (end.1 - begin.1).as_secs_f64() * share * tsc / frames, foreign })
-}
 
-/// Time in which any core of the machine did anything.
-fn machine_time() -> Result<Duration> {
-    let stat = std::fs::read_to_string("/proc/stat")?;
-    let fields: Vec<u64> = stat
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .skip(1)
-        .filter_map(|w| w.parse().ok())
-        .collect();
-    // user nice system idle iowait irq softirq steal; what comes after is part of these.
-    let busy: u64 =
-        fields.iter().take(8).enumerate().filter(|(nr, _)| *nr != 3 && *nr != 4).map(|(_, t)| t).sum();
-    Ok(Duration::from_secs_f64(busy as f64 / rustix::param::clock_ticks_per_second() as f64))
-}
-
-/// CPU time of all threads of these processes, to the nanosecond.
-fn cpu_time(pids: &[u32]) -> Result<Duration> {
-    let mut sum = 0;
-    for pid in pids {
-        let tasks = Path::new("/proc").join(pid.to_string()).join("task");
-        for task in std::fs::read_dir(&tasks).with_context(|| format!("process {pid} is gone"))? {
-            let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
-            sum += text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+    fn compare(&self, duels: &[Duel]) -> Result<()> {
+        let begun = Instant::now();
+        paths::enter()?;
+        let _lock = cleanup::take()?;
+        let folder = paths::repository().join("target").join("bench");
+        let stage = Stage::new(if self.quick { Plan::QUICK } else { Plan::FULL })?;
+        say::line(&format!(
+            "  switch side on core {SWITCH_CORE}, guests on core {GUEST_CORE}; {} runs of each side in turn, {} each",
+            stage.plan.pairs,
+            say::seconds(stage.plan.measure),
+        ));
+        let mut report = Report { quick: self.quick, ..Report::default() };
+        let mut foreign = Vec::new();
+        for duel in duels {
+            say::heading(&format!("Against {}: {}", duel.peer, duel.what));
+            match duel.fight(&stage) {
+                Ok(outcome) => {
+                    report.comparisons.extend(outcome.comparisons);
+                    foreign.extend(outcome.foreign);
+                    if !foreign.is_empty() {
+                        report.foreign_cpu = Spread::of(foreign.clone()).median;
+                    }
+                }
+                Err(error) => {
+                    cleanup::let_interrupt_finish();
+                    say::line(&say::red(&format!("  {error:#}")));
+                    report.failed.push((duel.goals[0].id, format!("{error:#}")));
+                }
+            }
+            // After each of them: a long run that is interrupted has not been for nothing.
+            report.write(&folder)?;
+        }
+        for curve in catalogue::CURVES {
+            curve.write(&report, &folder)?;
+        }
+        say::heading("Result");
+        for line in report.markdown().lines() {
+            say::line(&format!("  {line}"));
+        }
+        if report.foreign_cpu > QUIET {
+            say::line(&say::red(&format!(
+                "  other programs took {:.0} % of this machine meanwhile: of rates believe nothing, of cycles little",
+                report.foreign_cpu * 100.0
+            )));
+        }
+        say::line(&format!(
+            "  target/bench/report.json, target/bench/report.md, after {}",
+            say::seconds(begun.elapsed())
+        ));
+        match report.failed.len() {
+            0 => Ok(()),
+            n => bail!("{n} of {} could not be measured", duels.len()),
         }
     }
-    Ok(Duration::from_nanos(sum))
 }
 
-/// How fast the time-stamp counter runs: the kernel says twice as much by the name of BogoMIPS.
-fn tsc_hz() -> Result<f64> {
-    let info = std::fs::read_to_string("/proc/cpuinfo")?;
-    let line =
-        info.lines().find(|line| line.starts_with("bogomips")).context("/proc/cpuinfo has no bogomips")?;
-    let value: f64 = line.split(':').nth(1).unwrap_or_default().trim().parse().context("bogomips")?;
-    Ok(value / 2.0 * 1e6)
-}
-
-/// Waits until `ready` gives something.
-fn wait_for<T>(what: &str, patience: Duration, mut ready: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Some(value) = ready()? {
-            return Ok(value);
+fn list(duels: &[Duel]) {
+    for duel in duels {
+        for goal in &duel.goals {
+            let bound = match goal.target {
+                duel::Target::AtLeast(bound) => format!("at least {bound}"),
+                duel::Target::AtMost(bound) => format!("at most {bound}"),
+            };
+            say::line(&format!("{:<22} {:<14} {:<14} {bound}", goal.id, goal.unit, duel.peer));
         }
-        if Instant::now() >= deadline {
-            bail!("{what} did not come within {} s", patience.as_secs());
-        }
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Median, least and greatest of some values.
-fn spread(mut values: Vec<f64>) -> Spread {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let median =
-        if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 };
-    Spread { median, min: values[0], max: values[values.len() - 1] }
+/// This program also makes load and is a guest, so it is built like what it measures, and takes this one's place.
+fn with_optimized_load(lab: &Path) -> Result<()> {
+    running::build(&["niv-lab"])?;
+    Err(Command::new(lab).args(std::env::args_os().skip(1)).exec()).context("cannot start the optimized lab")
 }

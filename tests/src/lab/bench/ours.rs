@@ -1,18 +1,145 @@
-//! Our side: one adapter, one memif link, one switch, all on one core. Two guests of one adapter, so every frame
-//! goes up the link and comes down again.
+//! Our side: one adapter, one memif link, one switch. Guests of one adapter, so every frame goes up the link and
+//! comes down again.
 
-use super::{SWITCH_CORE, Side, wait_for};
+use super::measure::{cpu_time, wait_for};
+use super::{SWITCH_CORE, Side};
 use crate::lab::balance;
 use crate::lab::paths::{self, RUN};
 use crate::lab::process::Process;
 use anyhow::{Result, bail};
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The link between the two.
+pub(super) const LINK: &str = "niv-run/bench-link0.sock";
+
+/// What is behind a vNIC.
+#[derive(Clone, Debug)]
+pub(super) struct Vnic {
+    /// Its device.
+    pub(super) device: String,
+    /// Its VLAN: who is in another one hears nothing.
+    pub(super) vlan: u16,
+}
+
+impl Vnic {
+    /// A vhost-user socket, whose path is that of [`socket`].
+    pub(super) fn guest(nr: usize, vlan: u16) -> Self {
+        Self { device: format!("vhost-user:{}", socket(nr).display()), vlan }
+    }
+}
+
+/// The socket of the guest behind vNIC `nr`, counted from 0.
+pub(super) fn socket(nr: usize) -> PathBuf {
+    Path::new(RUN).join(format!("bench-vnic{nr}.sock"))
+}
+
+/// Where both daemons run.
+#[derive(Clone, Debug)]
+pub(super) struct Where {
+    /// Cores, as `taskset -c` reads them.
+    pub(super) cores: &'static str,
+    /// A network namespace, or this process's.
+    pub(super) namespace: Option<String>,
+}
+
+impl Where {
+    /// On the core of the switch side.
+    pub(super) const ONE_CORE: Self = Self { cores: SWITCH_CORE, namespace: None };
+
+    /// A command that runs there.
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(if self.namespace.is_some() { "ip" } else { "taskset" });
+        if let Some(name) = &self.namespace {
+            command.args(["netns", "exec", name, "taskset"]);
+        }
+        command.args(["-c", self.cores]).arg(program);
+        command
+    }
+}
+
+/// Adapter and switch; the switch alone where the adapter is somebody else's.
+pub(super) struct Ours {
+    adapter: Option<Process>,
+    switch: Process,
+    sockets: Vec<PathBuf>,
+}
+
+fn api(node: &str) -> PathBuf {
+    Path::new(RUN).join(format!("bench-{node}.sock"))
+}
+
+impl Ours {
+    /// Starts both; returns when every vNIC has its socket.
+    pub(super) fn start(vnics: &[Vnic], place: &Where) -> Result<Self> {
+        let vlans: Vec<u16> = vnics.iter().map(|vnic| vnic.vlan).collect();
+        let mut ours = Self::switch(&vlans, place)?;
+        fs::write("bench-adapter.toml", adapter_toml(vnics))?;
+        ours.adapter = Some(start("bench-adapter0", "niv-adapter", "bench-adapter.toml", "adapter0", place)?);
+        let path = |vnic: &Vnic| vnic.device.strip_prefix("vhost-user:").map(PathBuf::from);
+        ours.sockets = vnics.iter().filter_map(path).collect();
+        wait_for("the vNICs' sockets", PATIENCE, || {
+            Ok(ours.sockets.iter().all(|s| s.exists()).then_some(()))
+        })?;
+        wait_for("the link", PATIENCE, || {
+            let links = balance::show(&api("adapter0"), "link")?;
+            Ok((links[0]["state"] == "up").then_some(()))
+        })?;
+        Ok(ours)
+    }
+
+    /// Starts a switch with a vEth in this VLAN for each VIF from 1 on.
+    pub(super) fn switch(vlans: &[u16], place: &Where) -> Result<Self> {
+        fs::write("bench-vis.toml", VIS_TOML)?;
+        fs::write("bench-vis.cfg", vis_cfg(vlans))?;
+        let switch = start("bench-vis0", "vis-switch", "bench-vis.toml", "vis0", place)?;
+        Ok(Self { adapter: None, switch, sockets: Vec::new() })
+    }
+
+    /// CPU time of both so far.
+    pub(super) fn cpu(&self) -> Result<Duration> {
+        cpu_time(&self.all_pids())
+    }
+
+    /// The adapter's process, if it is ours.
+    pub(super) fn adapter_pid(&self) -> Option<u32> {
+        self.adapter.as_ref().map(Process::pid)
+    }
+
+    /// Both processes.
+    pub(super) fn all_pids(&self) -> Vec<u32> {
+        self.adapter_pid().into_iter().chain([self.switch.pid()]).collect()
+    }
+
+    /// Fails unless both account for every frame, now that nobody sends; what the switch received.
+    pub(super) fn accounts(&self) -> Result<u64> {
+        if self.adapter.is_some() {
+            balance::settled("adapter0", &api("adapter0"))?;
+        }
+        Ok(balance::settled("vis0", &api("vis0"))?.received)
+    }
+
+    /// The ends of their logs, for an error.
+    pub(super) fn tails(&self) -> String {
+        let tails: Vec<_> = self.adapter.iter().chain([&self.switch]).map(Process::tail).collect();
+        tails.join("\n")
+    }
+}
+
+fn start(name: &str, program: &str, config: &str, node: &str, place: &Where) -> Result<Process> {
+    let mut command = place.command(&paths::program(program));
+    command.args(["--config", config]);
+    let mut process = Process::start(name, &mut command)?;
+    let api = api(node);
+    process.wait_until("opening its API", PATIENCE, || UnixStream::connect(&api).is_ok())?;
+    Ok(process)
+}
 
 const VIS_TOML: &str = r#"[node]
 name = "vis0"
@@ -27,18 +154,42 @@ device = "memif:niv-run/bench-link0.sock"
 negotiation = "off"
 "#;
 
-const VIS_CFG: &str = "\
-interface vethernet 1
-  switchport access vlan 10
-  bind interface ethernet 1/1 channel 1
-interface vethernet 2
-  switchport access vlan 10
-  bind interface ethernet 1/1 channel 2
-interface ethernet 1/1
-  vif-list 1 members 1-2
-";
+/// The VLANs with their VIFs, counted from 1.
+fn members(vlans: &[u16]) -> Vec<Vec<usize>> {
+    let mut different = vlans.to_vec();
+    different.sort_unstable();
+    different.dedup();
+    let members = |vlan: u16| (1..).zip(vlans).filter(|(_, v)| **v == vlan).map(|(vif, _)| vif).collect();
+    different.into_iter().map(members).collect()
+}
 
-const ADAPTER_TOML: &str = r#"[node]
+fn vis_cfg(vlans: &[u16]) -> String {
+    let mut text = String::new();
+    for (vif, vlan) in (1..).zip(vlans) {
+        let _ = writeln!(
+            text,
+            "interface vethernet {vif}\n  switchport access vlan {vlan}\n  bind interface ethernet 1/1 channel {vif}"
+        );
+    }
+    text += "interface ethernet 1/1\n";
+    for (list, vifs) in (1..).zip(members(vlans)) {
+        let _ = writeln!(text, "  vif-list {list} members {}", ranges(&vifs));
+    }
+    text
+}
+
+/// Numbers in ascending order as `1-3,7`.
+fn ranges(numbers: &[usize]) -> String {
+    let parts = numbers.chunk_by(|a, b| a + 1 == *b).map(|part| match part {
+        [one] => one.to_string(),
+        part => format!("{}-{}", part[0], part[part.len() - 1]),
+    });
+    parts.collect::<Vec<_>>().join(",")
+}
+
+fn adapter_toml(vnics: &[Vnic]) -> String {
+    let mut text = String::from(
+        r#"[node]
 name = "adapter0"
 state_dir = "state/bench-adapter0"
 api = "niv-run/bench-adapter0.sock"
@@ -47,85 +198,63 @@ api = "niv-run/bench-adapter0.sock"
 name = "link0"
 device = "memif:niv-run/bench-link0.sock"
 negotiation = "off"
-
-[[vnic]]
-name = "vnic0"
-device = "vhost-user:niv-run/bench-vnic0.sock"
-link = "link0"
-mac = "52:54:00:0b:00:01"
-vif = 1
-vlan = 10
-vlan_mode = "access"
-
-[[vnic]]
-name = "vnic1"
-device = "vhost-user:niv-run/bench-vnic1.sock"
-link = "link0"
-mac = "52:54:00:0b:00:02"
-vif = 2
-vlan = 10
-vlan_mode = "access"
-
-[[list]]
-link = "link0"
-id = 1
-members = [1, 2]
-"#;
-
-/// Adapter and switch.
-pub(super) struct Ours {
-    adapter: Process,
-    switch: Process,
-}
-
-fn api(node: &str) -> PathBuf {
-    Path::new(RUN).join(format!("bench-{node}.sock"))
-}
-
-impl Ours {
-    /// Starts both.
-    pub(super) fn start() -> Result<Self> {
-        fs::write("bench-vis.toml", VIS_TOML)?;
-        fs::write("bench-vis.cfg", VIS_CFG)?;
-        fs::write("bench-adapter.toml", ADAPTER_TOML)?;
-        let start = |name: &str, program: &str, config: &str, node: &str| -> Result<Process> {
-            let mut command = Command::new("taskset");
-            command.args(["-c", SWITCH_CORE]).arg(paths::program(program)).args(["--config", config]);
-            let mut process = Process::start(name, &mut command)?;
-            let api = api(node);
-            process.wait_until("opening its API", PATIENCE, || UnixStream::connect(&api).is_ok())?;
-            Ok(process)
-        };
-        let switch = start("bench-vis0", "vis-switch", "bench-vis.toml", "vis0")?;
-        let adapter = start("bench-adapter0", "niv-adapter", "bench-adapter.toml", "adapter0")?;
-        let ours = Self { adapter, switch };
-        wait_for("the vNICs' sockets", PATIENCE, || {
-            Ok(ours.sockets().iter().all(|s| s.exists()).then_some(()))
-        })?;
-        Ok(ours)
+"#,
+    );
+    for (vif, Vnic { device, vlan }) in (1..).zip(vnics) {
+        let _ = write!(
+            text,
+            "\n[[vnic]]\nname = \"vnic{vif}\"\ndevice = \"{device}\"\nlink = \"link0\"\nvif = {vif}\nvlan = {vlan}\n\
+             vlan_mode = \"access\"\n"
+        );
     }
+    let vlans: Vec<u16> = vnics.iter().map(|vnic| vnic.vlan).collect();
+    for (list, vifs) in (1..).zip(members(&vlans)) {
+        let _ = write!(text, "\n[[list]]\nlink = \"link0\"\nid = {list}\nmembers = {vifs:?}\n");
+    }
+    text
 }
 
 impl Side for Ours {
     fn sockets(&self) -> [PathBuf; 2] {
-        ["niv-run/bench-vnic0.sock", "niv-run/bench-vnic1.sock"].map(PathBuf::from)
+        [0, 1].map(socket)
     }
 
     fn pids(&self) -> Vec<u32> {
-        vec![self.adapter.pid(), self.switch.pid()]
+        self.all_pids()
     }
 
     /// Adapter and switch each account for every frame, and the switch got all that the guests sent.
     fn balance(&mut self, from_guests: u64) -> Result<()> {
-        balance::settled("adapter0", &api("adapter0"))?;
-        let switch = balance::settled("vis0", &api("vis0"))?;
-        if switch.received != from_guests {
-            bail!("the guests sent {from_guests} frames, the switch received {}", switch.received);
+        let received = self.accounts()?;
+        if received != from_guests {
+            bail!("the guests sent {from_guests} frames, the switch received {received}");
         }
         Ok(())
     }
 
     fn tail(&self) -> String {
-        format!("{}\n{}", self.adapter.tail(), self.switch.tail())
+        self.tails()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_numbers_are_ranges() {
+        assert_eq!(ranges(&[1, 2, 3, 7, 9, 10]), "1-3,7,9-10");
+        assert_eq!(ranges(&[4]), "4");
+    }
+
+    #[test]
+    fn each_vlan_has_one_list_and_the_same_one_on_both_sides() {
+        let vnics: Vec<_> =
+            [10, 10, 11, 11, 11].iter().enumerate().map(|(n, v)| Vnic::guest(n, *v)).collect();
+        let cfg = vis_cfg(&[10, 10, 11, 11, 11]);
+        assert!(cfg.ends_with("  vif-list 1 members 1-2\n  vif-list 2 members 3-5\n"), "{cfg}");
+        let toml = adapter_toml(&vnics);
+        assert!(toml.contains("id = 1\nmembers = [1, 2]\n"), "{toml}");
+        assert!(toml.ends_with("id = 2\nmembers = [3, 4, 5]\n"), "{toml}");
     }
 }

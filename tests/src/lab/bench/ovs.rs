@@ -1,7 +1,8 @@
 //! The peer: Debian's OVS-DPDK, one bridge with the NORMAL action, two vhost-user ports, one polling thread.
 
 use super::huge::Memory;
-use super::{SWITCH_CORE, Side, wait_for};
+use super::measure::wait_for;
+use super::{SWITCH_CORE, Side};
 use crate::lab::packages::output;
 use crate::lab::paths::{LOG, RUN};
 use crate::lab::process::{Process, tail_of};
@@ -20,11 +21,27 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const TIMEOUT: &str = "--timeout=15";
 
 /// Statistics of the polling thread.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Work {
     packets: f64,
     busy: f64,
     idle: f64,
+}
+
+impl Work {
+    /// Reads `pmd-stats-show`: the first thread it shows is the polling one, the main thread comes last.
+    fn of(text: &str) -> Result<Self> {
+        let value = |name: &str| -> Result<f64> {
+            text.lines()
+                .find_map(|line| line.trim().strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+                .ok_or_else(|| anyhow!("OVS gives no {name:?} {text}"))
+        };
+        Ok(Self {
+            packets: value("packets received:")?,
+            busy: value("processing cycles:")?,
+            idle: value("idle cycles:")?,
+        })
+    }
 }
 
 /// OVS, with a database of its own.
@@ -94,17 +111,7 @@ impl Ovs {
 
     /// What the polling thread has done since it started.
     fn work(&self) -> Result<Work> {
-        let text = self.appctl(&["dpif-netdev/pmd-stats-show"])?;
-        let value = |name: &str| -> Result<f64> {
-            text.lines()
-                .find_map(|line| line.trim().strip_prefix(name)?.split_whitespace().next()?.parse().ok())
-                .ok_or_else(|| anyhow!("OVS gives no {name:?} {text}"))
-        };
-        Ok(Work {
-            packets: value("packets received:")?,
-            busy: value("processing cycles:")?,
-            idle: value("idle cycles:")?,
-        })
+        Work::of(&self.appctl(&["dpif-netdev/pmd-stats-show"])?)
     }
 }
 
@@ -168,5 +175,30 @@ impl Side for Ovs {
 
     fn tail(&self) -> String {
         self.switch.tail()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_those_of_the_polling_thread() {
+        let text = "\
+pmd thread numa_id 0 core_id 0:
+  packets received: 4096
+  packet recirculations: 0
+  avg. datapath passes per packet: 1.00
+  emc hits: 4000
+  idle cycles: 1000 (25.00%)
+  processing cycles: 3000 (75.00%)
+  avg cycles per packet: 0.98 (4000/4096)
+main thread:
+  packets received: 5
+  idle cycles: 1 (50.00%)
+  processing cycles: 1 (50.00%)
+";
+        assert_eq!(Work::of(text).unwrap(), Work { packets: 4096.0, busy: 3000.0, idle: 1000.0 });
+        assert!(Work::of("main thread:\n  packets received: 5\n").is_err());
     }
 }

@@ -1,8 +1,9 @@
 //! The guests: two virtio-user ports of one testpmd, which sends what one port gets out of the other again,
 //! to the first port's address. So frames circulate through the switch for ever, both ways round.
 
+use super::GUEST_CORE;
 use super::huge::Memory;
-use super::{GUEST_CORE, wait_for};
+use super::measure::wait_for;
 use crate::lab::paths::LOG;
 use crate::lab::process::Process;
 use anyhow::{Context, Result, bail};
@@ -25,61 +26,49 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What testpmd counted at one port.
 #[derive(Clone, Copy, Default, Debug)]
-struct Counts {
-    received: u64,
-    sent: u64,
+pub(super) struct Counts {
+    pub(super) received: u64,
+    pub(super) sent: u64,
 }
 
-/// Two guests.
-pub(super) struct Pair {
+/// A running testpmd, with a thread at its prompt and one that forwards.
+pub(super) struct Testpmd {
     process: Process,
     log: PathBuf,
 }
 
-impl Pair {
-    /// Starts testpmd; its ports connect to `sockets`.
-    pub(super) fn start(sockets: &[PathBuf; 2], memory: &Memory) -> Result<Self> {
-        let log = Path::new(LOG).join("bench-testpmd.log");
+impl Testpmd {
+    /// Starts it on this core with these devices, `arguments` of EAL and, behind `--`, `words`; returns when it is
+    /// at its prompt.
+    pub(super) fn start(
+        name: &str,
+        core: &str,
+        devices: &[String],
+        arguments: &[&str],
+        words: &[String],
+    ) -> Result<Self> {
+        let log = Path::new(LOG).join(format!("{name}.log"));
         let file = File::create(&log)?;
         let mut command = Command::new("taskset");
         // Line by line, though it writes to a file.
-        command.args(["-c", GUEST_CORE, "stdbuf", "-oL", "dpdk-testpmd"]).args(memory.guest());
-        command.args([
-            "--no-pci",
-            "--no-telemetry",
-            "--file-prefix",
-            &format!("nivlab{}", std::process::id()),
-        ]);
+        command.args(["-c", core, "stdbuf", "-oL", "dpdk-testpmd"]).args(arguments);
+        command.args(["--no-pci", "--no-telemetry", "--file-prefix"]);
+        command.arg(format!("nivlab{}-{name}", std::process::id()));
         // One thread forwards, the other one sleeps at the prompt.
-        command.args(["--lcores", &format!("0@{GUEST_CORE},1@{GUEST_CORE}"), "--main-lcore", "0"]);
-        for (nr, (socket, mac)) in sockets.iter().zip(MACS).enumerate() {
-            let path = socket.display();
-            let extra = memory.port();
-            command.args([
-                "--vdev",
-                &format!("net_virtio_user{nr},path={path},mac={mac},queue_size={RING}{extra}"),
-            ]);
+        command.args(["--lcores", &format!("0@{core},1@{core}"), "--main-lcore", "0"]);
+        for device in devices {
+            command.args(["--vdev", device]);
         }
-        command.args(["--", "-i", "--nb-cores=1", "--forward-mode=mac", "--total-num-mbufs=16384"]);
-        command.args([&format!("--txd={RING}"), &format!("--rxd={RING}")]);
-        for (nr, _) in MACS.iter().enumerate() {
-            // What leaves port n is for the other one.
-            command.arg(format!("--eth-peer={nr},{}", MACS[1 - nr]));
-        }
+        command.args(["--", "-i", "--nb-cores=1", "--total-num-mbufs=16384"]).args(words);
         command.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file);
-        let process = Process::start_as("bench-testpmd", &mut command, log.clone())?;
-        let mut pair = Self { process, log };
+        let process = Process::start_as(name, &mut command, log.clone())?;
+        let mut testpmd = Self { process, log };
         wait_for("testpmd's prompt", PATIENCE, || {
-            pair.process.check()?;
-            Ok(pair.text().contains("testpmd> ").then_some(()))
+            testpmd.process.check()?;
+            Ok(testpmd.text().contains("testpmd> ").then_some(()))
         })
-        .with_context(|| pair.process.tail())?;
-        Ok(pair)
-    }
-
-    /// Its process id.
-    pub(super) fn pid(&self) -> u32 {
-        self.process.pid()
+        .with_context(|| testpmd.process.tail())?;
+        Ok(testpmd)
     }
 
     fn text(&self) -> String {
@@ -87,7 +76,7 @@ impl Pair {
     }
 
     /// Gives a command and waits until its answer satisfies `complete`.
-    fn ask(&mut self, words: &str, complete: impl Fn(&str) -> bool) -> Result<String> {
+    pub(super) fn ask(&mut self, words: &str, complete: impl Fn(&str) -> bool) -> Result<String> {
         let before = self.text().len();
         let stdin = self.process.child().stdin.as_mut().context("testpmd hears nothing")?;
         stdin.write_all(format!("{words}\n").as_bytes())?;
@@ -99,25 +88,39 @@ impl Pair {
         })
     }
 
-    fn counts(&mut self) -> Result<[Counts; 2]> {
-        let done = |answer: &str| answer.matches("Tx-pps").count() >= 2;
-        let answer = self.ask("show port stats all", done)?;
-        let mut counts = [Counts::default(); 2];
-        let mut port = 0;
-        for line in answer.lines() {
-            if line.contains("statistics for port 1") {
-                port = 1;
-            }
-            let value =
-                |name: &str| line.trim().strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok();
-            if let Some(received) = value("RX-packets:") {
-                counts[port].received = received;
-            }
-            if let Some(sent) = value("TX-packets:") {
-                counts[port].sent = sent;
-            }
-        }
-        Ok(counts)
+    /// What its ports have counted.
+    pub(super) fn counts(&mut self, ports: usize) -> Result<Vec<Counts>> {
+        let done = |answer: &str| answer.matches("Tx-pps").count() >= ports;
+        Ok(port_stats(&self.ask("show port stats all", done)?))
+    }
+
+    /// For an error.
+    pub(super) fn tail(&self) -> String {
+        self.process.tail()
+    }
+}
+
+/// Two guests.
+pub(super) struct Pair(Testpmd);
+
+impl Pair {
+    /// Starts testpmd; its ports connect to `sockets`, its frames have so many octets, frame check sequence not
+    /// counted.
+    pub(super) fn start(sockets: &[PathBuf; 2], octets: u16, memory: &Memory) -> Result<Self> {
+        let devices = sockets.iter().zip(MACS).enumerate().map(|(nr, (socket, mac))| {
+            let (path, extra) = (socket.display(), memory.port());
+            format!("net_virtio_user{nr},path={path},mac={mac},queue_size={RING}{extra}")
+        });
+        let mut words = vec!["--forward-mode=mac".to_owned(), format!("--txpkts={octets}")];
+        words.extend([format!("--txd={RING}"), format!("--rxd={RING}")]);
+        // What leaves port n is for the other one.
+        words.extend((0..2).map(|nr| format!("--eth-peer={nr},{}", MACS[1 - nr])));
+        let devices: Vec<_> = devices.collect();
+        Ok(Self(Testpmd::start("bench-testpmd", GUEST_CORE, &devices, memory.guest(), &words)?))
+    }
+
+    fn counts(&mut self) -> Result<Vec<Counts>> {
+        self.0.counts(2)
     }
 
     /// Sets the frames into circulation and makes sure that they do, both ways round.
@@ -132,7 +135,7 @@ impl Pair {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let counts = self.counts()?;
-            if counts.iter().zip(before).all(|(now, before)| now.received > before.received + enough) {
+            if counts.iter().zip(&before).all(|(now, before)| now.received > before.received + enough) {
                 return Ok(());
             }
             if Instant::now() >= deadline {
@@ -143,7 +146,8 @@ impl Pair {
     }
 
     fn start_with(&mut self, bursts: u32) -> Result<()> {
-        self.ask(&format!("start tx_first {bursts}"), |answer| answer.contains("port 1: RX queue number"))
+        self.0
+            .ask(&format!("start tx_first {bursts}"), |answer| answer.contains("port 1: RX queue number"))
             .map(|_| ())
     }
 
@@ -154,12 +158,73 @@ impl Pair {
 
     /// Ends the circulation; how many frames were sent in all.
     pub(super) fn silence(&mut self) -> Result<u64> {
-        self.ask("stop", |answer| answer.contains("Done."))?;
+        self.0.ask("stop", |answer| answer.contains("Done."))?;
         Ok(self.counts()?.iter().map(|port| port.sent).sum())
     }
 
     /// For an error.
     pub(super) fn tail(&self) -> String {
-        self.process.tail()
+        self.0.tail()
+    }
+}
+
+/// Of an answer to `show port stats all`, what each port counted.
+fn port_stats(answer: &str) -> Vec<Counts> {
+    let mut counts = Vec::new();
+    for line in answer.lines() {
+        if line.contains("NIC statistics for port") {
+            counts.push(Counts::default());
+        }
+        let Some(port) = counts.last_mut() else { continue };
+        let value =
+            |name: &str| line.trim().strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok();
+        if let Some(received) = value("RX-packets:") {
+            port.received = received;
+        }
+        if let Some(sent) = value("TX-packets:") {
+            port.sent = sent;
+        }
+    }
+    counts
+}
+
+/// Of an answer to `stop`, where cycles are recorded: cycles that were spent on a frame, empty polls not counted.
+pub(super) fn cycles_a_frame(answer: &str) -> Option<f64> {
+    answer.split_once("CPU cycles/packet=")?.1.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_read_by_port() {
+        let answer = "\
+  ######################## NIC statistics for port 0  ########################
+  RX-packets: 1024       RX-missed: 7          RX-bytes:  65536
+  RX-errors: 3
+  TX-packets: 2048       TX-errors: 0          TX-bytes:  131072
+
+  Throughput (since last show)
+  Rx-pps:            5          Rx-bps:            2560
+  Tx-pps:            6          Tx-bps:            3072
+  ############################################################################
+
+  ######################## NIC statistics for port 1  ########################
+  RX-packets: 11         RX-missed: 0          RX-bytes:  704
+  RX-errors: 0
+  TX-packets: 12         TX-errors: 0          TX-bytes:  768
+";
+        let counts = port_stats(answer);
+        let counts: Vec<_> = counts.iter().map(|c| (c.received, c.sent)).collect();
+        assert_eq!(counts, [(1024, 2048), (11, 12)]);
+    }
+
+    #[test]
+    fn cycles_are_those_of_frames() {
+        let answer =
+            "  CPU cycles/packet=85.25 (total cycles=8525 / total RX packets=100) at 2600 MHz Clock\nDone.";
+        assert_eq!(cycles_a_frame(answer), Some(85.25));
+        assert_eq!(cycles_a_frame("Done."), None);
     }
 }
