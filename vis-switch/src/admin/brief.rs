@@ -48,7 +48,7 @@ pub(super) fn interfaces(switch: &Switch, state: &State) -> Vec<Interface> {
             description: text(typed.and_then(|typed| typed.description.as_ref())),
             switchport: veth.switchport.clone(),
             niv: false,
-            shutdown: typed.is_some_and(|typed| typed.shutdown),
+            shutdown: veth.switchport.shutdown,
             down: switch.down(state, owner),
         }
     });

@@ -79,7 +79,7 @@ fn page(switch: &Switch, state: &State, veth: &VethView<'_>, used: &Used, traffi
         VethState::Up => None,
         VethState::Down(cause) => Some(cause.to_string()),
     };
-    let shutdown = typed.is_some_and(|typed| typed.shutdown);
+    let shutdown = veth.switchport.shutdown;
     let mut admin = if shutdown { "down, Virtual Interface" } else { "up, Virtual Interface" }.to_owned();
     if veth.uplink_fail == UplinkFail::LinkDown {
         admin.push_str(", goes down with the last uplink");

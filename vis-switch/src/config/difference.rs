@@ -129,6 +129,7 @@ const INHERIT: &str = "inherit port-profile";
 /// There may be a line for each primary VLAN.
 const TRUNK_MAPPING: &str = "switchport private-vlan mapping trunk";
 const ACCESS_GROUP: &str = "ip access-group";
+const SHUTDOWN: &str = "shutdown";
 
 /// What a line sets.
 fn setting(line: &str) -> &str {
@@ -140,7 +141,7 @@ fn setting(line: &str) -> &str {
     let begins = |words: &&&str| {
         line.strip_prefix(**words).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
     };
-    SETTINGS.iter().find(begins).map_or(line, |words| words)
+    SETTINGS.iter().find(begins).map_or(if line == "no shutdown" { SHUTDOWN } else { line }, |words| words)
 }
 
 /// The line that takes another back.
@@ -149,6 +150,10 @@ fn taken_back(line: &str) -> String {
         // The last word is the direction; a list may be called like one.
         let direction = line.rsplit(' ').next().unwrap_or_default();
         return format!("no {ACCESS_GROUP} {direction}");
+    }
+    // Both of its forms are lines.
+    if setting(line) == SHUTDOWN {
+        return format!("default {SHUTDOWN}");
     }
     match line.strip_prefix("no ") {
         Some(line) => line.to_owned(),

@@ -32,7 +32,7 @@ type Settings = (SwitchportLines, Option<UplinkFail>);
 /// Takes one setting out of some.
 type Pick = fn(&Settings) -> Settings;
 
-fn picks() -> [Pick; 11] {
+fn picks() -> [Pick; 12] {
     const fn none() -> SwitchportLines {
         SwitchportLines {
             mode: None,
@@ -43,6 +43,7 @@ fn picks() -> [Pick; 11] {
             private: no_private(),
             acl_in: None,
             acl_out: None,
+            shutdown: None,
         }
     }
     fn of_private(private: PrivateLines) -> SwitchportLines {
@@ -65,6 +66,7 @@ fn picks() -> [Pick; 11] {
         |(lines, _)| (SwitchportLines { acl_in: lines.acl_in.clone(), ..none() }, None),
         |(lines, _)| (SwitchportLines { acl_out: lines.acl_out.clone(), ..none() }, None),
         |(_, uplink_fail)| (none(), *uplink_fail),
+        |(lines, _)| (SwitchportLines { shutdown: lines.shutdown, ..none() }, None),
     ]
 }
 

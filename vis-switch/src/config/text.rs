@@ -54,6 +54,7 @@ pub(super) fn settings(switchport: &SwitchportLines, uplink_fail: Option<UplinkF
     let mut text = Lines::default();
     text.switchport(switchport);
     text.uplink_fail(uplink_fail);
+    text.shutdown(switchport);
     text.trimmed()
 }
 
@@ -141,6 +142,7 @@ impl Lines {
         inherits.iter().for_each(|from| self.item("inherit port-profile", Some(from)));
         self.switchport(&profile.switchport);
         self.uplink_fail(profile.uplink_fail);
+        self.shutdown(&profile.switchport);
         self.item("max-ports", profile.max_ports);
         self.flag("state enabled", profile.enabled && !built_in);
         self.flag("no state enabled", !profile.enabled && built_in);
@@ -152,6 +154,7 @@ impl Lines {
         self.switchport(&vethernet.switchport);
         self.uplink_fail(vethernet.uplink_fail);
         self.tail(vethernet);
+        self.shutdown(&vethernet.switchport);
     }
 
     fn head(&mut self, vethernet: &Vethernet) {
@@ -161,7 +164,6 @@ impl Lines {
 
     fn tail(&mut self, vethernet: &Vethernet) {
         self.item("bind", vethernet.binding());
-        self.flag("shutdown", vethernet.shutdown);
     }
 
     /// The lines without their indentation.
@@ -171,7 +173,7 @@ impl Lines {
 
     fn ethernet(&mut self, ethernet: &Ethernet) {
         self.description(ethernet.description.as_ref());
-        let Switchport { mode, access, native, allowed, mtu, private, acl_in, acl_out } =
+        let Switchport { mode, access, native, allowed, mtu, private, acl_in, acl_out, shutdown: _ } =
             &ethernet.switchport;
         let default = Switchport::default();
         if ethernet.mode == PortMode::Vntag {
@@ -186,6 +188,7 @@ impl Lines {
             private: PrivateLines::of(private),
             acl_in: acl_in.clone(),
             acl_out: acl_out.clone(),
+            shutdown: None,
         });
         for (list, members) in &ethernet.lists {
             self.line(&format!("  vif-list {} members {}", list.get(), spans(members.iter().copied())));
@@ -206,6 +209,11 @@ impl Lines {
                 self.line(&format!("  ip access-group {list} {direction}"));
             }
         }
+    }
+
+    fn shutdown(&mut self, lines: &SwitchportLines) {
+        self.flag("shutdown", lines.shutdown == Some(true));
+        self.flag("no shutdown", lines.shutdown == Some(false));
     }
 
     /// A set of many spans is continued with `add`, as NX-OS does.

@@ -348,8 +348,9 @@ impl Control {
 
     /// What keeps a vEth down, whatever its VIFs are.
     pub(super) fn block(&self, veth: &Veth) -> Option<DownCause> {
-        let shut = self.running.vethernets().get(&veth.number).is_some_and(|typed| typed.shutdown);
-        if shut {
+        // What is typed counts before the settings are looked at again.
+        let typed = self.running.vethernets().get(&veth.number).and_then(|typed| typed.switchport.shutdown);
+        if typed.unwrap_or(veth.settings.switchport.shutdown) {
             return Some(DownCause::Administratively);
         }
         veth.settings.down.clone().or(veth.duplicate_of.map(DownCause::DuplicateMac))

@@ -14,7 +14,7 @@ mod vethernet;
 mod vlan;
 
 use super::running::{AclName, Description, EthernetId, ProfileName, Rule, RunningConfig, UplinkFail};
-use niv_node::command::{Args, Command, Mode, Refusal, Reply};
+use niv_node::command::{Args, ByDefault, Command, Form, Mode, Refusal, Reply};
 
 /// `interface vethernet N`
 pub const CONFIG_VETH: Mode = Mode::new("config-if-veth").prompt_as("config-if");
@@ -87,6 +87,11 @@ pub fn commands<C: Candidate>() -> Vec<Command<C>> {
                 uplink_fail,
             )
             .no("uplink-fail-action [{warning|link-down}]"),
+        );
+        all.push(
+            Command::new(mode, "shutdown", "Take the interface down", shutdown)
+                .no("shutdown")
+                .by_default(ByDefault::Own("shutdown")),
         );
     }
     all
@@ -180,6 +185,30 @@ fn uplink_fail<C: Candidate>(context: &mut C, args: &Args) -> Done {
         Selected::PortProfile(name) => config.port_profile_mut(&name).map_err(broken)?.uplink_fail = action,
         Selected::Ethernet(_) | Selected::AccessList(_) | Selected::Vlans(_) => {
             return Err(Refusal::new("Only a virtual interface has an uplink."));
+        }
+    }
+    Ok(Reply::Done)
+}
+
+fn shutdown<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let shutdown = match args.form() {
+        Form::Plain => Some(true),
+        Form::No => Some(false),
+        Form::Default => None,
+    };
+    let selected = selected(context)?;
+    let config = context.config();
+    match selected {
+        Selected::Vethernets(numbers) => {
+            for number in numbers {
+                config.vethernet_mut(number).map_err(broken)?.switchport.shutdown = shutdown;
+            }
+        }
+        Selected::PortProfile(name) => {
+            config.port_profile_mut(&name).map_err(broken)?.switchport.shutdown = shutdown;
+        }
+        Selected::Ethernet(_) | Selected::AccessList(_) | Selected::Vlans(_) => {
+            return Err(Refusal::new("No virtual interface is selected."));
         }
     }
     Ok(Reply::Done)

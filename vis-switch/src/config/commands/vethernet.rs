@@ -15,7 +15,6 @@ pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
             inherit,
         )
         .no("inherit port-profile [<name:word>]"),
-        Command::new(CONFIG_VETH, "shutdown", "Take the interface down", shutdown).no("shutdown"),
         Command::new(
             CONFIG_VETH,
             "bind interface ethernet <port:port> channel <channel:1-65535>",
@@ -31,13 +30,6 @@ pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
         )
         .no("bind mac [<mac:mac>]"),
     ]
-}
-
-fn shutdown<C: Candidate>(context: &mut C, args: &Args) -> Done {
-    for number in vethernets(context)? {
-        context.config().vethernet_mut(number).map_err(broken)?.shutdown = !args.negated();
-    }
-    Ok(Reply::Done)
 }
 
 fn inherit<C: Candidate>(context: &mut C, args: &Args) -> Done {

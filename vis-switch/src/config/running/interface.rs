@@ -91,8 +91,6 @@ impl fmt::Display for Binding {
 pub struct Vethernet {
     /// VLANs.
     pub switchport: SwitchportLines,
-    /// `shutdown`
-    pub shutdown: bool,
     /// `inherit port-profile`; goes before the one that the adapter asks for.
     pub profile: Option<ProfileName>,
     /// What happens when the last uplink fails.

@@ -41,7 +41,7 @@ impl SwitchportMode {
     }
 }
 
-/// How an interface treats VLANs. All modes keep their settings while another is in force.
+/// How an interface treats VLANs, and what else profiles may say of it. All modes keep their settings while another is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switchport {
     /// Access, trunk, or a role in private VLANs.
@@ -60,6 +60,8 @@ pub struct Switchport {
     pub acl_in: Option<AclName>,
     /// Access list for what goes out.
     pub acl_out: Option<AclName>,
+    /// Taken down by a line; of virtual interfaces only.
+    pub shutdown: bool,
 }
 
 impl Default for Switchport {
@@ -73,6 +75,7 @@ impl Default for Switchport {
             private: PrivatePort::default(),
             acl_in: None,
             acl_out: None,
+            shutdown: false,
         }
     }
 }
@@ -121,6 +124,8 @@ pub struct SwitchportLines {
     pub acl_in: Option<AclName>,
     /// `ip access-group ... out`
     pub acl_out: Option<AclName>,
+    /// `shutdown`, or `no shutdown`
+    pub shutdown: Option<bool>,
 }
 
 impl SwitchportLines {
@@ -136,6 +141,7 @@ impl SwitchportLines {
             private: self.private.over(under.private),
             acl_in: self.acl_in.clone().or(under.acl_in),
             acl_out: self.acl_out.clone().or(under.acl_out),
+            shutdown: self.shutdown.unwrap_or(under.shutdown),
         }
     }
 }

@@ -85,7 +85,7 @@ interface vethernet 7
   no bind interface
   no bind mac 5254.0000.0001
   no uplink-fail-action
-  no shutdown
+  default shutdown
 interface ethernet 1/1
   no vif-list 1 members 5-6
   no vif-list 2
@@ -154,7 +154,7 @@ fn one_line_for_many_vethernets() {
         configure(&initial(), "int veth1-3, 15\n sw acc vlan 10\n sw tr all vlan add 5\n shut").unwrap();
     assert_eq!(config.vethernets().keys().copied().collect::<Vec<_>>(), [1, 2, 3, 15]);
     for vethernet in config.vethernets().values() {
-        assert_eq!((vethernet.switchport.access, vethernet.shutdown), (Some(10), true));
+        assert_eq!((vethernet.switchport.access, vethernet.switchport.shutdown), (Some(10), Some(true)));
     }
     assert_eq!(configure(&config, "no interface vethernet 1-3,15").unwrap(), initial());
 }
@@ -247,4 +247,23 @@ fn small_texts() {
     {
         assert_eq!(EthernetId::from_name(wrong), None, "{wrong}");
     }
+}
+
+#[test]
+fn a_profile_may_shut_its_interfaces_and_one_of_them_may_stay() {
+    let config = configure(
+        &initial(),
+        "port-profile off\n shutdown\n state enabled\nport-profile on\n no shutdown\n inherit port-profile off\n state enabled\n\
+         interface veth 1-3\n inherit port-profile off\ninterface veth 2\n no shutdown\ninterface veth 3\n inherit port-profile on\n",
+    )
+    .unwrap();
+    let shut =
+        |config: &RunningConfig| [1, 2, 3].map(|number| config.effective(number, None).switchport.shutdown);
+    assert_eq!(shut(&config), [true, false, false]);
+    assert!(running_config(&config).contains("  inherit port-profile off\n  no shutdown\n"));
+    let config = configure(&config, "interface veth 1-3\n default shutdown").unwrap();
+    assert_eq!(shut(&config), [true, true, false]);
+    let config =
+        configure(&config, "port-profile off\n default shutdown\ninterface veth 2\n shutdown").unwrap();
+    assert_eq!(shut(&config), [false, true, false]);
 }

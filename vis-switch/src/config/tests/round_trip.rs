@@ -41,7 +41,6 @@ pub(super) enum Change {
 #[derive(Clone, Debug)]
 pub(super) struct Lines {
     switchport: SwitchportLines,
-    shutdown: bool,
     profile: Option<ProfileName>,
     uplink_fail: Option<UplinkFail>,
     description: Option<Description>,
@@ -62,7 +61,6 @@ impl Change {
                 let made = config.make_vethernet(number).and_then(|()| config.vethernet_mut(number));
                 made.map(|vethernet| {
                     vethernet.switchport = lines.switchport;
-                    vethernet.shutdown = lines.shutdown;
                     vethernet.profile = lines.profile;
                     vethernet.uplink_fail = lines.uplink_fail;
                     vethernet.description = lines.description;
@@ -153,9 +151,10 @@ fn private_vlan() -> impl Strategy<Value = Change> {
 }
 
 fn switchport_lines() -> impl Strategy<Value = SwitchportLines> {
-    let lists = (of(acl_name()), of(acl_name()));
+    // Beside what is about VLANs.
+    let lists = (of(acl_name()), of(acl_name()), of(any::<bool>()));
     (of(mode()), of(vlan()), of(vlan()), of(vlans()), of(576..=9216u16), lists, private_lines()).prop_map(
-        |(mode, access, native, allowed, mtu, (acl_in, acl_out), private)| SwitchportLines {
+        |(mode, access, native, allowed, mtu, (acl_in, acl_out, shutdown), private)| SwitchportLines {
             mode,
             access,
             native,
@@ -164,6 +163,7 @@ fn switchport_lines() -> impl Strategy<Value = SwitchportLines> {
             private,
             acl_in,
             acl_out,
+            shutdown,
         },
     )
 }
@@ -238,10 +238,9 @@ fn profile() -> impl Strategy<Value = PortProfile> {
 }
 
 fn lines() -> impl Strategy<Value = Lines> {
-    (switchport_lines(), any::<bool>(), of(profile_name()), of(uplink_fail()), of(description())).prop_map(
-        |(switchport, shutdown, profile, uplink_fail, description)| Lines {
+    (switchport_lines(), of(profile_name()), of(uplink_fail()), of(description())).prop_map(
+        |(switchport, profile, uplink_fail, description)| Lines {
             switchport,
-            shutdown,
             profile,
             uplink_fail,
             description,
@@ -281,7 +280,8 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
         (port(), prop_oneof![Just(PortMode::Plain), Just(PortMode::Vntag)])
             .prop_map(|(id, mode)| Change::Mode(id, mode)),
         (port(), switchport_lines(), of(description())).prop_map(|(id, lines, text)| {
-            Change::Ethernet(id, Box::new(lines.over(Switchport::default())), text)
+            let switchport = lines.over(Switchport::default());
+            Change::Ethernet(id, Box::new(Switchport { shutdown: false, ..switchport }), text)
         }),
         (acl_name(), of(0..4u32), acl_line()).prop_map(|(name, number, line)| Change::AccessLine(
             name,

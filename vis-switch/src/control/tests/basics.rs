@@ -76,12 +76,12 @@ fn shutdown_and_no_shutdown_reach_the_adapter() {
     assert_eq!(world.create(0, 3, vnic(1), ACTIVE), Ok((1, 1)));
     world.configure(|running| {
         running.make_vethernet(1).expect("room");
-        running.vethernet_mut(1).expect("a vEth").shutdown = true;
+        running.vethernet_mut(1).expect("a vEth").switchport.shutdown = Some(true);
     });
     assert_eq!((world.state(1).as_str(), world.at(1)), ("down (administratively)", None));
     assert_eq!(world.known(0, 1), Some((VifState::Disabled, Some("administratively"))));
     assert_eq!(world.enable(0, 1), Err(Status::BADSTATE));
-    world.configure(|running| running.vethernet_mut(1).expect("a vEth").shutdown = false);
+    world.configure(|running| running.vethernet_mut(1).expect("a vEth").switchport.shutdown = Some(false));
     assert_eq!(world.known(0, 1), Some((VifState::Standby, None)));
     assert_eq!(world.state(1), "down (nonParticipating)");
     assert_eq!(world.enable(0, 1), Ok(()));
@@ -102,7 +102,7 @@ fn a_vif_created_while_its_veth_is_shut_is_disabled_afterwards() {
     let mut world = World::new();
     world.configure(|running| {
         running.make_vethernet(7).expect("room");
-        running.vethernet_mut(7).expect("a vEth").shutdown = true;
+        running.vethernet_mut(7).expect("a vEth").switchport.shutdown = Some(true);
         running.bind(7, Some(Binding::Channel { port: id(0), channel: 3 })).expect("free");
     });
     assert_eq!(world.create(0, 3, vnic(1), ACTIVE), Ok((1, 7)));
@@ -127,7 +127,7 @@ fn a_link_without_negotiation_is_configured_only() {
     world.link(STATIC, false);
     assert_eq!((world.state(4).as_str(), world.at(4)), ("down (link lost)", Some((STATIC, 5))));
     world.link(STATIC, true);
-    world.configure(|running| running.vethernet_mut(4).expect("a vEth").shutdown = true);
+    world.configure(|running| running.vethernet_mut(4).expect("a vEth").switchport.shutdown = Some(true));
     assert_eq!((world.state(4).as_str(), world.at(4)), ("down (administratively)", None));
     world.configure(|running| running.remove_vethernet(4).expect("a vEth"));
     assert_eq!(world.state(4), "gone");

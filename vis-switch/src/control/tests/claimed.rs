@@ -177,12 +177,12 @@ fn a_claimant_that_goes_away_leaves_everything_to_be_asked_for_anew() {
     // A block ends the claim: it asks again when it may.
     world.configure(|running| {
         running.make_vethernet(1).expect("room");
-        running.vethernet_mut(1).expect("a vEth").shutdown = true;
+        running.vethernet_mut(1).expect("a vEth").switchport.shutdown = Some(true);
     });
     assert!(matches!(world.adapters[1].answer(create), Some(Err(_))));
     assert_eq!((world.known(1, 2), standing(&world, 1, 2)), (None, None));
     world.adapters[0].silent = false;
-    world.configure(|running| running.vethernet_mut(1).expect("a vEth").shutdown = false);
+    world.configure(|running| running.vethernet_mut(1).expect("a vEth").switchport.shutdown = Some(false));
     assert_eq!(world.enable(0, 1), Ok(()));
     assert_eq!(world.at(1), Some((0, 1)));
 }

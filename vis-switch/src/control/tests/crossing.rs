@@ -7,7 +7,7 @@ use vntag::ctl::{Request, Response, Status, VifState};
 fn shut(world: &mut World, veth: u32, shutdown: bool) {
     world.configure(|running| {
         running.make_vethernet(veth).expect("room");
-        running.vethernet_mut(veth).expect("a vEth").shutdown = shutdown;
+        running.vethernet_mut(veth).expect("a vEth").switchport.shutdown = Some(shutdown);
     });
 }
 

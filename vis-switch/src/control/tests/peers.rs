@@ -137,7 +137,7 @@ fn what_a_loss_hid_is_told_again() {
     world.adapters[0].silent = true;
     world.configure(|running| {
         running.make_vethernet(1).expect("room");
-        running.vethernet_mut(1).expect("a vEth").shutdown = true;
+        running.vethernet_mut(1).expect("a vEth").switchport.shutdown = Some(true);
     });
     world.link(0, false);
     world.adapters[0].forget_requests();

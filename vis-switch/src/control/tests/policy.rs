@@ -82,7 +82,8 @@ fn parameters_that_change_are_told_to_all_in_one_request() {
     world.configure(|running| {
         running.make_vethernet(1).expect("room");
         let veth = running.vethernet_mut(1).expect("a vEth");
-        (veth.shutdown, veth.switchport.mode) = (true, Some(crate::config::running::SwitchportMode::Trunk));
+        (veth.switchport.shutdown, veth.switchport.mode) =
+            (Some(true), Some(crate::config::running::SwitchportMode::Trunk));
     });
     let [Request::VifSet { state, params: Some(params), cause, .. }] = &world.adapters[0].heard[..] else {
         panic!("{:?}", world.adapters[0].heard);
@@ -263,4 +264,23 @@ fn hosts_of_a_private_vlan_have_the_primary_at_the_adapter_and_no_place_in_isola
     assert_eq!((members(100), members(101)), (vec![1, 2, 3], vec![3]));
     world.configure(|running| running.associate(100, [].into()).expect("nobody"));
     assert_eq!(world.state(1), "down (private-vlan 101 is not associated with 100)");
+}
+
+#[test]
+fn a_profile_shuts_those_that_have_it_and_do_not_say_otherwise() {
+    let mut world = profiled();
+    assert_eq!((world.state(1).as_str(), world.state(2).as_str()), ("up", "up"));
+    world.configure(|running| {
+        running.make_vethernet(2).expect("room");
+        running.vethernet_mut(2).expect("a vEth").switchport.shutdown = Some(false);
+        running.port_profile_mut(&web()).expect("a profile").switchport.shutdown = Some(true);
+    });
+    assert_eq!((world.at(1), world.state(2).as_str()), (None, "up"));
+    assert_eq!(world.state(1), VethState::Down(DownCause::Administratively).to_string());
+    assert_eq!(world.known(0, 1).map(|(state, _)| state), Some(VifState::Disabled));
+    world.configure(|running| {
+        running.port_profile_mut(&web()).expect("a profile").switchport.shutdown = None;
+    });
+    assert_eq!(world.enable(0, 1), Ok(()));
+    assert_eq!(world.state(1), "up");
 }

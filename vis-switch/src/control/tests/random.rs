@@ -76,7 +76,8 @@ fn step(world: &mut World, random: &mut Random) {
         50 => world.configure(|running| {
             running.make_vethernet(veth).expect("room");
             let typed = running.vethernet_mut(veth).expect("a vEth");
-            typed.shutdown ^= true;
+            let shut = &mut typed.switchport.shutdown;
+            *shut = Some(*shut != Some(true));
             typed.switchport.access = Some(veth as u16);
         }),
         51 => world.configure(|running| drop(running.remove_vethernet(veth))),
