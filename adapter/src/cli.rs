@@ -16,4 +16,8 @@ pub struct Cli {
     /// What every daemon has.
     #[command(flatten)]
     pub common: daemon::Args,
+
+    /// Be the process that `niv_adapter::vhost::witness` describes; the adapter starts it.
+    #[arg(long, hide = true)]
+    pub witness: bool,
 }

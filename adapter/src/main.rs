@@ -4,11 +4,15 @@ use clap::Parser;
 use niv_adapter::cli::Cli;
 use niv_adapter::config::AdapterConfig;
 use niv_adapter::rim;
+use niv_adapter::vhost::witness;
 use niv_node::daemon;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.witness {
+        return witness::serve();
+    }
     let prepare = || {
         let config = match &cli.common.config {
             Some(path) => AdapterConfig::load(path)?,
@@ -20,6 +24,11 @@ fn main() -> ExitCode {
                 config
             }
         };
+        if !cli.common.no_sandbox
+            && let Err(error) = witness::start()
+        {
+            tracing::warn!(%error, "no witness; memory that a guest does not share will not be named");
+        }
         let policy = rim::policy(&config);
         Ok((config, policy))
     };

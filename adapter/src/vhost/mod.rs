@@ -27,6 +27,7 @@ mod qmp;
 pub mod ring;
 mod session;
 mod vnic;
+pub mod witness;
 
 pub use carrier::{Carrier, LinkSeen, LinkSignal};
 pub use front_door::{AddError, EventSink, FrontDoor};

@@ -4,6 +4,7 @@
 //! what the guest writes never reaches the file, and the rings stay empty for ever. The front end's own list
 //! of mappings tells.
 
+use super::witness;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
 use rustix::net::sockopt::socket_peercred;
@@ -67,8 +68,15 @@ impl SocketFile {
 
 /// The process has `file` mapped privately at `addr`. `false` when that cannot be known.
 pub(super) fn maps_privately(pid: i32, addr: u64, file: BorrowedFd<'_>) -> bool {
-    let (Ok(stat), Ok(maps)) = (fstat(file), File::open(format!("/proc/{pid}/maps"))) else { return false };
-    BufReader::new(maps).lines().map_while(Result::ok).any(|line| private_at(&line, addr, stat.st_ino))
+    let Ok(stat) = fstat(file) else { return false };
+    let seen = list_has_private(pid, addr, stat.st_ino);
+    seen.or_else(|| witness::ask(pid, addr, stat.st_ino)).unwrap_or(false)
+}
+
+/// The process's list of mappings has the file of this inode privately at `addr`; `None` where it cannot be read.
+pub(super) fn list_has_private(pid: i32, addr: u64, inode: u64) -> Option<bool> {
+    let maps = File::open(format!("/proc/{pid}/maps")).ok()?;
+    Some(BufReader::new(maps).lines().map_while(Result::ok).any(|line| private_at(&line, addr, inode)))
 }
 
 /// Judges a line of `/proc/PID/maps`: `start-end perms offset dev inode path`.

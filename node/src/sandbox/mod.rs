@@ -163,6 +163,17 @@ impl Policy {
     }
 }
 
+/// The sandbox of a process that only looks at other processes: it keeps `CAP_SYS_PTRACE`, if it has that, and files that may
+/// be read; its system calls are those of a daemon. The process has no thread but this one.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn onlooker() -> Result<(), SandboxError> {
+    let failed = |what| move |cause: io::Error| SandboxError { what, cause };
+    capabilities::bound(CapabilitySet::SYS_PTRACE).map_err(failed("capabilities"))?;
+    calls::filter().map_err(failed("seccomp"))
+}
+
 /// The folder of a file; that of a bare name is the working directory.
 fn folder(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))

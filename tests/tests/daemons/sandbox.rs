@@ -4,6 +4,7 @@
 use super::files::{link, negotiated_port, negotiating_link, niv_port, node, port, vnic};
 use super::net::{Net, missing_rights};
 use super::place::{Place, left_out, missing_program, until};
+use niv_lab::driver::{Request, Wire};
 use std::collections::BTreeMap;
 
 /// Numbers of capabilities (capabilities(7)).
@@ -134,6 +135,60 @@ fn a_tap_keeps_one_capability_and_packet_sockets_none() {
     net.again(&tap);
     until("the tap is back", || place.log("adapter0").contains(&format!("tap:{tap}: up")).then_some(()));
     place.vnic_up("adapter0", "tapped");
+}
+
+#[test]
+fn memory_that_a_front_end_keeps_to_itself_is_named_though_the_adapter_cannot_see_it() {
+    use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+    use std::os::fd::AsFd;
+    let mut place = Place::new(&[(
+        "adapter0.toml",
+        node("adapter0")
+            + &link("link0", "memif:link0.sock")
+            + &vnic("vnic0", "vhost-user:vnic0.sock", 5, 10),
+    )]);
+    place.start("adapter0");
+    let memory = rustix::fs::memfd_create("private", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::fs::ftruncate(&memory, 4096).unwrap();
+    for (flags, expected) in [(MapFlags::PRIVATE, true), (MapFlags::SHARED, false)] {
+        // SAFETY: a fresh mapping, unmapped below, never followed.
+        let map = unsafe {
+            mmap(std::ptr::null_mut(), 4096, ProtFlags::READ | ProtFlags::WRITE, flags, &memory, 0)
+        }
+        .unwrap();
+        let mut table = 1u64.to_ne_bytes().to_vec();
+        table.extend([0u64, 4096, map.addr() as u64, 0].into_iter().flat_map(u64::to_ne_bytes));
+        let wire = until("the front end is connected", || {
+            let wire = Wire::connect(&place.path("vnic0.sock")).ok()?;
+            wire.get(Request::GET_FEATURES).ok().map(|_| wire)
+        });
+        wire.set(Request::SET_OWNER, &[], &[]).unwrap();
+        wire.set_number(Request::SET_FEATURES, 1 << 32 | 1 << 30).unwrap();
+        wire.set(Request::SET_MEM_TABLE, &table, &[memory.as_fd()]).unwrap();
+        wire.get(Request::GET_FEATURES).unwrap();
+        let state = place.show("adapter0", "show vnic")[0]["state"].to_string();
+        assert_eq!(state.contains("guest memory is not shared"), expected, "{state}");
+        // SAFETY: as above.
+        unsafe { munmap(map, 4096) }.unwrap();
+    }
+    // The witness is confined, too, and ends with the adapter.
+    let witness = children(place.pid("adapter0"));
+    let [witness] = witness[..] else { panic!("{witness:?}") };
+    let status = std::fs::read_to_string(format!("/proc/{witness}/status")).unwrap();
+    assert!(status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"), "{status}");
+    if rustix::process::geteuid().is_root() {
+        assert!(status.contains("CapPrm:\t0000000000080000"), "{status}");
+    }
+    place.kill("adapter0");
+    until("the witness has ended", || {
+        // One that nobody waits for is there as a zombie, which has no program.
+        std::fs::read_link(format!("/proc/{witness}/exe")).is_err().then_some(())
+    });
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let all = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    all.split_whitespace().map(|child| child.parse().unwrap()).collect()
 }
 
 #[test]
