@@ -73,6 +73,11 @@ impl Net {
         quiet(tap);
     }
 
+    /// Sets an interface up, of which whoever watches it hears.
+    pub(crate) fn set_up(&self, interface: &str) {
+        ip(&format!("link set {interface} up")).unwrap();
+    }
+
     /// A host that has this interface with this address; the name of its namespace.
     pub(crate) fn host(&mut self, interface: &str, address: &str) -> String {
         let host = self.try_namespace().unwrap();

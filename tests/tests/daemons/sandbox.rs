@@ -133,6 +133,8 @@ fn a_tap_keeps_one_capability_and_packet_sockets_none() {
     // A tap that is deleted and made again is attached again.
     place.vnic_up("adapter0", "tapped");
     net.again(&tap);
+    // The adapter may have come while `ip` still had the tap; then it waits for the next change.
+    net.set_up(&tap);
     until("the tap is back", || place.log("adapter0").contains(&format!("tap:{tap}: up")).then_some(()));
     place.vnic_up("adapter0", "tapped");
 }
