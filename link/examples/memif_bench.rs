@@ -130,7 +130,7 @@ fn main() {
 
     let bytes = vec![0x5a; octets];
     let (head, body) = bytes.split_at(HEAD);
-    let frame = OutFrame { head, body: Gather::one(Seg::from_slice(body)) };
+    let frame = OutFrame::complete(head, Gather::one(Seg::from_slice(body)));
     let out = vec![frame; burst];
     println!("{octets} octets, bursts of {burst}: cycles per frame");
     for name in ["client to server (S2M)", "server to client (M2S)"] {

@@ -209,7 +209,8 @@ pub struct Frame<'a> {
 }
 
 /// The virtio-net header that says what a sender left undone in a frame (`struct virtio_net_hdr_v1`; virtio 1.2,
-/// 5.1.6), exactly as the sender wrote it: nobody has checked it, and this crate does not read it.
+/// 5.1.6), exactly as the sender wrote it: nobody has checked it. This crate reads it only to carry it in another form.
+/// Its words are little-endian; places in the frame count from the frame's first octet.
 pub type Undone = [u8; 12];
 
 impl<'a> Frame<'a> {
@@ -240,13 +241,22 @@ pub struct OutFrame<'a> {
     pub head: &'a [u8],
     /// Everything behind the head.
     pub body: Gather<'a>,
+    /// Something is left to be done. Only for a queue that [takes](crate::TxQueue::takes) it.
+    pub undone: Option<Undone>,
 }
 
 impl<'a> OutFrame<'a> {
     /// A frame that is wholly in memory of our own.
     #[must_use]
     pub fn private(bytes: &'a [u8]) -> Self {
-        Self { head: bytes, body: Gather::EMPTY }
+        Self::complete(bytes, Gather::EMPTY)
+    }
+
+    /// A frame in which nothing is left to do.
+    #[must_use]
+    #[inline(always)]
+    pub fn complete(head: &'a [u8], body: Gather<'a>) -> Self {
+        Self { head, body, undone: None }
     }
 
     /// Octets of the frame.

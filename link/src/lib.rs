@@ -16,9 +16,9 @@
 //!
 //! Time comes in as [`Nanos`]; only a capture file is given the time of the wall clock.
 //!
-//! `packet`, alone, has to look into frames: it undoes what the kernel left undone in them (checksums,
-//! segmentation), so that every frame that leaves it is one that a wire could carry. A queue of another crate may lend
-//! unfinished frames ([`Frame::undone`]); what wraps it carries that along.
+//! A frame may be *unfinished*: its sender left a checksum or segmentation to others ([`Frame::undone`]). `packet`
+//! lends such frames, a memif between two ends that announced it carries them, and what wraps a queue hands that on. Finishing
+//! them is for those who know what a frame is: no queue is given one that does not [take](TxQueue::takes) it.
 
 #![deny(unsafe_code)]
 
@@ -54,5 +54,5 @@ pub use frame::{Frame, Gather, OutFrame, Seg, Undone};
 pub use interface::Interface;
 pub use open::{Defaults, Options, Uses, open, open_with, wrap};
 pub use port::{Changes, Monitor, Port, PortCounter, PortState, Tell};
-pub use queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
+pub use queue::{BURST, Nanos, ORDINARY, RxBurst, RxQueue, Taken, TxQueue};
 pub use sources::{SourceId, Sources};

@@ -77,7 +77,8 @@ impl Options {
 /// # Errors
 /// The device cannot be opened, or the capture file cannot be made.
 pub fn open_with(options: &Options, defaults: &Defaults) -> Result<Port, OpenError> {
-    wrap(options, defaults, || open(&options.device, defaults))
+    // A file shows what a wire would carry, so the peer is not asked for anything else.
+    wrap(options, defaults, || open_as(&options.device, defaults, options.capture.is_none()))
 }
 
 /// Wraps a port, opened here by `open`, as the options say: faults next to the device, so that a capture shows
@@ -110,12 +111,18 @@ pub fn wrap<E: From<OpenError>>(
 /// # Errors
 /// The device cannot be opened; the error names it, what is wrong and, where that is known, what mends it.
 pub fn open(device: &Device, defaults: &Defaults) -> Result<Port, OpenError> {
+    open_as(device, defaults, true)
+}
+
+/// The same, where it may lend `unfinished` frames to the peer and be lent such, or where it may not.
+fn open_as(device: &Device, defaults: &Defaults, unfinished: bool) -> Result<Port, OpenError> {
     match device {
         Device::Memif(end) => memif::open(memif::Config {
             abstract_socket: end.abstract_socket,
             id: end.id,
             queues: end.queues.unwrap_or(defaults.queues),
             name: defaults.name.clone(),
+            unfinished,
             ..memif::Config::new(&end.socket, end.role.unwrap_or(defaults.role))
         }),
         Device::Packet(name) => packet::open(name, defaults),

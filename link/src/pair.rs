@@ -17,9 +17,9 @@
 //! ```
 
 use crate::counter::port_counters;
-use crate::frame::{Frame, Gather, OutFrame, Seg};
+use crate::frame::{Frame, Gather, OutFrame, Seg, Undone};
 use crate::port::{Changes, Monitor, Port, PortCounter, PortState, Tell};
-use crate::queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
+use crate::queue::{BURST, Nanos, ORDINARY, RxBurst, RxQueue, Taken, TxQueue};
 use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 use std::collections::VecDeque;
@@ -36,13 +36,15 @@ pub struct Config {
     pub queues: usize,
     /// Longest frame taken; longer ones are refused.
     pub max_frame: usize,
+    /// Unfinished frames are taken, too, if [`ORDINARY`] octets for each of a quarter of the buffers are enough.
+    pub unfinished: bool,
     /// Receiving queues have an event descriptor, for workers that sleep. Virtual worlds do without.
     pub events: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { capacity: 1024, queues: 1, max_frame: 65_535, events: false }
+        Self { capacity: 1024, queues: 1, max_frame: 65_535, unfinished: false, events: false }
     }
 }
 
@@ -78,7 +80,7 @@ fn wire(config: Config, mut event: impl FnMut() -> Option<OwnedFd>) -> (Port, Po
             let lane = Arc::new(Lane {
                 ring: Mutex::new(Ring {
                     queue: VecDeque::new(),
-                    free: vec![Vec::new(); config.capacity.max(1)],
+                    free: vec![Held::default(); config.capacity.max(1)],
                     cut: 0,
                     armed: false,
                 }),
@@ -87,6 +89,7 @@ fn wire(config: Config, mut event: impl FnMut() -> Option<OwnedFd>) -> (Port, Po
                 receiver: Arc::clone(&counters[to]),
                 event: event(),
                 max_frame: config.max_frame,
+                unfinished: if config.unfinished { config.capacity / 4 * ORDINARY } else { 0 },
             });
             tx[from].push(Box::new(PairTx { lane: Arc::clone(&lane) }));
             rx[to].push(Box::new(PairRx { lane: Arc::clone(&lane), held: VecDeque::new(), cut: 0 }));
@@ -152,7 +155,7 @@ port_counters! {
         tx_frames,
         /// Frames taken out of the cable and released.
         rx_frames,
-        /// Frames refused because they are longer than the cable takes.
+        /// Frames refused because they are longer than the cable takes, or unfinished where it takes none.
         tx_too_long,
         /// Frames sent from here that were in the cable when it was unplugged.
         link_lost,
@@ -167,12 +170,21 @@ struct Lane {
     receiver: Arc<Counters>,
     event: Option<OwnedFd>,
     max_frame: usize,
+    /// Octets of the longest unfinished frame; 0: there is none.
+    unfinished: usize,
+}
+
+/// A frame in a cable.
+#[derive(Clone, Default)]
+struct Held {
+    bytes: Vec<u8>,
+    undone: Option<Undone>,
 }
 
 struct Ring {
-    queue: VecDeque<Vec<u8>>,
+    queue: VecDeque<Held>,
     /// Buffers that hold no frame; together with `queue` and what the receiver holds they are the capacity.
-    free: Vec<Vec<u8>>,
+    free: Vec<Held>,
     /// How often the cable was unplugged.
     cut: u64,
     armed: bool,
@@ -195,7 +207,7 @@ impl Lane {
 struct PairRx {
     lane: Arc<Lane>,
     /// Frames taken out of the ring and not yet released, oldest first.
-    held: VecDeque<Vec<u8>>,
+    held: VecDeque<Held>,
     /// The ring's `cut` when they were taken.
     cut: u64,
 }
@@ -215,7 +227,10 @@ impl RxQueue for PairRx {
             self.held.extend(queue.drain(..more));
         }
         burst.extend(
-            self.held.iter().take(max).map(|bytes| Frame::complete(Gather::one(Seg::from_slice(bytes)))),
+            self.held
+                .iter()
+                .take(max)
+                .map(|held| Frame { data: Gather::one(Seg::from_slice(&held.bytes)), undone: held.undone }),
         );
     }
 
@@ -259,12 +274,14 @@ impl TxQueue for PairTx {
             return taken;
         }
         for frame in frames {
-            if frame.len() > self.lane.max_frame {
+            let longest = if frame.undone.is_some() { self.lane.unfinished } else { self.lane.max_frame };
+            if frame.len() > longest {
                 taken.refused += 1;
-            } else if let Some(mut bytes) = ring.free.pop() {
-                bytes.resize(frame.len(), 0);
-                frame.copy_to(&mut bytes);
-                ring.queue.push_back(bytes);
+            } else if let Some(mut held) = ring.free.pop() {
+                held.bytes.resize(frame.len(), 0);
+                frame.copy_to(&mut held.bytes);
+                held.undone = frame.undone;
+                ring.queue.push_back(held);
             } else {
                 break;
             }
@@ -287,6 +304,10 @@ impl TxQueue for PairTx {
 
     fn is_up(&self) -> bool {
         self.lane.is_up()
+    }
+
+    fn takes(&self, _: &Undone, len: usize) -> bool {
+        len <= self.lane.unfinished
     }
 
     fn room(&self) -> usize {

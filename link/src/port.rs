@@ -76,7 +76,7 @@ impl PortCounter {
         "tx_octets",
         "rx_calls",
         "tx_calls",
-        "rx_segmented",
+        "rx_unfinished",
         "connections",
         "guest_connections",
         "guest_link_downs",

@@ -1,11 +1,14 @@
 //! The two halves of a port, as a worker sees them.
 
-use crate::frame::{Frame, OutFrame};
+use crate::frame::{Frame, OutFrame, Undone};
 use arrayvec::ArrayVec;
 use std::os::fd::BorrowedFd;
 
 /// Frames a burst holds at the most.
 pub const BURST: usize = 64;
+
+/// Octets of a frame of ordinary size, at the most.
+pub const ORDINARY: usize = 2048;
 
 /// A moment or a span in nanoseconds on the caller's monotonic clock (virtual in tests).
 pub type Nanos = u64;
@@ -71,8 +74,16 @@ pub trait TxQueue: Send {
     /// There is a peer that can take frames.
     fn is_up(&self) -> bool;
 
-    /// How many frames of ordinary size fit now, at least; a hint that saves reading what could not be sent.
-    /// `usize::MAX` where the queue cannot say.
+    /// Whether a frame of `len` octets in which this is left undone can be sent here as it is, [`OutFrame::undone`] and all,
+    /// now or when there is room. Where not, whoever sends finishes it first; where that changes in between, the queue
+    /// refuses it.
+    fn takes(&self, undone: &Undone, len: usize) -> bool {
+        let _ = (undone, len);
+        false
+    }
+
+    /// How many frames of ordinary size fit now, at least; a hint that saves reading what could not be sent. A longer
+    /// frame counts for each [`ORDINARY`] octets that it begins. `usize::MAX` where the queue cannot say.
     fn room(&self) -> usize {
         usize::MAX
     }

@@ -196,7 +196,7 @@ fn each_lie_costs_its_guest_that_frame_and_nobody_else_any() {
             frame.splice(12..12, [0x89, 0x26, 0, 0, 0, 6]);
             header[6] += 6;
         }),
-        ("a checksum that makes a VNTag behind a VLAN tag", DropReason::HostTagHidden, |header, frame| {
+        ("a checksum that makes a VNTag behind a VLAN tag", DropReason::HostOffload, |header, frame| {
             // Summed are four octets and the field between them, which becomes 0x8926.
             *header = [1, 0, 0, 0, 0, 0, 14, 0, 2, 0, 0, 0];
             frame.truncate(22);

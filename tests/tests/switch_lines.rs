@@ -339,8 +339,8 @@ fn a_frame_longer_than_a_port_takes_is_dropped_there() {
 fn every_reason_and_every_line_is_provoked() {
     let cases: Vec<Case> = refused().into_iter().chain(forwarded()).chain(controlled()).collect();
     let mut reasons: BTreeSet<_> = cases.iter().map(|case| case.reason).collect();
-    // Elsewhere: above, and in `private_vlans.rs`.
-    reasons.extend([DropReason::TxUnsendable, DropReason::Pvlan]);
+    // Elsewhere: above, in `super_frames.rs`, and in `private_vlans.rs`.
+    reasons.extend([DropReason::TxUnsendable, DropReason::RxOffload, DropReason::Pvlan]);
     for reason in DropReason::ALL {
         assert!(reasons.contains(reason), "no case provokes {}", reason.name());
     }

@@ -23,6 +23,7 @@ fn features() -> impl Strategy<Value = Features> {
             queue_pairs: 1,
             // A guest that may leave work to the device need not.
             offloads: tx_apart,
+            takes: tx_apart,
         },
     )
 }

@@ -82,6 +82,13 @@ impl Head {
         true
     }
 
+    /// Octets more in front of what stands behind the addresses than when it was loaded; less, where that is negative.
+    #[must_use]
+    #[inline]
+    pub fn inserted(&self) -> isize {
+        HEADROOM as isize - self.start as isize
+    }
+
     /// Puts zeros behind the last octet until there are `len`. For a head that holds its whole frame.
     #[inline]
     pub fn pad_to(&mut self, len: usize) {

@@ -1,7 +1,9 @@
 //! Offloads against a naive sender: it writes every frame by itself, octet by octet, and sums it slowly.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use proptest::prelude::*;
-use vntag::offload::{BadOffload, HEADERS_MAX, NetHeader, Offload, Sum};
+use vntag::offload::{BATCH, BadOffload, FRAMES_MAX, Finisher, HEADERS_MAX, NetHeader, Offload, Sum};
 
 /// Checksums as RFC 1071 describes them, two octets at a time.
 fn slow_sum(bytes: &[u8]) -> u16 {
@@ -158,7 +160,7 @@ fn sender() -> impl Strategy<Value = Sender> {
 fn cut(header: &NetHeader, frame: &[u8], first: usize) -> Result<Vec<Vec<u8>>, BadOffload> {
     let front = &frame[..frame.len().min(HEADERS_MAX)];
     let task = Offload::of(header, front, frame.len())?;
-    let Some(Offload::Tcp(tcp)) = task else { panic!("no super-frame: {task:?}") };
+    let Some(Offload::Cut(tcp)) = task else { panic!("no super-frame: {task:?}") };
     let payload = &frame[tcp.payload_of(first..tcp.count())];
     let mut segments = tcp.segments(front, payload, first);
     let mut to = [0xa5; HEADERS_MAX];
@@ -193,7 +195,7 @@ proptest! {
     ) {
         let bare = Sender { tags: Vec::new(), ..sender.clone() };
         let (header, frame) = bare.super_frame(&payload, size);
-        let Some(Offload::Tcp(tcp)) = Offload::of(&header, &frame, frame.len()).unwrap() else { panic!("no super-frame") };
+        let Some(Offload::Cut(tcp)) = Offload::of(&header, &frame, frame.len()).unwrap() else { panic!("no super-frame") };
         let tagged = tcp.behind_tags(sender.tags.len());
         let headers = [&frame[..12], &sender.tags, &frame[12..tcp.headers()]].concat();
         let mut segments = tagged.segments(&headers, &frame[tcp.headers()..], 0);
@@ -263,7 +265,7 @@ proptest! {
                 let sum = u32::from(slow_sum(covered)) + u32::from(slow_sum(held));
                 prop_assert!(field % 2 == 1 || sum % 0xffff == 0);
             }
-            Ok(Some(Offload::Tcp(tcp))) => {
+            Ok(Some(Offload::Cut(tcp))) => {
                 let size = usize::from(header.gso_size);
                 let all = cut(&header, &frame, 0).unwrap();
                 let payload: Vec<u8> = all.iter().flat_map(|segment| segment[tcp.headers()..].to_vec()).collect();
@@ -273,6 +275,131 @@ proptest! {
             Err(_) => {}
         }
     }
+}
+
+/// What a [`Finisher`] makes of a frame.
+fn finish(finisher: &mut Finisher, header: &NetHeader, frame: &[u8]) -> Vec<Vec<u8>> {
+    let finished = finisher.frame(header, frame.len(), |to| to.copy_from_slice(frame)).unwrap();
+    let count = finished.count();
+    let mut all = Vec::new();
+    finished.batches(|batch| {
+        assert!((1..=BATCH).contains(&batch.len()));
+        all.extend(batch.iter().map(|(head, body)| [*head, body].concat()));
+    });
+    assert_eq!(all.len(), count);
+    all
+}
+
+/// A datagram as a naive sender writes it; its checksum is that of the pseudo header where it is not `finished`.
+fn datagram(tags: &[u8], v6: bool, id: u16, payload: &[u8], finished: bool) -> Vec<u8> {
+    let addresses: Vec<u8> = (0..if v6 { 32 } else { 8 }).map(|n| n * 7 + 1).collect();
+    let len = ((8 + payload.len()) as u16).to_be_bytes();
+    let mut udp = vec![0x30, 0x39, 0, 53, len[0], len[1], 0, 0];
+    udp.extend(payload);
+    let mut pseudo = [&addresses[..], &(udp.len() as u32).to_be_bytes(), &[0, 0, 0, 17]].concat();
+    if finished {
+        pseudo.extend(&udp);
+    }
+    let checksum = if finished { !slow_sum(&pseudo) } else { slow_sum(&pseudo) };
+    let checksum = if finished && checksum == 0 { 0xffff } else { checksum };
+    udp[6..8].copy_from_slice(&checksum.to_be_bytes());
+    let mut frame = [&[0x52, 0x54, 0, 0, 0, 1, 0x52, 0x54, 0, 0, 0, 2], tags].concat();
+    if v6 {
+        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+        frame.extend(len);
+        frame.extend([17, 64]);
+        frame.extend(addresses);
+    } else {
+        let [total, id] = [(28 + payload.len()) as u16, id].map(u16::to_be_bytes);
+        let mut ip = vec![0x45, 0, total[0], total[1], id[0], id[1], 0x40, 0, 64, 17, 0, 0];
+        ip.extend(addresses);
+        let checksum = !slow_sum(&ip);
+        ip[10..12].copy_from_slice(&checksum.to_be_bytes());
+        frame.extend([0x08, 0x00]);
+        frame.extend(ip);
+    }
+    frame.extend(udp);
+    frame
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn datagrams_are_cut_into_datagrams(
+        tags in 0usize..3, v6: bool, payload in prop::collection::vec(any::<u8>(), 1..5000), size in 1u16..2000,
+    ) {
+        let tags = [0x81, 0, 0, 10].repeat(tags);
+        let frame = datagram(&tags, v6, 0xffff, &payload, false);
+        let start = (frame.len() - payload.len() - 8) as u16;
+        let header = NetHeader { flags: 1, gso_type: 5, gso_size: size, csum_start: start, csum_offset: 6, ..NetHeader::default() };
+        let chunks = payload.chunks(size.into()).enumerate();
+        let wanted: Vec<_> = chunks.map(|(nth, chunk)| datagram(&tags, v6, 0xffffu16.wrapping_add(nth as u16), chunk, true)).collect();
+        let judged = Offload::of(&header, &frame[..frame.len().min(HEADERS_MAX)], frame.len()).unwrap().unwrap();
+        prop_assert_eq!(judged.frames(), wanted.len());
+        prop_assert_eq!(finish(&mut Finisher::default(), &header, &frame), wanted);
+        // And one that is only to be summed.
+        let header = NetHeader { gso_type: 0, gso_size: 0, ..header };
+        prop_assert_eq!(finish(&mut Finisher::default(), &header, &frame), [datagram(&tags, v6, 0xffff, &payload, true)]);
+    }
+
+    #[test]
+    fn a_finisher_makes_the_same_segments_for_every_mtu(
+        sender in sender(), len in 0usize..64_000, seed: u8, mtu in prop::sample::select(vec![1500usize, 9000]),
+    ) {
+        let payload: Vec<u8> = (0..len).map(|n| (n * 31 + n / 253) as u8 ^ seed).collect();
+        let (tcp, end) = sender.places();
+        let ip = 14 + sender.tags.len();
+        let size = mtu - (end - ip);
+        let (header, frame) = sender.super_frame(&payload, size as u16);
+        let mut finisher = Finisher::default();
+        // A frame in front of it leaves nothing behind.
+        let _ = finish(&mut finisher, &NetHeader::default(), &vec![0xff; 2000]);
+        let all = finish(&mut finisher, &header, &frame);
+        prop_assert!(all.iter().all(|one| one.len() <= ip + mtu));
+        prop_assert_eq!(all, sender.segments(&payload, size));
+        let judged = Offload::of(&header, &frame[..frame.len().min(HEADERS_MAX)], frame.len()).unwrap().unwrap();
+        let octets: usize = sender.segments(&payload, size).iter().map(Vec::len).sum();
+        prop_assert_eq!(frame.len() + (judged.frames() - 1) * judged.repeated(), octets);
+        prop_assert_eq!(judged.header(&header), NetHeader { hdr_len: end as u16, ..header });
+        prop_assert!(tcp < end);
+    }
+}
+
+/// What waits is finished behind those who decide by addresses and ports, so it must not change them.
+#[test]
+fn only_what_changes_nothing_may_wait() {
+    let (header, frame) = plain(false).super_frame(&[3; 2000], 1000);
+    let of = |header: &NetHeader, frame: &[u8]| Offload::of(header, frame, frame.len()).unwrap().unwrap();
+    let checksum = NetHeader { gso_type: 0, ..header };
+    assert!(of(&header, &frame).may_wait(&frame[..54]));
+    assert!(!of(&header, &frame).may_wait(&frame[..53]), "a header is not in the copy");
+    assert!(of(&checksum, &frame).may_wait(&frame[..52]));
+    assert!(!of(&checksum, &frame).may_wait(&frame[..51]), "the field is not in the copy");
+    for (start, offset) in [(34, 2), (34, 6), (14, 16), (14, 10), (33, 17)] {
+        let odd = NetHeader { csum_start: start, csum_offset: offset, ..checksum };
+        assert!(!of(&odd, &frame).may_wait(&frame), "{start} {offset}");
+    }
+    let mut fragment = frame.clone();
+    fragment[20] = 0x20;
+    assert!(!of(&checksum, &fragment).may_wait(&fragment));
+    let (header, frame) = plain(true).super_frame(&vec![1; FRAMES_MAX * 10 + 1], 10);
+    assert!(!of(&header, &frame).may_wait(&frame), "too many");
+}
+
+#[test]
+fn a_checksum_is_behind_all_tags() {
+    let vlan = [0x81, 0, 0, 5];
+    let at = |tags: &[u8], start| {
+        let frame = [&[2; 12], tags, &[0x08, 0x00], &[0; 60]].concat();
+        let header = NetHeader { flags: 1, csum_start: start, csum_offset: 0, ..NetHeader::default() };
+        Offload::of(&header, &frame, frame.len()).is_ok()
+    };
+    for (tags, first) in [(0, 14), (1, 18), (2, 22)] {
+        assert!(at(&vlan.repeat(tags), first) && !at(&vlan.repeat(tags), first - 1));
+    }
+    assert!(!at(&vlan.repeat(3), 40), "nobody makes so many");
+    assert!(!at(&[&vlan[..], &[0x89, 0x26, 0, 0, 0, 0]].concat(), 40), "nor that");
 }
 
 /// A sender of untagged IPv4 or IPv6 without options.
@@ -301,16 +428,17 @@ fn each_lie_has_its_name() {
             header.csum_offset = frame.len() as u16 - 34 - 1;
         }),
         (BadOffload::Kind, false, |header, _| header.gso_type = 3),
-        (BadOffload::Kind, false, |header, _| header.gso_type = 5),
+        (BadOffload::OtherProtocol, false, |header, _| header.gso_type = 5),
+        (BadOffload::Kind, false, |header, _| header.gso_type = 0x85),
         (BadOffload::Kind, false, |header, _| header.gso_type = 0x80),
         (BadOffload::NoChecksum, false, |header, _| header.flags = 0),
         (BadOffload::NoSize, false, |header, _| header.gso_size = 0),
-        (BadOffload::NotTcp, false, |header, _| header.gso_type = 4),
-        (BadOffload::NotTcp, true, |header, _| header.gso_type = 1),
-        (BadOffload::NotTcp, false, |_, frame| frame[23] = 17),
-        (BadOffload::NotTcp, true, |_, frame| frame[20] = 59),
-        (BadOffload::NotTcpChecksum, false, |header, _| header.csum_start += 1),
-        (BadOffload::NotTcpChecksum, true, |header, _| header.csum_offset = 6),
+        (BadOffload::OtherProtocol, false, |header, _| header.gso_type = 4),
+        (BadOffload::OtherProtocol, true, |header, _| header.gso_type = 1),
+        (BadOffload::OtherProtocol, false, |_, frame| frame[23] = 17),
+        (BadOffload::OtherProtocol, true, |_, frame| frame[20] = 59),
+        (BadOffload::OtherChecksum, false, |header, _| header.csum_start += 1),
+        (BadOffload::OtherChecksum, true, |header, _| header.csum_offset = 6),
         (BadOffload::Uncuttable, false, |_, frame| frame[20] |= 0x20),
         (BadOffload::Uncuttable, false, |_, frame| frame[21] = 1),
         (BadOffload::Uncuttable, true, |_, frame| frame[20] = 44),

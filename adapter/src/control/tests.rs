@@ -199,10 +199,10 @@ fn counters_stand_where_afex_has_them() {
     let stats = VnicStats::default();
     stats.rx_frames.add(10);
     stats.rx_octets.add(1000);
-    stats.rx_groups.count(&[0xff; 60], 60);
-    stats.rx_groups.count(&[1, 0, 0, 0, 0, 0], 100);
-    stats.rx_groups.count(&[0x52, 0, 0, 0, 0, 0], 1);
-    stats.rx_groups.count(&[], 1);
+    stats.rx_groups.count(&[0xff; 60], 1, 60);
+    stats.rx_groups.count(&[1, 0, 0, 0, 0, 0], 1, 100);
+    stats.rx_groups.count(&[0x52, 0, 0, 0, 0, 0], 1, 1);
+    stats.rx_groups.count(&[], 1, 1);
     stats.tx_frames.add(2);
     stats.tx_octets.add(120);
     stats.drops[crate::engine::DropReason::HostPriority].add(4);

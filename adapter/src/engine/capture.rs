@@ -140,7 +140,7 @@ impl Capture {
                     (None, Some((link, vif))) => Fate::Up { link, vif },
                     (reason, _) => Fate::Dropped(reason.unwrap_or(DropReason::HostVifDown)),
                 };
-                let original = OutFrame { head: &head, body: frame.body };
+                let original = OutFrame::complete(&head, frame.body);
                 let mark = self.recorder.record(Place::Vnic(burst.vnic), Direction::In, &original);
                 self.recorder.decide(mark, fate);
             }
@@ -195,7 +195,7 @@ impl Capture {
             let at = usize::from(place);
             let (Some(head), Some(frame)) = (self.heads.get(at), burst.get(at)) else { continue };
             if self.recorder.wants(Place::Vnic(vnic)) {
-                let original = OutFrame { head, body: frame.data.skip(usize::from(loaded[at])) };
+                let original = OutFrame::complete(head, frame.data.skip(usize::from(loaded[at])));
                 let mark = self.recorder.record(Place::Vnic(vnic), Direction::Out, &original);
                 self.recorder.decide(mark, Fate::Dropped(reason));
             }

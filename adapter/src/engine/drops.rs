@@ -56,6 +56,8 @@ niv_node::drop_reasons! {
         LinkDouble = "link_double", "I22";
         /// The VLAN is not that of an access VIF.
         LinkVlan = "link_vlan", "I24";
+        /// What is said to be left undone in the frame (checksum, segmentation) does not fit the frame.
+        LinkOffload = "link_offload", "";
         /// The guest posted no buffers.
         HostRingFull = "host_ring_full", "";
         /// The host port can never take this frame (longer than the guest's buffers).

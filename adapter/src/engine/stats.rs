@@ -38,21 +38,21 @@ pub struct GroupStats {
 }
 
 impl GroupStats {
-    /// Counts a frame that begins like this, if it is one.
+    /// Counts frames that begin like this, if they are such, and their octets.
     #[inline]
-    pub fn count(&self, head: &[u8], octets: u64) {
+    pub fn count(&self, head: &[u8], count: u64, octets: u64) {
         if head.first().is_some_and(|octet| octet & 1 == 1) {
-            self.count_group(head, octets);
+            self.count_group(head, count, octets);
         }
     }
 
     #[cold]
-    fn count_group(&self, head: &[u8], octets: u64) {
+    fn count_group(&self, head: &[u8], count: u64, octets: u64) {
         let (frames, sum) = match head {
             [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, ..] => (&self.broadcast_frames, &self.broadcast_octets),
             _ => (&self.multicast_frames, &self.multicast_octets),
         };
-        frames.add(1);
+        frames.add(count);
         sum.add(octets);
     }
 

@@ -19,14 +19,15 @@ pub(super) const LOG_ALL: u64 = VhostUserVirtioFeatures::LOG_ALL.bits();
 /// `VIRTIO_F_VERSION_1`.
 pub(super) const VERSION_1: u64 = 1 << VIRTIO_F_VERSION_1;
 
-/// What a guest may leave undone: the engine finishes it (`engine/datapath/finish.rs`).
+/// What a guest may leave undone: it goes on so where the link takes it, or the engine finishes it
+/// (`engine/datapath/finish.rs`).
 const FROM_GUEST: u64 = 1 << VIRTIO_NET_F_CSUM
     | 1 << VIRTIO_NET_F_HOST_TSO4
     | 1 << VIRTIO_NET_F_HOST_TSO6
     | 1 << VIRTIO_NET_F_HOST_ECN;
 
-/// What a guest would take unfinished. It gets complete frames so far; but a guest keeps for its life what it was offered
-/// at its start, and shall not have to be started anew when links carry super-frames.
+/// What a guest may be left: frames that came so over the link. Which of it is accepted holds until the guest negotiates again; the
+/// control queue, by which a guest could change its mind, is the front end's (QEMU's), which does not tell.
 const TO_GUEST: u64 = 1 << VIRTIO_NET_F_GUEST_CSUM
     | 1 << VIRTIO_NET_F_GUEST_TSO4
     | 1 << VIRTIO_NET_F_GUEST_TSO6
@@ -78,6 +79,12 @@ pub(super) fn ring(accepted: u64) -> RingFeatures {
             tso4: has(VIRTIO_NET_F_HOST_TSO4),
             tso6: has(VIRTIO_NET_F_HOST_TSO6),
             ecn: has(VIRTIO_NET_F_HOST_ECN),
+        },
+        takes: Offloads {
+            checksum: has(VIRTIO_NET_F_GUEST_CSUM),
+            tso4: has(VIRTIO_NET_F_GUEST_TSO4),
+            tso6: has(VIRTIO_NET_F_GUEST_TSO6),
+            ecn: has(VIRTIO_NET_F_GUEST_ECN),
         },
     }
 }

@@ -413,7 +413,7 @@ mod tests {
         read(&mut session);
         assert!(recorder.begin());
         let body = Gather::one(Seg::from_slice(&[3, 4]));
-        let first = recorder.record(1, Direction::In, &OutFrame { head: &[1, 2], body });
+        let first = recorder.record(1, Direction::In, &OutFrame::complete(&[1, 2], body));
         recorder.record(1, Direction::In, &OutFrame::private(&[6, 7]));
         let last = recorder.record(1, Direction::Out, &OutFrame::private(&[8]));
         recorder.decide(last, 5);

@@ -1,5 +1,8 @@
 //! A port around a port that writes every frame into a pcapng file which can be read while it grows.
 //!
+//! A port with such a file takes complete frames only, and a memif announces nothing else: what is in the file is what
+//! a wire would carry. (A guest's super-frame is recorded as the guest handed it over.)
+//!
 //! What the port received and what it was given to send both appear, in the order in which they were handled
 //! here, with their direction (`epb_flags`) and nanoseconds of the wall clock. A frame is recorded when it is
 //! first lent; one that is put back and lent again is not recorded again. Frames are copied into a bounded
@@ -63,7 +66,7 @@ impl RxQueue for TeeRx {
             self.known = self.lent;
         }
         if let Some(fresh) = burst.get(self.known..).filter(|fresh| !fresh.is_empty()) {
-            let frames = fresh.iter().map(|frame| OutFrame { head: &[], body: frame.data });
+            let frames = fresh.iter().map(|frame| OutFrame::complete(&[], frame.data));
             self.interface.record(file::wall_clock(), Direction::In, None, frames);
             self.known = self.lent;
         }

@@ -90,7 +90,7 @@ proptest! {
             // The answer goes out before the burst is released, as a worker does it.
             for bytes in &got[..release] {
                 let (head, body) = bytes.split_at(1);
-                let out = OutFrame { head, body: Gather::one(Seg::from_slice(body)) };
+                let out = OutFrame::complete(head, Gather::one(Seg::from_slice(body)));
                 recorded.extend((b.tx[0].send(0, &[out]).frames == 1).then(|| (2, bytes.clone())));
             }
             b.rx[0].release(release);

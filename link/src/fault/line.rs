@@ -55,7 +55,8 @@ impl Line {
     }
 
     /// Takes a copy of the frame and rolls the dice. There must be room.
-    pub(super) fn put(&mut self, now: Nanos, frame: &OutFrame<'_>, undone: Option<Undone>) {
+    pub(super) fn put(&mut self, now: Nanos, frame: &OutFrame<'_>) {
+        let undone = frame.undone;
         // Always the same dice in the same order: a seed drops the same frames whatever else the plan says.
         let drop = self.random.chance(self.plan.drop());
         let duplicate = self.random.chance(self.plan.duplicate());

@@ -16,7 +16,7 @@ mod random;
 pub use plan::{FaultError, FaultPlan};
 
 use crate::counter::port_counters;
-use crate::frame::{Frame, Gather, OutFrame, Seg};
+use crate::frame::{Frame, Gather, OutFrame, Seg, Undone};
 use crate::port::{Monitor, Port, PortCounter, PortState, Tell};
 use crate::queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
 use arrayvec::ArrayVec;
@@ -101,7 +101,8 @@ impl RxQueue for FaultRx {
             self.inner.recv(now, BURST.min(self.line.room()), &mut fresh);
             let taken = fresh.len();
             for frame in &fresh {
-                self.line.put(now, &OutFrame { head: &[], body: frame.data }, frame.undone);
+                let copy = OutFrame { undone: frame.undone, ..OutFrame::complete(&[], frame.data) };
+                self.line.put(now, &copy);
             }
             drop(fresh);
             self.inner.release(taken);
@@ -163,8 +164,12 @@ impl Side {
         self.line.settle(self.now);
         let mut sent = false;
         loop {
-            let due: ArrayVec<OutFrame<'_>, BURST> =
-                self.line.due(self.now).take(BURST).map(|due| OutFrame::private(due.bytes)).collect();
+            let due: ArrayVec<OutFrame<'_>, BURST> = self
+                .line
+                .due(self.now)
+                .take(BURST)
+                .map(|due| OutFrame { undone: due.undone, ..OutFrame::private(due.bytes) })
+                .collect();
             if due.is_empty() {
                 return sent;
             }
@@ -207,7 +212,7 @@ impl TxQueue for FaultTx {
         let room = if side.retry.is_some() { 0 } else { side.line.room() };
         let taken = frames.len().min(room);
         for frame in &frames[..taken] {
-            side.line.put(now, frame, None);
+            side.line.put(now, frame);
         }
         side.flush(now);
         Taken { frames: taken, refused: 0 }
@@ -222,6 +227,10 @@ impl TxQueue for FaultTx {
 
     fn is_up(&self) -> bool {
         self.0.lock().inner.is_up()
+    }
+
+    fn takes(&self, undone: &Undone, len: usize) -> bool {
+        self.0.lock().inner.takes(undone, len)
     }
 
     fn room(&self) -> usize {

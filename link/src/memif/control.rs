@@ -5,7 +5,7 @@
 
 use super::fault::Fault;
 use super::handshake::{Client, ClientStep, Identity, Offer, Plan, RingOffer, Server, ServerStep};
-use super::message::Message;
+use super::message::{Extensions, Message};
 use super::queues::{Generation, Live, Rings, Shared};
 use super::region::Memory;
 use super::ring::{Layout, Ring};
@@ -88,6 +88,7 @@ impl Control {
             name: config.name.clone(),
             secret: config.secret.clone(),
             queues: config.queues,
+            extensions: Extensions { unfinished: config.unfinished },
         };
         Self {
             config,
@@ -323,9 +324,11 @@ pub(super) fn accept_offer(offer: Offer<OwnedFd>) -> Result<Rings, Fault> {
         ring.check_cookie()?;
         Ok(ring)
     };
-    let rx = |offer: RingOffer<OwnedFd>| Ok((RxRing::server(open(&offer)?), offer.eventfd));
-    let tx = |offer: RingOffer<OwnedFd>| Ok(TxRing::server(open(&offer)?, offer.eventfd));
+    let unfinished = offer.extensions.unfinished;
+    let rx = |offer: RingOffer<OwnedFd>| Ok((RxRing::server(open(&offer)?, unfinished), offer.eventfd));
+    let tx = |offer: RingOffer<OwnedFd>| Ok(TxRing::server(open(&offer)?, offer.eventfd, unfinished));
     Ok(Rings {
+        unfinished,
         rx: offer.s2m.into_iter().map(rx).collect::<Result<_, Fault>>()?,
         tx: offer.m2s.into_iter().map(tx).collect::<Result<_, Fault>>()?,
     })
@@ -351,6 +354,7 @@ pub(super) fn make_offer(
         regions: vec![(fd, layout.octets())],
         s2m: (0..plan.s2m).map(ring).collect::<Result<_, Fault>>()?,
         m2s: (plan.s2m..plan.s2m + plan.m2s).map(ring).collect::<Result<_, Fault>>()?,
+        extensions: Extensions::default(),
     };
     Ok((offer, memory, layout))
 }
@@ -368,14 +372,15 @@ pub(super) fn open_offer(
         index += 1;
         Ok((ring, layout.buffers(index - 1)))
     };
-    let mut rings = Rings { rx: Vec::new(), tx: Vec::new() };
+    let unfinished = offer.extensions.unfinished;
+    let mut rings = Rings { rx: Vec::new(), tx: Vec::new(), unfinished };
     for offer in offer.s2m {
         let (ring, buffers) = open(&offer)?;
-        rings.tx.push(TxRing::client(ring, buffers, offer.eventfd));
+        rings.tx.push(TxRing::client(ring, buffers, offer.eventfd, unfinished));
     }
     for offer in offer.m2s {
         let (ring, buffers) = open(&offer)?;
-        rings.rx.push((RxRing::client(ring, buffers), offer.eventfd));
+        rings.rx.push((RxRing::client(ring, buffers, unfinished), offer.eventfd));
     }
     Ok(rings)
 }

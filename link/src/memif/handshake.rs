@@ -14,8 +14,8 @@
 
 use super::fault::Fault;
 use super::message::{
-    AddRegion, AddRing, Hello, Init, Interface, MAX_LOG2_RING_SIZE, MODE_ETHERNET, Message, RING_S2M,
-    VERSION, Wire, padded,
+    AddRegion, AddRing, Extensions, Hello, Init, Interface, MAX_LOG2_RING_SIZE, MODE_ETHERNET, Message,
+    RING_S2M, VERSION, Wire, padded,
 };
 use super::region::MAX_REGIONS;
 use zerocopy::byteorder::native_endian::{U16, U32, U64};
@@ -31,6 +31,8 @@ pub(super) struct Identity {
     pub(super) secret: Option<String>,
     /// Rings for each direction, at the most.
     pub(super) queues: u16,
+    /// What it announces.
+    pub(super) extensions: Extensions,
 }
 
 impl Identity {
@@ -61,11 +63,13 @@ pub(super) struct Offer<F> {
     pub(super) s2m: Vec<RingOffer<F>>,
     /// Rings that the server fills.
     pub(super) m2s: Vec<RingOffer<F>>,
+    /// What both ends announced; told by neither of the above.
+    pub(super) extensions: Extensions,
 }
 
 impl<F> Default for Offer<F> {
     fn default() -> Self {
-        Self { regions: Vec::new(), s2m: Vec::new(), m2s: Vec::new() }
+        Self { regions: Vec::new(), s2m: Vec::new(), m2s: Vec::new(), extensions: Extensions::default() }
     }
 }
 
@@ -113,7 +117,7 @@ impl<F> Server<F> {
     /// For a connection that was just accepted. HELLO is the first message to be sent.
     pub(super) fn new(identity: Identity) -> (Self, Message) {
         let last_ring = U16::new(identity.queues.saturating_sub(1));
-        let hello = Message::Hello(Hello {
+        let hello = Hello {
             name: padded(&identity.name),
             min_version: U16::new(VERSION),
             max_version: U16::new(VERSION),
@@ -121,7 +125,8 @@ impl<F> Server<F> {
             max_m2s_ring: last_ring,
             max_s2m_ring: last_ring,
             max_log2_ring_size: MAX_LOG2_RING_SIZE,
-        });
+        };
+        let hello = Message::Hello(hello, identity.extensions);
         (Self { identity, offer: Offer::default(), state: ServerState::Greeted }, hello)
     }
 
@@ -142,7 +147,10 @@ impl<F> Server<F> {
             (_, Message::Disconnect(body), _) => {
                 return Ok(ServerStep::Disconnect(super::message::text(&body.text)));
             }
-            (ServerState::Greeted, Message::Init(init), _) => self.init(&init, taken)?,
+            (ServerState::Greeted, Message::Init(init, extensions), _) => {
+                self.init(&init, taken)?;
+                self.offer.extensions = extensions.and(self.identity.extensions);
+            }
             (ServerState::Claimed, Message::AddRegion(region), Some(fd)) => self.add_region(&region, fd)?,
             (ServerState::Claimed, Message::AddRing(ring), Some(fd)) => self.add_ring(&ring, fd)?,
             (ServerState::Claimed, Message::Connect(_), _) => {
@@ -267,8 +275,9 @@ impl<F> Client<F> {
         let (message, _) = read(wire, fds)?;
         match (self.state, message) {
             (_, Message::Disconnect(body)) => Ok(ClientStep::Disconnect(super::message::text(&body.text))),
-            (ClientState::Connecting, Message::Hello(hello)) => {
-                self.offer = make(self.plan(&hello)?)?;
+            (ClientState::Connecting, Message::Hello(hello, extensions)) => {
+                let extensions = extensions.and(self.identity.extensions);
+                self.offer = Offer { extensions, ..make(self.plan(&hello)?)? };
                 self.state = ClientState::Announcing(0);
                 let init = Init {
                     version: U16::new(VERSION),
@@ -277,7 +286,7 @@ impl<F> Client<F> {
                     secret: self.identity.secret_field(),
                     name: padded(&self.identity.name),
                 };
-                Ok(ClientStep::Send(Message::Init(init), None))
+                Ok(ClientStep::Send(Message::Init(init, extensions), None))
             }
             (ClientState::Announcing(done), Message::Ack) => {
                 let next = announcement(&self.offer, done);

@@ -2,6 +2,9 @@
 //!
 //! Each is one `SOCK_SEQPACKET` datagram of exactly [`LEN`] octets: a 16-bit type, then a packed body in the
 //! byte order of the machine (both ends share it), then anything. File descriptors ride along as `SCM_RIGHTS`.
+//!
+//! That "anything", zero where others write it and read by nobody else, has an [`Extensions`] in the last octets of our
+//! HELLO and, where the server's HELLO had one, of our INIT. `net_memif` and VPP read no further than their structs.
 
 use zerocopy::byteorder::native_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -118,14 +121,56 @@ body! {
     }
 }
 
+/// Where [`Extensions`] are: behind the longest body that has any.
+const EXTENSIONS: usize = LEN - 16;
+/// How they begin.
+const MAGIC: [u8; 8] = *b"niv-emu\0";
+
+/// What an end can do beside the protocol. Both ends do what both announced.
+///
+/// ```text
+/// octet 112  "niv-emu" and a zero   120  u32 bits: 0 unfinished   124  0
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extensions {
+    /// It takes frames whose checksum or segmentation is left undone, which a descriptor's metadata tells.
+    pub unfinished: bool,
+}
+
+impl Extensions {
+    const UNFINISHED: u32 = 1;
+
+    /// Reads them; bits that are not known say nothing.
+    fn parse(wire: &Wire) -> Self {
+        let bits = wire[EXTENSIONS..].strip_prefix(&MAGIC[..]).and_then(<[u8]>::first_chunk::<4>);
+        let bits = bits.map_or(0, |bits| u32::from_ne_bytes(*bits));
+        Self { unfinished: bits & Self::UNFINISHED != 0 }
+    }
+
+    /// Writes them; who announces nothing leaves no trace.
+    fn emit(self, wire: &mut Wire) {
+        if self.unfinished {
+            let (magic, rest) = wire[EXTENSIONS..].split_at_mut(MAGIC.len());
+            magic.copy_from_slice(&MAGIC);
+            rest[..4].copy_from_slice(&Self::UNFINISHED.to_ne_bytes());
+        }
+    }
+
+    /// What both do.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { unfinished: self.unfinished && other.unfinished }
+    }
+}
+
 /// A message, read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the type it holds")]
 pub enum Message {
     /// The client's last message is accepted.
     Ack,
-    Hello(Hello),
-    Init(Init),
+    Hello(Hello, Extensions),
+    Init(Init, Extensions),
     AddRegion(AddRegion),
     AddRing(AddRing),
     /// From the client.
@@ -145,8 +190,8 @@ impl Message {
         let (kind, rest) = U16::read_from_prefix(wire).ok()?;
         Some(match kind.get() {
             1 => Self::Ack,
-            2 => Self::Hello(body(rest)?),
-            3 => Self::Init(body(rest)?),
+            2 => Self::Hello(body(rest)?, Extensions::parse(wire)),
+            3 => Self::Init(body(rest)?, Extensions::parse(wire)),
             4 => Self::AddRegion(body(rest)?),
             5 => Self::AddRing(body(rest)?),
             6 => Self::Connect(body(rest)?),
@@ -161,8 +206,8 @@ impl Message {
     pub fn emit(&self) -> Wire {
         let (kind, body): (u16, &[u8]) = match self {
             Self::Ack => (1, &[]),
-            Self::Hello(body) => (2, body.as_bytes()),
-            Self::Init(body) => (3, body.as_bytes()),
+            Self::Hello(body, _) => (2, body.as_bytes()),
+            Self::Init(body, _) => (3, body.as_bytes()),
             Self::AddRegion(body) => (4, body.as_bytes()),
             Self::AddRing(body) => (5, body.as_bytes()),
             Self::Connect(body) => (6, body.as_bytes()),
@@ -172,6 +217,9 @@ impl Message {
         let mut wire = [0; LEN];
         wire[..2].copy_from_slice(&kind.to_ne_bytes());
         wire[2..2 + body.len()].copy_from_slice(body);
+        if let Self::Hello(_, extensions) | Self::Init(_, extensions) = self {
+            extensions.emit(&mut wire);
+        }
         wire
     }
 
@@ -180,8 +228,8 @@ impl Message {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ack => "ACK",
-            Self::Hello(_) => "HELLO",
-            Self::Init(_) => "INIT",
+            Self::Hello(..) => "HELLO",
+            Self::Init(..) => "INIT",
             Self::AddRegion(_) => "ADD_REGION",
             Self::AddRing(_) => "ADD_RING",
             Self::Connect(_) => "CONNECT",
@@ -231,6 +279,7 @@ mod tests {
         assert_eq!(size_of::<AddRing>(), 13);
         assert_eq!(size_of::<Interface>(), 32);
         assert_eq!(size_of::<Disconnect>(), 100);
+        const { assert!(2 + size_of::<Hello>() <= EXTENSIONS && 2 + size_of::<Init>() <= EXTENSIONS) };
     }
 
     #[test]
@@ -252,6 +301,19 @@ mod tests {
         want[8..12].copy_from_slice(&4u32.to_ne_bytes());
         want[12] = 10;
         assert_eq!(wire, want);
+    }
+
+    #[test]
+    fn who_announces_nothing_writes_what_others_write() {
+        let hello = Hello::read_from_bytes(&[7; size_of::<Hello>()]).unwrap();
+        let wire = |unfinished| Message::Hello(hello, Extensions { unfinished }).emit();
+        assert!(wire(false)[2 + size_of::<Hello>()..].iter().all(|octet| *octet == 0));
+        assert_eq!(wire(true)[..EXTENSIONS], wire(false)[..EXTENSIONS]);
+        assert_eq!(wire(true)[EXTENSIONS..], *b"niv-emu\0\x01\0\0\0\0\0\0\0");
+        // What stands there by chance is no announcement.
+        let mut other = wire(true);
+        other[EXTENSIONS] ^= 1;
+        assert_eq!(Message::parse(&other), Message::parse(&wire(false)));
     }
 
     #[test]

@@ -22,6 +22,11 @@
 //! when it empties them: `buffer_size` must be its `bsize` (2,048 in both unless said). Buffers lie 2,112 octets
 //! apart nevertheless, because beginnings at multiples of a power of two would all share a few cache sets.
 //!
+//! **Unfinished frames.** Two ends of ours pass on what a sender left undone in a frame: checksums and super-frames of
+//! up to 64 KiB. Each announces it where no other peer looks ([`message::Extensions`]); what is undone is in the metadata of a
+//! frame's first descriptor ([`metadata`]), so that frames, buffers and rings are those that everybody knows. A peer
+//! that did not announce it gets complete frames only.
+//!
 //! **Trust.** Neither end believes the other. Each index is checked against the length of the ring, each
 //! descriptor is copied once and checked against its region, each message against the state of the handshake.
 //! What does not hold ends the connection under its own name and counter ([`fault`]); the port then listens or
@@ -31,6 +36,7 @@ mod control;
 mod fault;
 mod handshake;
 pub mod message;
+mod metadata;
 mod queues;
 #[allow(unsafe_code)]
 mod region;
@@ -74,6 +80,8 @@ pub struct Config {
     pub name: String,
     /// What the other end has to know.
     pub secret: Option<String>,
+    /// The peer is told that it may leave checksums and segmentation undone, and may be left such frames.
+    pub unfinished: bool,
 }
 
 impl Config {
@@ -90,6 +98,7 @@ impl Config {
             buffer_size: 2048,
             name: "niv".into(),
             secret: None,
+            unfinished: true,
         }
     }
 

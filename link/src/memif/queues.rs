@@ -8,9 +8,10 @@
 //! queues, and the control thread must count exactly what a dead peer had not read.
 
 use super::fault::{Counters, Fault};
+use super::metadata;
 use super::rx::RxRing;
 use super::tx::TxRing;
-use crate::frame::OutFrame;
+use crate::frame::{OutFrame, Undone};
 use crate::port::{Changes, Monitor, PortCounter, PortState, Tell};
 use crate::queue::{Nanos, RxBurst, RxQueue, Taken, TxQueue};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -72,6 +73,9 @@ pub(super) struct Shared {
     tx: Box<[TxSlot]>,
     /// Rings in `tx` that are up.
     tx_rings: AtomicUsize,
+    /// Octets of the longest unfinished frame that their peer takes; 0 where it takes none. Where that changes under a sender its
+    /// ring refuses them.
+    unfinished: AtomicUsize,
     state: Mutex<PortState>,
     changes: Changes,
     pub(super) counters: Counters,
@@ -84,6 +88,8 @@ pub(super) struct Shared {
 pub(super) struct Rings {
     pub(super) rx: Vec<(RxRing, OwnedFd)>,
     pub(super) tx: Vec<TxRing>,
+    /// Both ends pass on unfinished frames.
+    pub(super) unfinished: bool,
 }
 
 /// What the control thread keeps of a connection that is up.
@@ -125,6 +131,7 @@ impl Shared {
             rx: (0..queues).map(rx_slot).collect::<rustix::io::Result<_>>()?,
             tx: (0..queues).map(|_| TxSlot::default()).collect(),
             tx_rings: AtomicUsize::new(0),
+            unfinished: AtomicUsize::new(0),
             state: Mutex::new(PortState::Down { cause: NO_PEER.into() }),
             changes: Changes::default(),
             counters: Counters::default(),
@@ -148,9 +155,12 @@ impl Shared {
     pub(super) fn up(&self, generation: Generation, rings: Rings) -> Live {
         let mut live = Live { generation, eventfds: Vec::new() };
         let count = rings.tx.len().min(self.tx.len());
+        // A part of the ring, so that there will be room for it at some time, whatever is kept free.
+        let longest = rings.tx.iter().map(TxRing::octets).min().unwrap_or(0) / 4;
         for (slot, ring) in self.tx.iter().zip(rings.tx) {
             *slot.ring.lock() = Some((generation, ring));
         }
+        self.unfinished.store(if rings.unfinished { longest } else { 0 }, Ordering::Release);
         self.tx_rings.store(count, Ordering::Release);
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
         let mut fresh = rings.rx.into_iter();
@@ -171,6 +181,7 @@ impl Shared {
     /// Takes the rings away again.
     pub(super) fn down(&self, live: &Live, generation: Generation, cause: String) {
         self.tx_rings.store(0, Ordering::Release);
+        self.unfinished.store(0, Ordering::Release);
         for slot in &self.tx {
             if let Some((_, ring)) = slot.ring.lock().take() {
                 self.counters.link_lost.fetch_add(ring.unread(), Ordering::Relaxed);
@@ -269,7 +280,7 @@ impl Monitor for Shared {
             PortCounter {
                 name: "tx_too_long",
                 value: tx(|slot| &slot.too_long),
-                help: "Frames that were dropped because not even the whole ring could hold them.",
+                help: "Frames that were dropped because not even the whole ring could hold them, or the peer no longer takes unfinished ones.",
             },
         ];
         list.extend(self.counters.list());
@@ -431,6 +442,10 @@ impl TxQueue for MemifTx {
 
     fn is_up(&self) -> bool {
         self.alive.shared.tx_rings.load(Ordering::Acquire) > 0
+    }
+
+    fn takes(&self, undone: &Undone, len: usize) -> bool {
+        len <= self.alive.shared.unfinished.load(Ordering::Acquire) && metadata::pack(undone).is_some()
     }
 
     fn room(&self) -> usize {

@@ -232,8 +232,7 @@ mod tests {
         let bytes: Vec<u8> = (0..200).map(|i| i as u8 + 1).collect();
         for n in 0..=bytes.len() {
             memory.place(0, 0, 300).unwrap().fill(&OutFrame::private(&[0; 300]));
-            let frame =
-                OutFrame { head: &bytes[..n / 2], body: Gather::one(Seg::from_slice(&bytes[n / 2..n])) };
+            let frame = OutFrame::complete(&bytes[..n / 2], Gather::one(Seg::from_slice(&bytes[n / 2..n])));
             memory.place(0, 7, n as u32).unwrap().fill(&frame);
             let got = Gather::one(memory.place(0, 0, 300).unwrap().seg()).to_vec();
             assert_eq!(&got[7..7 + n], &bytes[..n]);

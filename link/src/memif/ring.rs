@@ -49,7 +49,7 @@ pub(super) struct Desc {
     pub(super) length: u32,
     /// Where the buffer begins in the region.
     pub(super) offset: u32,
-    /// Not used; 0.
+    /// What is left undone in the frame, where both ends announced that; otherwise 0 and not read.
     pub(super) metadata: u32,
 }
 

@@ -5,6 +5,7 @@
 //! posts the buffers again, so that all of the ring is always either waiting for us or empty at the server.
 
 use super::fault::Fault;
+use super::metadata;
 use super::region::Place;
 use super::ring::{Buffers, Desc, NEXT, Ring};
 use crate::frame::{Frame, Gather, Seg};
@@ -31,18 +32,20 @@ pub(super) struct RxRing {
     segs: Box<[Seg<'static>]>,
     /// Losses of shared memory that this ring knows not to be its own.
     losses: u64,
+    /// All bits of the metadata that are read: none where the peer announced nothing.
+    metadata: u32,
     broken: bool,
 }
 
 impl RxRing {
     /// The server's end: the client fills and posts.
-    pub(super) fn server(ring: Ring) -> Self {
-        Self::new(ring, None)
+    pub(super) fn server(ring: Ring, unfinished: bool) -> Self {
+        Self::new(ring, None, unfinished)
     }
 
     /// The client's end: the server fills what is posted here, beginning with all of it.
-    pub(super) fn client(ring: Ring, buffers: Buffers) -> Self {
-        let rx = Self::new(ring, Some(buffers));
+    pub(super) fn client(ring: Ring, buffers: Buffers, unfinished: bool) -> Self {
+        let rx = Self::new(ring, Some(buffers), unfinished);
         for slot in 0..rx.ring.size() {
             rx.ring.set_desc(slot, buffers.empty(slot));
         }
@@ -50,7 +53,7 @@ impl RxRing {
         rx
     }
 
-    fn new(ring: Ring, buffers: Option<Buffers>) -> Self {
+    fn new(ring: Ring, buffers: Option<Buffers>, unfinished: bool) -> Self {
         ring.want_interrupts(false);
         let segs = vec![Seg::from_slice(&[]); usize::from(ring.size())].into();
         Self {
@@ -62,6 +65,7 @@ impl RxRing {
             chained: false,
             segs,
             losses: 0,
+            metadata: if unfinished { u32::MAX } else { 0 },
             broken: false,
         }
     }
@@ -118,7 +122,9 @@ impl RxRing {
             };
             *frame_end = slot;
             self.lent += 1;
-            burst.push(Frame::complete(data));
+            let metadata = desc.metadata & self.metadata;
+            let undone = if metadata == 0 { None } else { Some(metadata::unpack(metadata)) };
+            burst.push(Frame { data, undone });
         }
         Ok(())
     }

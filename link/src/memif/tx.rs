@@ -5,6 +5,7 @@
 //! descriptors say where its empty buffers are. A burst is one look at the peer's index and one store of ours.
 
 use super::fault::Fault;
+use super::metadata;
 use super::region::Place;
 use super::ring::{Buffers, Desc, NEXT, Ring};
 use crate::frame::OutFrame;
@@ -35,6 +36,8 @@ pub(super) struct TxRing {
     dirty: bool,
     /// Losses of shared memory that this ring knows not to be its own.
     losses: u64,
+    /// The peer takes unfinished frames.
+    unfinished: bool,
     broken: bool,
     eventfd: OwnedFd,
 }
@@ -45,23 +48,34 @@ enum Fate {
     Sent(u16),
     /// Not now.
     Full,
-    /// Not ever.
-    TooLong,
+    /// Not ever: it is too long, or the peer cannot be told what is left undone.
+    Never,
 }
 
 impl TxRing {
     /// The client's end.
-    pub(super) fn client(ring: Ring, buffers: Buffers, eventfd: OwnedFd) -> Self {
-        Self::new(ring, Some(buffers), eventfd)
+    pub(super) fn client(ring: Ring, buffers: Buffers, eventfd: OwnedFd, unfinished: bool) -> Self {
+        Self::new(ring, Some(buffers), eventfd, unfinished)
     }
 
     /// The server's end.
-    pub(super) fn server(ring: Ring, eventfd: OwnedFd) -> Self {
-        Self::new(ring, None, eventfd)
+    pub(super) fn server(ring: Ring, eventfd: OwnedFd, unfinished: bool) -> Self {
+        Self::new(ring, None, eventfd, unfinished)
     }
 
-    fn new(ring: Ring, buffers: Option<Buffers>, eventfd: OwnedFd) -> Self {
-        Self { ring, buffers, next: 0, limit: 0, filled: 0, dirty: false, losses: 0, broken: false, eventfd }
+    fn new(ring: Ring, buffers: Option<Buffers>, eventfd: OwnedFd, unfinished: bool) -> Self {
+        Self {
+            ring,
+            buffers,
+            next: 0,
+            limit: 0,
+            filled: 0,
+            dirty: false,
+            losses: 0,
+            unfinished,
+            broken: false,
+            eventfd,
+        }
     }
 
     /// Slots that may be filled, as far as known.
@@ -87,6 +101,11 @@ impl TxRing {
         }
         self.limit = limit;
         Ok(())
+    }
+
+    /// Octets that the whole ring holds, counted as [`ORDINARY`](crate::ORDINARY) in each slot.
+    pub(super) fn octets(&self) -> usize {
+        usize::from(self.ring.size()) * crate::ORDINARY
     }
 
     /// How many slots are free; looks at the peer's index only if it must.
@@ -117,7 +136,7 @@ impl TxRing {
         for frame in frames {
             match self.put(frame) {
                 Ok(Fate::Sent(slots)) => self.next = self.next.wrapping_add(slots),
-                Ok(Fate::TooLong) => taken.refused += 1,
+                Ok(Fate::Never) => taken.refused += 1,
                 Ok(Fate::Full) => break,
                 Err(fault) => {
                     self.broken = true;
@@ -157,9 +176,16 @@ impl TxRing {
             return Ok(Fate::Full);
         }
         let len = frame.len();
+        let metadata = match &frame.undone {
+            None => 0,
+            Some(undone) => match metadata::pack(undone).filter(|_| self.unfinished) {
+                Some(metadata) => metadata,
+                None => return Ok(Fate::Never),
+            },
+        };
         let (desc, place) = self.empty(self.next)?;
         if len > desc.length as usize {
-            return self.put_chain(frame);
+            return self.put_chain(frame, metadata);
         }
         if self.free() > AHEAD
             && let Ok((_, later)) = self.empty(self.next.wrapping_add(AHEAD))
@@ -167,18 +193,18 @@ impl TxRing {
             later.prefetch_for_write();
         }
         place.fill(frame);
-        self.ring.set_desc(self.next, Desc { flags: 0, length: len as u32, ..desc });
+        self.ring.set_desc(self.next, Desc { flags: 0, length: len as u32, metadata, ..desc });
         Ok(Fate::Sent(1))
     }
 
     /// A frame over several buffers.
     #[cold]
-    fn put_chain(&mut self, frame: &OutFrame<'_>) -> Result<Fate, Fault> {
+    fn put_chain(&mut self, frame: &OutFrame<'_>, mut metadata: u32) -> Result<Fate, Fault> {
         self.look()?;
         let Some(slots) = self.slots_for(frame.len())? else {
             let all_free = self.free() == self.ring.size();
             let never = all_free || self.buffers.is_some_and(|own| own.total() < frame.len() as u64);
-            return Ok(if never { Fate::TooLong } else { Fate::Full });
+            return Ok(if never { Fate::Never } else { Fate::Full });
         };
         let mut left = frame.len();
         let mut segs = frame.segs();
@@ -198,7 +224,8 @@ impl TxRing {
                 seg = if n < part.len() { Some(part.skip(n)) } else { segs.next() };
             }
             let flags = if i + 1 < slots { NEXT } else { 0 };
-            self.ring.set_desc(slot, Desc { flags, length, ..desc });
+            self.ring.set_desc(slot, Desc { flags, length, metadata, ..desc });
+            metadata = 0;
         }
         // The client's descriptors may have changed between the two looks; what is sent is in bounds anyway.
         Ok(if left == 0 { Fate::Sent(slots) } else { return Err(Fault::BadDescriptorBounds) })

@@ -1,13 +1,12 @@
 //! `packet:IF`: a network interface through AF_PACKET.
 //!
-//! What the kernel does to frames on their way to such a socket is undone, so that each frame is what the wire
-//! carries:
+//! What the kernel does to frames on their way to such a socket:
 //!
 //! - It takes the first 802.1Q tag out (`PACKET_AUXDATA` tells): the tag is put back. A tag behind a VNTag is
 //!   nothing the kernel sees.
 //! - Frames of hosts on this machine (veth, GRO) come with unfinished checksums and as super-frames of up to 64
-//!   KiB (`PACKET_VNET_HDR` tells): checksums are finished and super-frames cut. Switching the offloads off
-//!   would need a hand in the peer's network namespace; cutting needs nothing of anybody.
+//!   KiB (`PACKET_VNET_HDR` tells). They are lent as they are, with what was left undone
+//!   ([`Frame::undone`](crate::Frame::undone)). Switching the offloads off would need a hand in the peer's network namespace.
 //!
 //! Two sockets: one receives (promiscuous, without what leaves through the interface), the other one sends and,
 //! bound to no protocol, receives nothing. Bursts go through `recvmmsg` and `sendmmsg`. The kernel knows the
@@ -16,7 +15,6 @@
 //! The host's own protocols see each frame too. An interface that is a port should have no address, and
 //! `net.ipv4.conf.IF.arp_ignore` set to 1 where the host has others.
 
-mod offload;
 mod rx;
 mod tx;
 
@@ -44,10 +42,10 @@ port_counters! {
         rx_overrun,
         /// Frames dropped because they are longer than any frame can be.
         rx_too_long,
-        /// Frames dropped because the kernel cannot say, or says wrongly, how to finish them.
+        /// Frames dropped because the kernel cannot say how to finish them.
         rx_bad_offload,
-        /// Super-frames of a host on this machine that were cut into frames.
-        rx_segmented,
+        /// Those of the received frames that a host on this machine, or the kernel, left unfinished.
+        rx_unfinished,
         /// Frames sent.
         tx_frames,
         /// Frames refused because they are longer than the interface's MTU allows.

@@ -1,9 +1,7 @@
-//! Receiving: bursts out of the socket, tags put back, checksums finished, super-frames cut; and looking after
-//! the interface's state.
+//! Receiving: bursts out of the socket, tags put back, what is undone said; and looking after the interface's state.
 
 use super::Shared;
-use super::offload::{self, VnetHdr};
-use crate::frame::{Frame, Gather, Seg};
+use crate::frame::{Frame, Gather, Seg, Undone};
 use crate::queue::{BURST, Nanos, RxBurst, RxQueue};
 use crate::sys::packet::{self, Received, VNET_HDR};
 use crate::watch::Watch;
@@ -22,9 +20,6 @@ const FRAME_AT: usize = 16;
 /// A slot: the longest super-frame with everything in front of it.
 const SLOT: usize = FRAME_AT + 65_536 + 128;
 
-/// Octets of cut super-frames that wait at the most.
-const SEGMENTS: usize = 8 << 20;
-
 pub(super) struct PacketRx {
     shared: Arc<Shared>,
     watch: Watch,
@@ -32,27 +27,24 @@ pub(super) struct PacketRx {
     bound: Option<u32>,
     /// [`BURST`] slots into which the kernel writes. Memory that is never written is never there.
     slots: Vec<u8>,
-    /// Frames that super-frames were cut into, one behind the other.
-    segments: Vec<u8>,
-    /// Frames not yet released, oldest first; both buffers are written again only when there are none.
+    /// Frames not yet released, oldest first; slots are written again only when there are none.
     ready: VecDeque<Ready>,
 }
 
 /// Where a frame lies.
 struct Ready {
-    cut: bool,
     start: usize,
     len: usize,
+    undone: Option<Undone>,
 }
 
 impl PacketRx {
     pub(super) fn new(shared: Arc<Shared>, watch: Watch, bound: u32) -> Self {
-        let (slots, segments) = (vec![0; BURST * SLOT], Vec::new());
-        Self { shared, watch, bound: Some(bound), slots, segments, ready: VecDeque::with_capacity(BURST) }
+        let (slots, ready) = (vec![0; BURST * SLOT], VecDeque::with_capacity(BURST));
+        Self { shared, watch, bound: Some(bound), slots, ready }
     }
 
     fn fill(&mut self, max: usize) {
-        self.segments.clear();
         let socket = self.shared.receiver.as_fd();
         match packet::receive(socket, &mut self.slots, SLOT, FRAME_AT - VNET_HDR, max) {
             Ok(received) => {
@@ -64,7 +56,7 @@ impl PacketRx {
                 counters.rx_frames.add(self.ready.len() as u64);
                 counters.rx_too_long.add(counts.too_long);
                 counters.rx_bad_offload.add(counts.bad_offload);
-                counters.rx_segmented.add(counts.segmented);
+                counters.rx_unfinished.add(counts.unfinished);
             }
             Err(error) => match error.raw_os_error() {
                 Some(libc::EAGAIN | libc::EINTR) => {}
@@ -89,8 +81,7 @@ impl PacketRx {
         let slot_bytes = &mut self.slots[slot..slot + SLOT];
         let mut hdr = [0; VNET_HDR];
         hdr.copy_from_slice(&slot_bytes[FRAME_AT - VNET_HDR..FRAME_AT]);
-        let mut hdr = VnetHdr::parse(&hdr);
-        let mut start = FRAME_AT;
+        let (mut start, mut tagged) = (FRAME_AT, 0);
         if let Some((tpid, tci)) = received.vlan
             && len >= TAG_AT
         {
@@ -100,28 +91,11 @@ impl PacketRx {
             let tag = &mut slot_bytes[start + TAG_AT..start + TAG_AT + TAG];
             tag[..2].copy_from_slice(&tpid.to_be_bytes());
             tag[2..].copy_from_slice(&tci.to_be_bytes());
-            hdr.csum_start = hdr.csum_start.saturating_add(TAG as u16);
+            tagged = TAG as u16;
         }
-        let frame = &mut slot_bytes[start..start + len];
-        if !hdr.is_super_frame() {
-            match offload::finish_checksum(&hdr, frame) {
-                Some(()) => self.ready.push_back(Ready { cut: false, start: slot + start, len }),
-                None => counts.bad_offload += 1,
-            }
-            return;
-        }
-        let mut at = self.segments.len();
-        let ready = &mut self.ready;
-        let each = |len| {
-            ready.push_back(Ready { cut: true, start: at, len });
-            at += len;
-        };
-        if self.segments.len() < SEGMENTS && offload::segment(&hdr, frame, &mut self.segments, each).is_some()
-        {
-            counts.segmented += 1;
-        } else {
-            counts.bad_offload += 1;
-        }
+        let undone = undone(&hdr, tagged);
+        counts.unfinished += u64::from(undone.is_some());
+        self.ready.push_back(Ready { start: slot + start, len, undone });
     }
 
     /// Reads the interface's state, and binds the sockets to a new interface of the same name.
@@ -150,11 +124,31 @@ impl PacketRx {
     }
 }
 
+/// What `struct virtio_net_hdr`, whose words are the machine's own, says of a frame into which so many octets of a tag
+/// were put back.
+fn undone(hdr: &[u8; VNET_HDR], tagged: u16) -> Option<Undone> {
+    const NEEDS_CSUM: u8 = 1;
+    let [flags, gso_type, words @ ..] = *hdr;
+    if flags & NEEDS_CSUM == 0 && gso_type == 0 {
+        return None;
+    }
+    let (words, _) = words.as_chunks::<2>();
+    let mut undone = [0; 12];
+    (undone[0], undone[1]) = (flags, gso_type);
+    for (at, word) in words.iter().enumerate() {
+        let word = u16::from_ne_bytes(*word);
+        // hdr_len, gso_size, csum_start, csum_offset.
+        let word = if at % 2 == 0 { word.saturating_add(tagged) } else { word };
+        undone[2 + 2 * at..4 + 2 * at].copy_from_slice(&word.to_le_bytes());
+    }
+    Some(undone)
+}
+
 #[derive(Default)]
 struct Counts {
     too_long: u64,
     bad_offload: u64,
-    segmented: u64,
+    unfinished: u64,
 }
 
 impl RxQueue for PacketRx {
@@ -164,8 +158,8 @@ impl RxQueue for PacketRx {
             self.fill(max);
         }
         burst.extend(self.ready.iter().take(max).map(|ready| {
-            let from = if ready.cut { &self.segments } else { &self.slots };
-            Frame::complete(Gather::one(Seg::from_slice(&from[ready.start..ready.start + ready.len])))
+            let bytes = &self.slots[ready.start..ready.start + ready.len];
+            Frame { data: Gather::one(Seg::from_slice(bytes)), undone: ready.undone }
         }));
     }
 
@@ -189,5 +183,20 @@ impl RxQueue for PacketRx {
 
     fn event(&self) -> Option<BorrowedFd<'_>> {
         Some(self.watch.event())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_words_become_those_of_virtio() {
+        let word = |value: u16| value.to_ne_bytes();
+        let hdr = [&[3, 1][..], &word(66), &word(1448), &word(34), &word(16)].concat().try_into().unwrap();
+        assert_eq!(undone(&hdr, 0), Some([3, 1, 66, 0, 0xa8, 5, 34, 0, 16, 0, 0, 0]));
+        assert_eq!(undone(&hdr, 4), Some([3, 1, 70, 0, 0xa8, 5, 38, 0, 16, 0, 0, 0]));
+        // Verified, and nothing to do.
+        assert_eq!(undone(&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0), None);
     }
 }

@@ -46,7 +46,7 @@ proptest! {
                     let out: Vec<OutFrame<'_>> = heads
                         .iter()
                         .zip(&bodies)
-                        .map(|(head, body)| OutFrame { head, body: Gather::one(Seg::from_slice(body)) })
+                        .map(|(head, body)| OutFrame::complete(head, Gather::one(Seg::from_slice(body))))
                         .collect();
                     let room = if cable.is_up() { capacity - on_the_way.len() } else { 0 };
                     let taken = a.tx[0].send(0, &out);

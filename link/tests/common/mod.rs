@@ -2,13 +2,14 @@
 
 use arrayvec::ArrayVec;
 use link::PortState;
-use link::{BURST, Defaults, Device, OutFrame, Port, Role, RxBurst, open};
+use link::{BURST, Defaults, Device, Gather, OutFrame, Port, Role, RxBurst, Seg, open};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use vntag::offload::{Finisher, NetHeader};
 
 /// How long anything may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -184,10 +185,12 @@ impl Cable {
         let (stop, longest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (stopped, seen) = (Arc::clone(&stop), Arc::clone(&longest));
         let thread = std::thread::spawn(move || {
-            let mut ports = [a, b];
+            let (mut ports, mut finisher) = ([a, b], Finisher::default());
             while !stopped.load(Ordering::Relaxed) {
                 let [a, b] = &mut ports;
-                if (carry(a, b, &seen) + carry(b, a, &seen)) == 0 && a.rx[0].arm() && b.rx[0].arm() {
+                let finisher = &mut finisher;
+                let moved = carry(a, b, finisher, &seen) + carry(b, a, finisher, &seen);
+                if moved == 0 && a.rx[0].arm() && b.rx[0].arm() {
                     let events = [a.rx[0].event().expect("an event"), b.rx[0].event().expect("an event")];
                     let mut fds = events.map(|e| PollFd::from_borrowed_fd(e, PollFlags::IN));
                     let moment = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -214,17 +217,37 @@ impl Cable {
     }
 }
 
-fn carry(from: &mut Port, to: &mut Port, longest: &AtomicUsize) -> usize {
+fn carry(from: &mut Port, to: &mut Port, finisher: &mut Finisher, longest: &AtomicUsize) -> usize {
     let mut burst = RxBurst::new();
     from.rx[0].recv(0, BURST, &mut burst);
-    let frames: ArrayVec<OutFrame<'_>, BURST> =
-        burst.iter().map(|frame| OutFrame { head: &[], body: frame.data }).collect();
-    for frame in &frames {
-        longest.fetch_max(frame.len(), Ordering::Relaxed);
+    let mut taken = 0;
+    let mut send = |frames: &[OutFrame<'_>]| {
+        for frame in frames {
+            longest.fetch_max(frame.len(), Ordering::Relaxed);
+        }
+        to.tx[0].send(0, frames).frames == frames.len()
+    };
+    for frame in &burst {
+        let Some(undone) = frame.undone else {
+            if !send(&[OutFrame::complete(&[], frame.data)]) {
+                break;
+            }
+            taken += 1;
+            continue;
+        };
+        let copy = |to: &mut [u8]| _ = frame.data.copy_to(to);
+        let finished = finisher.frame(&NetHeader::from_bytes(undone), frame.len(), copy);
+        // TCP sends again what finds no room half way.
+        finished.expect("the kernel says what is so").batches(|batch| {
+            let frames: ArrayVec<_, BURST> = batch
+                .iter()
+                .map(|(head, body)| OutFrame::complete(head, Gather::one(Seg::from_slice(body))))
+                .collect();
+            send(&frames);
+        });
+        taken += 1;
     }
-    let taken = to.tx[0].send(0, &frames).frames;
     to.tx[0].kick();
-    drop(frames);
     drop(burst);
     from.rx[0].release(taken);
     taken

@@ -84,7 +84,7 @@ fn turn(rx: &mut impl RxQueue, tx: &mut impl TxQueue, swap: bool, counters: &Ech
     let out: arrayvec::ArrayVec<OutFrame<'_>, BURST> = heads
         .iter()
         .zip(&burst)
-        .map(|(head, frame)| OutFrame { head: &head[..12.min(frame.len())], body: frame.data.skip(12) })
+        .map(|(head, frame)| OutFrame::complete(&head[..12.min(frame.len())], frame.data.skip(12)))
         .collect();
     let taken = tx.send(0, &out).frames;
     tx.kick();

@@ -18,6 +18,8 @@ const INDIRECT: u64 = 1 << 28;
 const MRG_RXBUF: u64 = 1 << 15;
 /// CSUM, HOST_TSO4, HOST_TSO6, HOST_ECN.
 const OFFLOADS: u64 = 1 | 1 << 11 | 1 << 12 | 1 << 13;
+/// What a guest takes: GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, GUEST_ECN.
+const TAKES: u64 = 1 << 1 | 1 << 7 | 1 << 8 | 1 << 9;
 const REPLY_ACK: u64 = 1 << 3;
 /// A back end with this waits for a status that this guest never sets.
 const STATUS: u64 = 1 << 16;
@@ -77,6 +79,7 @@ impl Guest {
             | bit(self.features.indirect, INDIRECT)
             | bit(self.features.event_idx, EVENT_IDX)
             | bit(self.features.offloads, OFFLOADS)
+            | bit(self.features.takes, TAKES)
     }
 
     /// Connects a guest that was disconnected: its rings go on from where the device was.
@@ -165,9 +168,18 @@ impl Guest {
 
     /// The next frame on the first queue pair.
     pub fn recv(&mut self, timeout: Duration) -> Option<Vec<u8>> {
+        self.recv_with(timeout, NetDriver::poll)
+    }
+
+    /// The same with its header, but for `num_buffers`.
+    pub fn recv_unfinished(&mut self, timeout: Duration) -> Option<([u8; HEADER], Vec<u8>)> {
+        self.recv_with(timeout, NetDriver::poll_unfinished)
+    }
+
+    fn recv_with<T>(&mut self, timeout: Duration, poll: fn(&mut NetDriver) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + timeout;
         loop {
-            if let Some(frame) = self.pairs[0].poll() {
+            if let Some(frame) = poll(&mut self.pairs[0]) {
                 if self.pairs[0].rx_kick() {
                     write(&self.fds[0].kick[0]);
                 }
@@ -178,7 +190,7 @@ impl Guest {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || !readable(&self.fds[0].call[0], left) {
-                return self.pairs[0].poll();
+                return poll(&mut self.pairs[0]);
             }
             self.pairs[0].rx.refuse_call();
         }

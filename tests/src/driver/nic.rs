@@ -32,6 +32,8 @@ pub struct Features {
     pub queue_pairs: u16,
     /// Frames may be sent unfinished: checksums, TCP segmentation.
     pub offloads: bool,
+    /// Frames are taken unfinished (`VIRTIO_NET_F_GUEST_CSUM`, `GUEST_TSO4`, `GUEST_TSO6`, `GUEST_ECN`).
+    pub takes: bool,
 }
 
 impl Default for Features {
@@ -49,6 +51,7 @@ impl Default for Features {
             tx_pieces: 1,
             queue_pairs: 1,
             offloads: false,
+            takes: false,
         }
     }
 }
@@ -57,6 +60,11 @@ impl Features {
     /// With offloads: frames of up to 64 KiB, spread as Linux spreads them.
     pub fn offloading() -> Self {
         Self { offloads: true, queue_size: 64, max_frame: 65_549, tx_pieces: 17, ..Self::default() }
+    }
+
+    /// With offloads both ways.
+    pub fn all() -> Self {
+        Self { takes: true, queue_size: 256, ..Self::offloading() }
     }
 
     /// Without mergeable buffers: one chain per frame.
@@ -231,8 +239,19 @@ impl NetDriver {
     /// The next frame from the device. Its buffers are offered again.
     ///
     /// # Panics
-    /// When the device broke a rule: wrong `num_buffers`, a length beyond the buffer.
+    /// When the device broke a rule: wrong `num_buffers`, a length beyond the buffer, an unfinished frame.
     pub fn poll(&mut self) -> Option<Vec<u8>> {
+        let (header, frame) = self.poll_unfinished()?;
+        assert_eq!(header, [0; HEADER], "the device left something undone");
+        Some(frame)
+    }
+
+    /// The same with its header, but for `num_buffers`, which is 0.
+    ///
+    /// # Panics
+    /// When the device broke a rule: wrong `num_buffers`, a length beyond the buffer, a header that does not fit the frame or
+    /// the features.
+    pub fn poll_unfinished(&mut self) -> Option<([u8; HEADER], Vec<u8>)> {
         loop {
             let (mut bytes, first) = self.take_rx()?;
             if first == 0 {
@@ -241,7 +260,6 @@ impl NetDriver {
                 continue;
             }
             assert!(bytes.len() >= HEADER, "the device wrote {} octets, not even a header", bytes.len());
-            assert_eq!(bytes[..10], [0; 10], "the device used an offload nobody asked for");
             let count = u16::from_le_bytes([bytes[10], bytes[11]]);
             assert!(count >= 1, "num_buffers must be 1, not 0");
             assert!(count == 1 || self.features.mergeable, "merged without having been asked");
@@ -250,8 +268,27 @@ impl NetDriver {
                 bytes.extend(more);
             }
             self.rx_kick |= self.rx.publish();
+            let mut header: [u8; HEADER] = bytes[..HEADER].try_into().expect("there are so many");
+            (header[10], header[11]) = (0, 0);
             bytes.drain(..HEADER);
-            return Some(bytes);
+            self.check(&header, &bytes);
+            return Some((header, bytes));
+        }
+    }
+
+    /// What virtio says of the header of a frame for a driver.
+    fn check(&self, header: &[u8; HEADER], frame: &[u8]) {
+        if *header == [0; HEADER] {
+            return;
+        }
+        assert!(self.features.takes, "the device used an offload nobody asked for: {header:?}");
+        let word = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+        assert_eq!(header[0], 1, "nobody verified anything, so only NEEDS_CSUM can be true");
+        assert!(word(6) + word(8) + 2 <= frame.len(), "the checksum is not in the frame: {header:?}");
+        match header[1] & 0x7f {
+            0 => assert_eq!((header[1], word(2), word(4)), (0, 0, 0)),
+            1 | 4 => assert!(word(4) > 0 && word(2) <= frame.len(), "{header:?}"),
+            other => panic!("segmentation {other} was never negotiated"),
         }
     }
 

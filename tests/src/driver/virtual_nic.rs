@@ -87,6 +87,7 @@ impl VirtualNic {
                     event_idx: features.event_idx,
                     mergeable: features.mergeable,
                     offloads: if features.offloads { ALL } else { Offloads::default() },
+                    takes: if features.takes { ALL } else { Offloads::default() },
                 },
                 kick: None,
                 call: None,

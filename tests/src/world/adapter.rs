@@ -36,6 +36,8 @@ pub struct AdapterSpec {
     pub depth: usize,
     /// The longest frame that links take; 0 means 65,535.
     pub link_max_frame: usize,
+    /// Links carry unfinished frames, too.
+    pub link_unfinished: bool,
     /// The longest frame that guests take; 0 means 65,535.
     pub guest_max_frame: usize,
     /// Control frames of each link that wait for control at the most; 0: nobody listens to them.
@@ -67,9 +69,9 @@ impl VirtualAdapter {
     pub fn new(spec: &AdapterSpec) -> (Self, Vec<End>) {
         let or = |value: usize, default| if value == 0 { default } else { value };
         let capacity = or(spec.depth, 1024);
-        let pair = |max_frame| {
+        let pair = |max_frame, unfinished| {
             let max_frame = or(max_frame, 65_535);
-            let config = Config { capacity, max_frame, ..Config::default() };
+            let config = Config { capacity, max_frame, unfinished, ..Config::default() };
             config.open().expect("a pair without events needs nothing")
         };
         let vif = |id: &u16| VifId::new(*id).expect("an assignable VIF");
@@ -81,7 +83,7 @@ impl VirtualAdapter {
         };
         let (mut links, mut far, mut link_cables) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..spec.links {
-            let (near, away, cable) = pair(spec.link_max_frame);
+            let (near, away, cable) = pair(spec.link_max_frame, spec.link_unfinished);
             let tx = near.tx.into_iter().next().expect("a pair has a queue");
             links.push(LinkSetup { rx: near.rx, tx, punt: punt.clone() });
             far.push(End::new(away));
@@ -97,7 +99,7 @@ impl VirtualAdapter {
                     (vec![rx], vec![tx], End::virtio(driver))
                 }
                 None => {
-                    let (near, away, cable) = pair(spec.guest_max_frame);
+                    let (near, away, cable) = pair(spec.guest_max_frame, false);
                     guest_cables.push(cable);
                     (near.rx, near.tx, End::new(away))
                 }

@@ -1,7 +1,7 @@
 //! The far end of a port, held by a test: a guest, a host, or a link peer made by hand.
 
 use crate::driver::{HEADER, NetDriver};
-use link::{OutFrame, Port, RxBurst};
+use link::{Frame, OutFrame, Port, RxBurst};
 
 /// One far end.
 pub struct End(Kind);
@@ -55,6 +55,25 @@ impl End {
         queued
     }
 
+    /// Sends a frame of which this is said to be undone, as a link peer may that announced it.
+    ///
+    /// # Panics
+    /// When this is a guest with a driver.
+    pub fn send_undone(&mut self, undone: [u8; HEADER], frame: &[u8]) -> bool {
+        let Kind::Cable(port) = &mut self.0 else { panic!("a guest sends with a header") };
+        let frame = OutFrame { undone: Some(undone), ..OutFrame::private(frame) };
+        let taken = port.tx[0].send(0, &[frame]);
+        taken.frames == 1 && taken.refused == 0
+    }
+
+    /// Everything that has arrived, each with its virtio-net header; all zero where nothing is undone.
+    pub fn received_unfinished(&mut self) -> Vec<([u8; HEADER], Vec<u8>)> {
+        match &mut self.0 {
+            Kind::Virtio(driver) => core::iter::from_fn(|| driver.poll_unfinished()).collect(),
+            Kind::Cable(port) => taken(port, |frame| (frame.undone.unwrap_or_default(), frame.data.to_vec())),
+        }
+    }
+
     /// A guest's driver.
     ///
     /// # Panics
@@ -68,25 +87,13 @@ impl End {
 
     /// Everything that has arrived since this was last called.
     pub fn received(&mut self) -> Vec<Vec<u8>> {
-        let port = match &mut self.0 {
-            Kind::Cable(port) => port,
-            Kind::Virtio(driver) => return core::iter::from_fn(|| driver.poll()).collect(),
-        };
-        let mut frames = Vec::new();
-        for queue in &mut port.rx {
-            loop {
-                let mut burst = RxBurst::new();
-                queue.recv(0, link::BURST, &mut burst);
-                let lent = burst.len();
-                frames.extend(burst.iter().map(|frame| frame.data.to_vec()));
-                drop(burst);
-                queue.release(lent);
-                if lent == 0 {
-                    break;
-                }
-            }
+        match &mut self.0 {
+            Kind::Virtio(driver) => core::iter::from_fn(|| driver.poll()).collect(),
+            Kind::Cable(port) => taken(port, |frame| {
+                assert_eq!(frame.undone, None, "something is left undone");
+                frame.data.to_vec()
+            }),
         }
-        frames
     }
 
     /// The port itself, to be plugged into a machine.
@@ -100,4 +107,23 @@ impl End {
             Kind::Virtio(_) => panic!("a guest is no cable"),
         }
     }
+}
+
+/// Everything that has arrived at a port.
+fn taken<T>(port: &mut Port, of: impl Fn(&Frame<'_>) -> T) -> Vec<T> {
+    let mut frames = Vec::new();
+    for queue in &mut port.rx {
+        loop {
+            let mut burst = RxBurst::new();
+            queue.recv(0, link::BURST, &mut burst);
+            let lent = burst.len();
+            frames.extend(burst.iter().map(&of));
+            drop(burst);
+            queue.release(lent);
+            if lent == 0 {
+                break;
+            }
+        }
+    }
+    frames
 }

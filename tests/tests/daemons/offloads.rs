@@ -1,7 +1,8 @@
 //! Guests that leave checksums and segmentation to the adapter, at real sockets, and tshark on what was on the link.
 
-use super::files::{link, list, niv_port, node, vethernet, vif_list, vnic};
-use super::place::{PATIENCE, Place, left_out, missing_program};
+use super::files::{link, list, niv_port, node, port, vethernet, vif_list, vnic};
+use super::place::{PATIENCE, Place, left_out, missing_program, until};
+use ::link::{BURST, RxBurst};
 use niv_lab::driver::{Features, Guest};
 use niv_lab::lab::checksums::{CompleteTcp, complete_tcp};
 use niv_lab::model::tcp::Tcp;
@@ -75,4 +76,92 @@ fn super_frames_reach_a_guest_without_offloads_as_what_they_stand_for() {
     // Up and, back from the switch, down.
     let longest = 1500;
     assert_eq!(complete_tcp(&place.path("link0.pcapng")).unwrap(), CompleteTcp { frames: 2 * sent, longest });
+}
+
+/// All frames that have come to this end of a memif, once there are `wanted` of them.
+fn received(port: &mut ::link::Port, wanted: usize) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    until("the frames arrive", || {
+        let mut burst = RxBurst::new();
+        port.rx[0].recv(0, BURST, &mut burst);
+        frames.extend(burst.iter().map(|frame| {
+            assert_eq!(frame.undone, None);
+            frame.data.to_vec()
+        }));
+        let lent = burst.len();
+        drop(burst);
+        port.rx[0].release(lent);
+        (frames.len() >= wanted).then_some(())
+    });
+    frames
+}
+
+/// Guests with all offloads and one with none, and behind the switch a memif peer that announces nothing, as those of another
+/// make: every frame that reaches it is one of a wire.
+#[test]
+fn super_frames_stay_whole_between_those_who_take_them() {
+    let names = ["vnic0", "vnic1", "vnic2"];
+    let vnics: String =
+        (5..).zip(names).map(|(vif, name)| vnic(name, &format!("vhost-user:{name}.sock"), vif, 10)).collect();
+    let veths: String = (1..).zip(5..8).map(|(number, vif)| vethernet(number, 10, 1, vif)).collect();
+    let mut place = Place::new(&[
+        (
+            "vis0.toml",
+            node("vis0") + &niv_port(1, "memif:link0.sock") + &port(2, "access", "memif:uplink.sock"),
+        ),
+        (
+            "vis0.cfg",
+            veths + &vif_list(1, 1, "5-7") + "interface ethernet 1/2\n  switchport access vlan 10\n",
+        ),
+        (
+            "adapter0.toml",
+            node("adapter0") + &link("link0", "memif:link0.sock") + &vnics + &list(1, &[5, 6, 7]),
+        ),
+    ]);
+    place.start("vis0");
+    place.start("adapter0");
+    place.link_up("adapter0", "link0", "vis0", "1/1");
+    let config = ::link::memif::Config::new(place.path("uplink.sock"), ::link::Role::Client);
+    let mut uplink = ::link::memif::open(::link::memif::Config { unfinished: false, ..config }).unwrap();
+    place.port_up("vis0", "1/2");
+    let connect = |name: &str, features: Features| {
+        let guest = Guest::connect(&place.path(&format!("{name}.sock")), features).unwrap();
+        place.vnic_up("adapter0", name);
+        guest
+    };
+    let mut from = connect("vnic0", Features::all());
+    let mut to = connect("vnic1", Features::all());
+    let mut plain = connect("vnic2", Features::plain());
+
+    // Nobody is known, so everything goes to everybody.
+    let (mut frames, mut wholes) = (0, 0);
+    for (v6, size, len) in
+        [(false, 1448, 60_000), (true, 1428, 60_000), (false, 536, 20_000), (false, 1448, 100)]
+    {
+        let payload = (0..len).map(|n| (n * 7 + n / 251) as u8).collect();
+        let addresses = [mac(2), mac(1)].concat().try_into().unwrap();
+        let tcp = Tcp { addresses, vlan: None, v6, sequence: 7, flags: 0x99, payload };
+        let (header, frame) = tcp.super_frame(size);
+        assert!(from.send_unfinished(&header, &frame));
+        let (said, got) = to.recv_unfinished(PATIENCE).expect("a whole super-frame");
+        assert_eq!((said[..2].to_vec(), said[4..].to_vec()), (header[..2].to_vec(), header[4..].to_vec()));
+        assert!(got == frame);
+        let segments = tcp.segments(size.into());
+        for segment in &segments {
+            assert!(plain.recv(PATIENCE).as_ref() == Some(segment));
+        }
+        assert!(received(&mut uplink, segments.len()) == segments);
+        frames += segments.len() as u64;
+        wholes += 1;
+    }
+    place.at_rest();
+    for name in ["vis0", "adapter0"] {
+        assert!(place.drops(name).is_empty(), "{name}: {:?}", place.drops(name));
+    }
+    // Once up; down for two; out.
+    let switch = &place.show("vis0", "show counters")["switch"];
+    assert_eq!((&switch["received"], &switch["sent"]), (&frames.into(), &(2 * frames).into()));
+    let link = &place.show("adapter0", "show link")[0];
+    assert_eq!((&link["tx_frames"], &link["rx_frames"]), (&frames.into(), &frames.into()));
+    println!("{wholes} super-frames of {frames} frames crossed whole, twice");
 }

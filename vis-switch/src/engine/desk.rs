@@ -48,7 +48,7 @@ impl Desk {
     pub(super) fn whole<'a>(&'a self, index: usize, frame: &Frame<'a>) -> OutFrame<'a> {
         let head = self.heads.get(index).map_or(&[][..], Head::bytes);
         let taken = self.taken.get(index).copied().unwrap_or(0);
-        OutFrame { head, body: frame.data.skip(usize::from(taken)) }
+        OutFrame::complete(head, frame.data.skip(usize::from(taken)))
     }
 
     /// The head of a frame of the burst.
@@ -75,6 +75,11 @@ impl Desk {
         let head = self.heads.get(usize::from(waiting.head)).map_or(&[][..], Head::bytes);
         let taken = self.taken.get(index).copied().unwrap_or(0);
         let body = burst.get(index).map_or(link::Gather::EMPTY, |frame| frame.data.skip(usize::from(taken)));
-        OutFrame { head, body }
+        OutFrame::complete(head, body)
+    }
+
+    /// How many octets longer the tags of such a frame are than when it came; shorter, where that is negative.
+    pub(super) fn inserted(&self, waiting: &Waiting) -> isize {
+        self.heads.get(usize::from(waiting.head)).map_or(0, Head::inserted)
     }
 }

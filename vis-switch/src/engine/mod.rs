@@ -7,7 +7,7 @@
 //!
 //! What the stages look up is compiled beforehand: [`tables`] from a [`Plan`](tables::Plan), [`flood`] sets by VLAN
 //! [`classes`], [`vlan`] programs by interface, which may have an access list ([`acl`]) and [`private`] VLANs. What they
-//! learn is in [`mac`]. What they count is in [`counters`]; why they drop is in [`verdict`]. What passes between them and
+//! learn is in [`mac`]. Frames that stand for several, or lack a checksum, are `unfinished`. What they count is in [`counters`]; why they drop is in [`verdict`]. What passes between them and
 //! the control plane is in [`control`], the frame that [`announce`]s a guest is made there, and what a capture of a port
 //! shows is in [`capture`].
 //!
@@ -53,6 +53,7 @@ mod parse;
 mod pipeline;
 pub mod private;
 pub mod tables;
+mod unfinished;
 pub mod verdict;
 pub mod vlan;
 pub mod worker;

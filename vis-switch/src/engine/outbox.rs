@@ -6,9 +6,11 @@ use super::counters::{PortCounters, WorkerCounters};
 use super::desk::Desk;
 use super::lif::LifId;
 use super::tables::{PortRole, Tables};
+use super::unfinished::Sizes;
 use super::verdict::DropReason;
 use arrayvec::ArrayVec;
-use link::{BURST, Frame, Nanos, OutFrame, Taken, TxQueue};
+use link::{BURST, Frame, Gather, Nanos, ORDINARY, OutFrame, Seg, Taken, TxQueue};
+use vntag::offload::{Finisher, NetHeader};
 
 /// A frame that waits to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -66,13 +68,25 @@ pub(super) struct Leaving<'a> {
     pub(super) desk: &'a Desk,
     pub(super) burst: &'a [Frame<'a>],
     pub(super) tables: &'a Tables,
+    pub(super) sizes: &'a Sizes,
     pub(super) counters: &'a WorkerCounters,
+}
+
+impl Leaving<'_> {
+    /// Octets that the NIV tag adds to each frame of this port.
+    fn overhead(&self, port: u16) -> usize {
+        match self.tables.roles.get(usize::from(port)) {
+            Some(PortRole::Niv { .. }) => self.tag_len,
+            _ => 0,
+        }
+    }
 }
 
 /// The transmit queues of one worker, by port.
 pub(super) struct Outbox {
     ports: Vec<Outgoing>,
     touched: Vec<u16>,
+    finisher: Finisher,
 }
 
 impl Outbox {
@@ -88,7 +102,7 @@ impl Outbox {
                 unkicked: false,
             })
             .collect();
-        Self { touched: Vec::with_capacity(ports.len()), ports }
+        Self { touched: Vec::with_capacity(ports.len()), ports, finisher: Finisher::default() }
     }
 
     /// Puts a frame behind the others for that port. An error: as many as a burst has wait already, which happens where a
@@ -104,18 +118,18 @@ impl Outbox {
 
     /// Sends everything that waits.
     pub(super) fn flush(&mut self, turn: &Leaving<'_>, capture: &mut Capture) {
-        let Leaving { tables, counters, .. } = *turn;
         for port in self.touched.drain(..) {
             let Some(outgoing) = self.ports.get_mut(usize::from(port)) else { continue };
+            if turn.sizes.any() {
+                let waiting = core::mem::take(&mut outgoing.waiting);
+                Mixed { turn, capture, outgoing, port }.send(&waiting, &mut self.finisher);
+                continue;
+            }
             let frames: ArrayVec<OutFrame<'_>, BURST> =
                 outgoing.waiting.iter().map(|waiting| turn.desk.outgoing(waiting, turn.burst)).collect();
             let (taken, left) = outgoing.offer(turn.now, &frames, outgoing.reserved);
-            let overhead = match tables.roles.get(usize::from(port)) {
-                Some(PortRole::Niv { .. }) => turn.tag_len,
-                _ => 0,
-            };
-            let sent = Sent { waiting: &outgoing.waiting, frames: &frames, overhead, port, taken, left };
-            sent.count(tables, counters);
+            let sent = Sent { waiting: &outgoing.waiting, frames: &frames, port, taken, left };
+            sent.count(turn);
             if capture.is_on() {
                 capture.left(port, &outgoing.waiting, &frames, taken.frames, left);
             }
@@ -170,21 +184,22 @@ impl Outbox {
 struct Sent<'a> {
     waiting: &'a [Waiting],
     frames: &'a [OutFrame<'a>],
-    overhead: usize,
     port: u16,
     taken: Taken,
     left: DropReason,
 }
 
 impl Sent<'_> {
-    fn count(&self, tables: &Tables, counters: &WorkerCounters) {
+    fn count(&self, turn: &Leaving<'_>) {
+        let Leaving { tables, counters, .. } = *turn;
+        let overhead = turn.overhead(self.port);
         let done = self.taken.frames.min(self.frames.len());
         let mut octets = 0;
         let mut run = Run::default();
         for (waiting, frame) in self.waiting.iter().zip(self.frames).take(done) {
             let len = frame.len();
             octets += len as u64;
-            run.add(waiting.to, (len - self.overhead) as u64, tables);
+            run.add(waiting.to, 1, (len - overhead) as u64, tables);
         }
         run.finish(tables);
         let Some(port) = counters.ports.get(usize::from(self.port)) else { return };
@@ -195,6 +210,127 @@ impl Sent<'_> {
             {
                 lif.counters.tx_dropped.add(1);
             }
+        }
+    }
+}
+
+/// The frames for one port of a burst with unfinished ones.
+///
+/// A super-frame goes alone: a queue that refuses a frame does not say which, and they do not all count the same.
+struct Mixed<'a, 'b> {
+    turn: &'b Leaving<'a>,
+    capture: &'b mut Capture,
+    outgoing: &'b mut Outgoing,
+    port: u16,
+}
+
+/// Frames that are one each on a wire, and whose they are.
+type Singles<'f> = ArrayVec<(Waiting, OutFrame<'f>), BURST>;
+
+impl Mixed<'_, '_> {
+    #[cold]
+    fn send(mut self, waiting: &[Waiting], finisher: &mut Finisher) {
+        let turn = self.turn;
+        let mut run = Singles::new();
+        for one in waiting {
+            let size = turn.sizes.get(one.frame);
+            let mut frame = turn.desk.outgoing(one, turn.burst);
+            let Some(header) = size.header else {
+                run.push((*one, frame));
+                continue;
+            };
+            let inserted = turn.desk.inserted(one);
+            // What may wait is in the head, so it can be moved by any tag.
+            let header = header.shifted(inserted).unwrap_or(header);
+            let undone = header.to_bytes();
+            if !self.outgoing.queue.takes(&undone, frame.len()) {
+                self.singles(&mut run);
+                self.finish(*one, &frame, (&header, size.frames), finisher);
+            } else if size.frames == 1 {
+                frame.undone = Some(undone);
+                run.push((*one, frame));
+            } else {
+                self.singles(&mut run);
+                frame.undone = Some(undone);
+                let octets = size.octets_with(inserted);
+                self.whole(*one, frame, size.frames, octets);
+            }
+        }
+        self.singles(&mut run);
+    }
+
+    /// Sends them; none is left.
+    fn singles(&mut self, run: &mut Singles<'_>) {
+        if run.is_empty() {
+            return;
+        }
+        let (waiting, frames): (ArrayVec<_, BURST>, ArrayVec<_, BURST>) = run.drain(..).unzip();
+        let (taken, left) = self.outgoing.offer(self.turn.now, &frames, self.outgoing.reserved);
+        Sent { waiting: &waiting, frames: &frames, port: self.port, taken, left }.count(self.turn);
+        self.record(&waiting, &frames, taken.frames, left);
+    }
+
+    /// Sends a frame that counts as so many, of so many octets.
+    fn whole(&mut self, waiting: Waiting, frame: OutFrame<'_>, count: usize, octets: usize) {
+        let frames = [frame];
+        let reserved = self.outgoing.reserved;
+        let slots = frames[0].len().div_ceil(ORDINARY);
+        // What it takes of the ring, but for one slot, is to be left free for it beside what is kept for control.
+        let reserved = if reserved == 0 { 0 } else { reserved + slots.saturating_sub(1) };
+        let (taken, left) = self.outgoing.offer(self.turn.now, &frames, reserved);
+        self.record(&[waiting], &frames, taken.frames, left);
+        if taken.frames == 0 {
+            return self.lose(waiting, count, left);
+        }
+        let inner = octets - (self.turn.overhead(self.port) * count).min(octets);
+        let mut run = Run::default();
+        run.add(waiting.to, count as u64, inner as u64, self.turn.tables);
+        run.finish(self.turn.tables);
+        let Some(port) = self.turn.counters.ports.get(usize::from(self.port)) else { return };
+        let (sent, refused) = if taken.refused > 0 { (0, count as u64) } else { (count as u64, 0) };
+        tally(port, self.turn.counters, [sent, refused, 0], octets as u64, left);
+    }
+
+    /// Sends a frame as a wire sees it. It was judged to be `count` frames.
+    #[inline(never)]
+    fn finish(
+        &mut self,
+        waiting: Waiting,
+        frame: &OutFrame<'_>,
+        (header, count): (&NetHeader, usize),
+        finisher: &mut Finisher,
+    ) {
+        match finisher.frame(header, frame.len(), |to| _ = frame.copy_to(to)) {
+            Ok(finished) if finished.count() == count => finished.batches(|batch| {
+                let pieces = batch
+                    .iter()
+                    .map(|(head, body)| OutFrame::complete(head, Gather::one(Seg::from_slice(body))));
+                self.singles(&mut pieces.map(|piece| (waiting, piece)).collect());
+            }),
+            // Whoever lent it has rewritten its headers since it was judged.
+            _ => {
+                self.record(&[waiting], &[*frame], 0, DropReason::RxOffload);
+                self.lose(waiting, count, DropReason::RxOffload);
+            }
+        }
+    }
+
+    /// A frame that counts as so many was not sent.
+    fn lose(&self, waiting: Waiting, count: usize, reason: DropReason) {
+        let Leaving { tables, counters, .. } = *self.turn;
+        if let Some(port) = counters.ports.get(usize::from(self.port)) {
+            tally(port, counters, [0, 0, count as u64], 0, reason);
+        }
+        if let Receiver::Lif(id) = waiting.to
+            && let Some(lif) = tables.lif(id)
+        {
+            lif.counters.tx_dropped.add(count as u64);
+        }
+    }
+
+    fn record(&mut self, waiting: &[Waiting], frames: &[OutFrame<'_>], done: usize, left: DropReason) {
+        if self.capture.is_on() {
+            self.capture.left(self.port, waiting, frames, done, left);
         }
     }
 }
@@ -210,11 +346,21 @@ fn count(
     left: DropReason,
 ) {
     let done = taken.frames.min(frames);
-    let refused = taken.refused.min(done) as u64;
-    let lost = (frames - done) as u64;
+    let refused = taken.refused.min(done);
     // The octets of refused frames are among the others; which frames those were, only the device knows.
-    port.tx.add(done as u64 - refused, octets);
-    counters.sent.add(done as u64 - refused);
+    tally(port, counters, [done - refused, refused, frames - done].map(|n| n as u64), octets, left);
+}
+
+/// The same for frames whose fates are known: sent, refused, not taken.
+fn tally(
+    port: &PortCounters,
+    counters: &WorkerCounters,
+    [sent, refused, lost]: [u64; 3],
+    octets: u64,
+    left: DropReason,
+) {
+    port.tx.add(sent, octets);
+    counters.sent.add(sent);
     if refused + lost == 0 {
         return;
     }
@@ -233,12 +379,12 @@ struct Run {
 
 impl Run {
     #[inline]
-    fn add(&mut self, to: Receiver, octets: u64, tables: &Tables) {
+    fn add(&mut self, to: Receiver, frames: u64, octets: u64, tables: &Tables) {
         if self.to != Some(to) {
             self.finish(tables);
             *self = Self { to: Some(to), frames: 0, octets: 0 };
         }
-        self.frames += 1;
+        self.frames += frames;
         self.octets += octets;
     }
 

@@ -23,6 +23,7 @@ use super::lif::{Lif, LifId};
 use super::mac::{MacTable, Second};
 use super::outbox::{Leaving, Outbox, Receiver, Waiting};
 use super::tables::{PortRole, Tables};
+use super::unfinished::Sizes;
 use super::verdict::{DropReason, Verdict};
 use super::vlan::Program;
 use super::worker::{EnginePort, Options};
@@ -30,6 +31,7 @@ use core::marker::PhantomData;
 use link::{BURST, Frame, Gather, Nanos, RxQueue, Seg};
 use niv_node::mailbox::Sender;
 use std::sync::Arc;
+use vntag::offload::Size;
 use vntag::{NivTag, Target};
 
 /// The stages and what they work on.
@@ -39,6 +41,7 @@ pub(super) struct Pipeline<T> {
     desk: Desk,
     /// As many as a burst has.
     admitted: Box<[Admitted; BURST]>,
+    sizes: Sizes,
     outbox: Outbox,
     capture: Capture,
     /// Where control frames of each port go.
@@ -66,6 +69,7 @@ impl<T: NivTag> Pipeline<T> {
             mac,
             desk: Desk::new(),
             admitted: Box::new([Admitted::EMPTY; BURST]),
+            sizes: Sizes::new(),
             outbox: Outbox::new(tx),
             capture: Capture::new(),
             punts,
@@ -110,6 +114,7 @@ impl<T: NivTag> Pipeline<T> {
         self.desk.clear();
         self.capture.begin();
         let frame = Frame::complete(Gather::one(Seg::from_slice(frame)));
+        self.sizes.begin(&[frame]);
         let turn = Burst { tables, burst: &[frame], now, second: Second::of(now) };
         if let Err(reason) = self.spread(&turn, port, &frame) {
             self.counters.drops[reason].add(1);
@@ -137,6 +142,7 @@ impl<T: NivTag> Pipeline<T> {
     pub(super) fn run<'a>(&mut self, tables: &'a Tables, port: u16, burst: &'a [Frame<'a>], now: Nanos) {
         self.desk.clear();
         self.capture.begin();
+        self.sizes.begin(burst);
         let count = self.admit(tables, port, burst);
         if self.capture.is_on() {
             let admitted = self.admitted.get(..count).unwrap_or_default();
@@ -160,6 +166,8 @@ impl<T: NivTag> Pipeline<T> {
         const UNUSED: PortRole = PortRole::Unused;
         let role = tables.roles.get(usize::from(port)).unwrap_or(&UNUSED);
         let overhead = if matches!(role, PortRole::Niv { .. }) { T::LEN } else { 0 };
+        // Frames on a wire; those of the burst, and more where some stand for several.
+        let (mut frames, mut refused) = (burst.len() as u64, 0);
         let mut octets = 0;
         let mut admitted = 0;
         let mut untagged = 0;
@@ -167,15 +175,28 @@ impl<T: NivTag> Pipeline<T> {
         let mut run = Run::default();
         for (index, frame) in (0u8..).zip(burst) {
             let Some(to) = self.admitted.get_mut(admitted) else { break };
-            let len = frame.len();
-            octets += len as u64;
             let head = self.desk.load(usize::from(index), frame);
-            let inner = len.saturating_sub(overhead) as u64;
-            match admit::admit::<T>(tables, role, head, len, to) {
+            let mut size = Size::complete(frame.len());
+            let mut judged = true;
+            if let Some(undone) = &frame.undone {
+                let whole = self.sizes.judge(index, undone, frame, head);
+                judged = whole.is_some();
+                size = whole.unwrap_or(size);
+                frames += size.frames as u64 - 1;
+            }
+            octets += size.octets as u64;
+            let count = size.frames as u64;
+            let inner = size.octets.saturating_sub(size.frames * overhead) as u64;
+            let outcome = if judged {
+                admit::admit::<T>(tables, role, head, size.longest, to)
+            } else {
+                Err(Refused { lif: None, reason: DropReason::RxOffload })
+            };
+            match outcome {
                 Ok(()) => {
                     to.index = index;
-                    untagged += u64::from(!to.inner.tagged);
-                    run.add(tables, to.lif, inner);
+                    untagged += if to.inner.tagged { 0 } else { count };
+                    run.add(tables, to.lif, count, inner);
                     admitted += 1;
                 }
                 Err(Refused { reason: DropReason::RxControl, .. }) => {
@@ -185,32 +206,34 @@ impl<T: NivTag> Pipeline<T> {
                             Fate::Punted
                         }
                         Err(reason) => {
-                            self.counters.drops[reason].add(1);
+                            refused += count;
+                            self.counters.drops[reason].add(count);
                             Fate::Dropped { from: None, reason }
                         }
                     };
                     self.capture.decide(index, fate);
                 }
-                Err(refused) => {
-                    self.counters.drops[refused.reason].add(1);
-                    self.capture.decide(index, Fate::Dropped { from: refused.lif, reason: refused.reason });
-                    if let Some(id) = refused.lif {
-                        run.add(tables, id, inner);
+                Err(Refused { lif, reason }) => {
+                    refused += count;
+                    self.counters.drops[reason].add(count);
+                    self.capture.decide(index, Fate::Dropped { from: lif, reason });
+                    if let Some(id) = lif {
+                        run.add(tables, id, count, inner);
                         if let Some(lif) = tables.lif(id) {
-                            lif.counters.rx_dropped.add(1);
+                            lif.counters.rx_dropped.add(count);
                         }
                     }
                 }
             }
         }
         run.finish(tables);
-        self.counters.received.add(burst.len() as u64);
+        self.counters.received.add(frames);
         if overhead != 0 {
             self.counters.rx_no_inner_q.add(untagged);
         }
         if let Some(port) = self.counters.ports.get(usize::from(port)) {
-            port.rx.add(burst.len() as u64, octets);
-            port.rx_dropped.add((burst.len() - admitted) as u64 - punted);
+            port.rx.add(frames, octets);
+            port.rx_dropped.add(refused);
             port.punted.add(punted);
         }
         admitted
@@ -234,8 +257,9 @@ impl<T: NivTag> Pipeline<T> {
             Verdict::Drop(reason) => Err(reason),
         };
         if let Err(reason) = refused {
-            self.counters.drops[reason].add(1);
-            source.counters.rx_dropped.add(1);
+            let count = self.sizes.frames(frame.index);
+            self.counters.drops[reason].add(count);
+            source.counters.rx_dropped.add(count);
             self.capture.decide(frame.index, Fate::Dropped { from: Some(frame.lif), reason });
         }
     }
@@ -292,7 +316,7 @@ impl<T: NivTag> Pipeline<T> {
     fn flood(&mut self, turn: &Burst<'_>, frame: &Admitted, source: &Lif) -> Result<(), DropReason> {
         let number = turn.tables.floods.of_vlan(frame.vlan);
         let flood = turn.tables.floods.get(number).ok_or(DropReason::FloodNoReceiver)?;
-        let mut copies = 0;
+        let (mut copies, count) = (0, self.sizes.frames(frame.index));
         for (nth, copy) in (0u16..).zip(&flood.copies) {
             let Some(form) = form(copy, frame, source) else { continue };
             copies += 1;
@@ -307,7 +331,7 @@ impl<T: NivTag> Pipeline<T> {
                     self.post(turn, copy.port, Waiting { head, frame: frame.index, to });
                 }
                 Err(reason) => {
-                    self.counters.drops[reason].add(1);
+                    self.counters.drops[reason].add(count);
                     let (from, vlan) = (frame.lif, frame.vlan);
                     self.capture.decide(frame.index, Fate::Flooded { from, vlan, missed: Some(reason) });
                 }
@@ -316,7 +340,7 @@ impl<T: NivTag> Pipeline<T> {
         if copies == 0 {
             return Err(DropReason::FloodNoReceiver);
         }
-        self.counters.replicated.add(copies - 1);
+        self.counters.replicated.add((copies - 1) * count);
         Ok(())
     }
 
@@ -350,6 +374,7 @@ impl<T: NivTag> Pipeline<T> {
             desk: &self.desk,
             burst: turn.burst,
             tables: turn.tables,
+            sizes: &self.sizes,
             counters: &self.counters,
         };
         self.outbox.flush(&leaving, &mut self.capture);
@@ -420,12 +445,12 @@ struct Run {
 
 impl Run {
     #[inline]
-    fn add(&mut self, tables: &Tables, from: LifId, octets: u64) {
+    fn add(&mut self, tables: &Tables, from: LifId, frames: u64, octets: u64) {
         if self.from != Some(from) {
             self.finish(tables);
             *self = Self { from: Some(from), frames: 0, octets: 0 };
         }
-        self.frames += 1;
+        self.frames += frames;
         self.octets += octets;
     }
 

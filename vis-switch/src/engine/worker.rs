@@ -7,6 +7,7 @@ use super::counters::WorkerCounters;
 use super::mac::{Learned, MacTable, Second};
 use super::pipeline::Pipeline;
 use super::tables::{Published, Tables};
+use super::unfinished::Odd;
 use link::{BURST, Nanos, RxBurst, RxQueue, SourceId, Sources, TxQueue};
 use niv_node::mailbox::{Mailbox, Sender};
 use niv_node::worker::{Turn, Worker};
@@ -56,6 +57,7 @@ pub struct Engine<T> {
     source_ports: Vec<u16>,
     order: Vec<SourceId>,
     pipeline: Pipeline<T>,
+    odd: Odd,
     tables: Arc<Tables>,
     published: Arc<Published>,
     version: u64,
@@ -87,6 +89,7 @@ impl<T: NivTag> Engine<T> {
             source_ports,
             order: Vec::new(),
             pipeline,
+            odd: Odd::default(),
             tables: published.current(),
             version: 0,
             published,
@@ -140,6 +143,7 @@ impl<T: NivTag> Engine<T> {
         let lent = burst.len();
         if lent > 0 {
             let port = self.source_ports.get(id).copied().unwrap_or(u16::MAX);
+            self.odd.complete(&mut burst);
             self.pipeline.run(&self.tables, port, &burst, now);
         }
         drop(burst);

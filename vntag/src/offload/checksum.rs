@@ -1,7 +1,7 @@
 //! Internet checksums (RFC 1071).
 
+use super::headers::{TCP, Transport, UDP, behind_tags};
 use super::{BadOffload, NetHeader};
-use crate::ethernet::HEADER;
 
 /// The sum of some octets as big-endian 16-bit words in ones' complement. Pieces may have any length: an odd one is
 /// carried on by the next.
@@ -41,6 +41,16 @@ impl Sum {
     pub fn checksum(self) -> u16 {
         !self.get()
     }
+
+    /// The same for UDP, where zero would say that there is no checksum; the other zero is the same number (RFC 768).
+    #[must_use]
+    #[inline]
+    pub fn udp_checksum(self) -> u16 {
+        match self.checksum() {
+            0 => 0xffff,
+            checksum => checksum,
+        }
+    }
 }
 
 /// The sum of 32-bit words, each of which is two 16-bit words; no frame is so long that it overflows.
@@ -64,8 +74,9 @@ const fn fold(sum: u64) -> u16 {
     ((sum >> 16) + (sum & 0xffff)) as u16
 }
 
-/// Where UDP keeps its checksum, in octets from the UDP header.
-const UDP_CHECKSUM: usize = 6;
+/// Where TCP and UDP keep their checksums, in octets from their headers.
+pub(super) const TCP_CHECKSUM: usize = 16;
+pub(super) const UDP_CHECKSUM: usize = 6;
 
 /// A checksum that covers the rest of a frame, and whose field holds the sum of what is not in the frame (the pseudo
 /// header).
@@ -76,30 +87,39 @@ pub struct Checksum {
 }
 
 impl Checksum {
-    pub(super) fn new(header: &NetHeader, len: usize) -> Result<Self, BadOffload> {
+    pub(super) fn new(header: &NetHeader, front: &[u8], len: usize) -> Result<Self, BadOffload> {
         let start = usize::from(header.csum_start);
         let field = start + usize::from(header.csum_offset);
-        // Not in the Ethernet header: no checksum is there, and nobody shall write an EtherType this way.
-        if start < HEADER || field + 2 > len {
-            Err(BadOffload::ChecksumOutside)
-        } else {
-            Ok(Self { start, field })
+        // Not in the Ethernet header and not in a tag: no checksum is there, and nobody shall write a VLAN this way.
+        match behind_tags(front) {
+            Some(payload) if start >= payload && field + 2 <= len => Ok(Self { start, field }),
+            _ => Err(BadOffload::ChecksumOutside),
         }
+    }
+
+    /// It is that of the TCP or UDP header behind the IP header of a packet that is no fragment, and its field is in
+    /// `front`: completing it changes nothing by which anybody decides about the frame.
+    #[must_use]
+    pub fn is_transport(&self, front: &[u8]) -> bool {
+        let Ok(transport) = Transport::find(front) else { return false };
+        let field = match transport.protocol {
+            TCP => TCP_CHECKSUM,
+            UDP => UDP_CHECKSUM,
+            _ => return false,
+        };
+        self.start == transport.at && self.field == self.start + field && self.field + 2 <= front.len()
     }
 
     /// Completes it in `frame`, which is the whole frame. Nothing happens to a frame that is shorter than the one that
     /// was judged.
     ///
-    /// Octets anywhere behind the Ethernet header may have another value afterwards: whoever decides by them looks
-    /// at them then.
+    /// Octets anywhere behind the tags may have another value afterwards: whoever decides by them looks at them then, or
+    /// asks [`is_transport`](Self::is_transport) first.
     pub fn complete(&self, frame: &mut [u8]) {
         let mut sum = Sum::default();
         sum.add(frame.get(self.start..).unwrap_or_default());
-        let checksum = match sum.checksum() {
-            // In UDP zero would say that there is none; the other zero is the same number (RFC 768).
-            0 if self.field - self.start == UDP_CHECKSUM => 0xffff,
-            sum => sum,
-        };
+        let udp = self.field - self.start == UDP_CHECKSUM;
+        let checksum = if udp { sum.udp_checksum() } else { sum.checksum() };
         put16(frame, self.field, checksum);
     }
 }

@@ -1,13 +1,15 @@
 //! The header that virtio puts in front of a frame.
 
-/// `flags`: the checksum is to be completed.
-const NEEDS_CSUM: u8 = 1;
+use super::BadOffload;
+
 /// `gso_type`: not segmented.
 const GSO_NONE: u8 = 0;
 /// `gso_type`: TCP over IPv4.
 const GSO_TCPV4: u8 = 1;
 /// `gso_type`: TCP over IPv6.
 const GSO_TCPV6: u8 = 4;
+/// `gso_type`: datagrams of UDP.
+const GSO_UDP: u8 = 5;
 /// Flag in `gso_type`: CWR is set, and belongs to the first segment only.
 const GSO_ECN: u8 = 0x80;
 
@@ -36,17 +38,22 @@ pub struct NetHeader {
     pub num_buffers: u16,
 }
 
-/// Which TCP is to be cut.
+/// What is to be cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    V4,
-    V6,
-    Other,
+    /// TCP over IPv4.
+    Tcp4,
+    /// TCP over IPv6.
+    Tcp6,
+    /// UDP over either.
+    Udp,
 }
 
 impl NetHeader {
     /// Octets of it.
     pub const LEN: usize = 12;
+    /// `flags`: the checksum is to be completed.
+    pub const NEEDS_CSUM: u8 = 1;
 
     /// Reads it.
     #[must_use]
@@ -85,7 +92,7 @@ impl NetHeader {
     #[must_use]
     #[inline]
     pub const fn needs_checksum(&self) -> bool {
-        self.flags & NEEDS_CSUM != 0
+        self.flags & Self::NEEDS_CSUM != 0
     }
 
     /// It is a super-frame of TCP over IPv4.
@@ -106,12 +113,23 @@ impl NetHeader {
         self.gso_type & GSO_ECN != 0
     }
 
-    pub(super) const fn segmentation(&self) -> Option<Kind> {
-        match self.gso_type & !GSO_ECN {
-            GSO_NONE if self.gso_type == GSO_NONE => None,
-            GSO_TCPV4 => Some(Kind::V4),
-            GSO_TCPV6 => Some(Kind::V6),
-            _ => Some(Kind::Other),
+    /// What is to be cut; `None`: nothing is.
+    pub(super) fn segmentation(&self) -> Result<Option<Kind>, BadOffload> {
+        match self.gso_type {
+            GSO_NONE => Ok(None),
+            GSO_UDP => Ok(Some(Kind::Udp)),
+            _ if self.is_tcp4() => Ok(Some(Kind::Tcp4)),
+            _ if self.is_tcp6() => Ok(Some(Kind::Tcp6)),
+            _ => Err(BadOffload::Kind),
         }
+    }
+
+    /// The same for a frame in front of whose checksum there are `by` octets more, or less where that is negative. `None`:
+    /// there is no such place.
+    #[must_use]
+    pub fn shifted(self, by: isize) -> Option<Self> {
+        let shift = |at: u16| usize::from(at).checked_add_signed(by).and_then(|at| u16::try_from(at).ok());
+        let hdr_len = shift(self.hdr_len).unwrap_or_default();
+        Some(Self { csum_start: shift(self.csum_start)?, hdr_len, ..self })
     }
 }

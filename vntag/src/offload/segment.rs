@@ -1,14 +1,13 @@
-//! Cutting a TCP super-frame.
+//! Cutting a super-frame.
 
-use super::checksum::{Checksum, Sum, put16};
-use super::headers::{Headers, IPV6};
+use super::checksum::{Checksum, Sum, TCP_CHECKSUM, UDP_CHECKSUM, put16};
+use super::headers::{Headers, IPV6, TCP, UDP};
 use super::net_header::Kind;
 use super::{BadOffload, NetHeader};
 use core::ops::Range;
 
-const TCP: u16 = 6;
-/// Where TCP keeps its checksum and its flags, in octets from the TCP header.
-const TCP_CHECKSUM: usize = 16;
+/// Where TCP keeps its flags and UDP its length, in octets from their headers.
+const UDP_LENGTH: usize = 4;
 const TCP_FLAGS: usize = 13;
 /// FIN and PSH are the last segment's only.
 const FIN_PSH: u8 = 0x09;
@@ -18,15 +17,15 @@ const IPV4_ID: usize = 4;
 const IPV4_CHECKSUM: usize = 10;
 const MAX_PACKET: usize = 0xffff;
 
-/// A TCP super-frame and how it is cut: where its headers are, and how much payload each segment takes.
+/// A super-frame and how it is cut: where its headers are, and how much payload each segment takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TcpSegmentation {
+pub struct Segmentation {
     headers: Headers,
     size: usize,
     payload: usize,
 }
 
-impl TcpSegmentation {
+impl Segmentation {
     pub(super) fn new(
         kind: Kind,
         header: &NetHeader,
@@ -34,13 +33,11 @@ impl TcpSegmentation {
         front: &[u8],
         len: usize,
     ) -> Result<Self, BadOffload> {
-        if kind == Kind::Other {
-            return Err(BadOffload::Kind);
-        }
         let front = front.get(..front.len().min(len)).unwrap_or_default();
         let headers = Headers::find(kind, front)?;
-        if (checksum.start, checksum.field) != (headers.tcp, headers.tcp + TCP_CHECKSUM) {
-            return Err(BadOffload::NotTcpChecksum);
+        let field = if headers.udp { UDP_CHECKSUM } else { TCP_CHECKSUM };
+        if (checksum.start, checksum.field) != (headers.transport, headers.transport + field) {
+            return Err(BadOffload::OtherChecksum);
         }
         let size = usize::from(header.gso_size);
         if size == 0 {
@@ -83,8 +80,8 @@ impl TcpSegmentation {
     /// The same super-frame with `octets` more of tags behind its addresses.
     #[must_use]
     pub fn behind_tags(mut self, octets: usize) -> Self {
-        let Headers { ip, tcp, end, .. } = &mut self.headers;
-        [ip, tcp, end].into_iter().for_each(|at| *at += octets);
+        let Headers { ip, transport, end, .. } = &mut self.headers;
+        [ip, transport, end].into_iter().for_each(|at| *at += octets);
         self
     }
 
@@ -114,7 +111,7 @@ pub struct Segment<'a> {
 /// The segments of a super-frame, one after the other. An iterator but for where the headers go.
 #[derive(Clone, Debug)]
 pub struct Segments<'a> {
-    plan: TcpSegmentation,
+    plan: Segmentation,
     headers: &'a [u8],
     payload: &'a [u8],
     next: usize,
@@ -128,10 +125,10 @@ impl<'a> Segments<'a> {
         let Self { plan, headers, payload, next } = self;
         let len = plan.payload_len(*next)?;
         let (body, rest) = payload.split_at_checked(len)?;
-        let Headers { ip, v6, tcp, end } = plan.headers;
+        let Headers { ip, v6, transport, udp, end } = plan.headers;
         let to = to.get_mut(..end)?;
         to.copy_from_slice(headers.get(..end)?);
-        let (below, upper) = to.split_at_mut_checked(tcp)?;
+        let (below, upper) = to.split_at_mut_checked(transport)?;
         let network = below.get_mut(ip..)?;
         let whole = upper.len() + body.len();
 
@@ -151,20 +148,26 @@ impl<'a> Segments<'a> {
             network.get(12..20)?
         };
 
-        let sequence = upper.get_mut(4..)?.first_chunk_mut::<4>()?;
-        let offset = (*next * plan.size) as u32;
-        *sequence = u32::from_be_bytes(*sequence).wrapping_add(offset).to_be_bytes();
-        let (first, last) = (*next == 0, *next + 1 == plan.count());
-        *upper.get_mut(TCP_FLAGS)? &= !(if last { 0 } else { FIN_PSH } | if first { 0 } else { CWR });
-        put16(upper, TCP_CHECKSUM, 0);
+        let field = if udp {
+            put16(upper, UDP_LENGTH, whole as u16);
+            UDP_CHECKSUM
+        } else {
+            let sequence = upper.get_mut(4..)?.first_chunk_mut::<4>()?;
+            let offset = (*next * plan.size) as u32;
+            *sequence = u32::from_be_bytes(*sequence).wrapping_add(offset).to_be_bytes();
+            let (first, last) = (*next == 0, *next + 1 == plan.count());
+            *upper.get_mut(TCP_FLAGS)? &= !(if last { 0 } else { FIN_PSH } | if first { 0 } else { CWR });
+            TCP_CHECKSUM
+        };
+        put16(upper, field, 0);
         // The pseudo header: addresses, protocol, length.
         let mut sum = Sum::default();
         sum.add(addresses);
-        sum.add_word(TCP);
+        sum.add_word(u16::from(if udp { UDP } else { TCP }));
         sum.add_word(whole as u16);
         sum.add(upper);
         sum.add(body);
-        put16(upper, TCP_CHECKSUM, sum.checksum());
+        put16(upper, field, if udp { sum.udp_checksum() } else { sum.checksum() });
 
         *payload = rest;
         *next += 1;

@@ -57,6 +57,9 @@ const fn advice(reason: DropReason) -> Option<&'static str> {
         R::LinkVlan => {
             "the switch sends frames of a VLAN that the access VIF does not have: on a static link, vlan of the [[vnic]]"
         }
+        R::LinkOffload => {
+            "the switch describes checksums or segments that its frames do not have: a fault of it"
+        }
         R::HostRingFull => "the guest is too slow: it posts no receive buffers",
         R::HostRefused => "the guest's receive buffers are smaller than its frames: its MTU, or its driver",
     })

@@ -1,6 +1,7 @@
 //! Where the heads of a burst are worked on, and the delivery to one host port.
 
 use super::finish::Finish;
+use super::unfinished::{Mixed, Sizes};
 use super::{MAX_QUEUES, Vnic};
 use crate::engine::capture::Capture;
 use crate::engine::drops::DropReason;
@@ -8,6 +9,7 @@ use crate::engine::vif::{HostTag, VnicSlot};
 use ::link::{BURST, Nanos, OutFrame, RxBurst};
 use arrayvec::ArrayVec;
 use vntag::Head;
+use vntag::offload::Finisher;
 
 /// Kept between bursts, so that nothing is cleared or allocated.
 pub(super) struct Bench {
@@ -24,6 +26,9 @@ pub(super) struct Bench {
     pub(super) members: Vec<(VnicSlot, Member)>,
     /// What was finished of the current burst from a guest.
     pub(super) finish: Finish,
+    /// What the frames of the current burst from a link are on a wire.
+    pub(super) sizes: Sizes,
+    pub(super) finisher: Finisher,
     pub(super) capture: Capture,
 }
 
@@ -37,6 +42,8 @@ impl Default for Bench {
             kicks: Vec::new(),
             members: Vec::new(),
             finish: Finish::default(),
+            sizes: Sizes::default(),
+            finisher: Finisher::default(),
             capture: Capture::default(),
         }
     }
@@ -79,26 +86,32 @@ impl Bench {
         burst: &RxBurst<'_>,
         now: Nanos,
     ) {
-        let counters = &vnic.stats;
+        let Vnic { tx, stats: counters, pending, kick, .. } = vnic;
         let mut up: ArrayVec<usize, MAX_QUEUES> = ArrayVec::new();
-        up.extend((0..vnic.tx.len().min(MAX_QUEUES)).filter(|queue| vnic.tx[*queue].is_up()));
+        up.extend((0..tx.len().min(MAX_QUEUES)).filter(|queue| tx[*queue].is_up()));
         let mut sent = 0;
         for (nth, queue) in up.iter().enumerate() {
+            if self.sizes.any() {
+                let mine = Share { nth, of: up.len(), pending };
+                let mixed = Mixed { slot, link, queue: &mut *tx[*queue], counters, now };
+                sent += usize::from(self.deliver_mixed(mixed, &mine, burst));
+                continue;
+            }
             let mut out: ArrayVec<OutFrame<'_>, BURST> = ArrayVec::new();
-            for copied in &vnic.pending {
+            for copied in &*pending {
                 let at = usize::from(copied.frame);
                 let heads = if copied.stripped { &self.stripped } else { &self.heads };
                 let head = heads[at].bytes();
                 if up.len() == 1 || flow_hash(head) as usize % up.len() == nth {
-                    out.push(OutFrame { head, body: burst[at].data.skip(usize::from(self.loaded[at])) });
+                    out.push(OutFrame::complete(head, burst[at].data.skip(usize::from(self.loaded[at]))));
                 }
             }
-            let taken = vnic.tx[*queue].send(now, &out);
+            let taken = tx[*queue].send(now, &out);
             sent += taken.frames;
             counters.tx_frames.add((taken.frames - taken.refused) as u64);
             counters.tx_octets.add(out[..taken.frames].iter().map(|frame| frame.len() as u64).sum());
             for frame in &out[..taken.frames] {
-                counters.tx_groups.count(frame.head, frame.len() as u64);
+                counters.tx_groups.count(frame.head, 1, frame.len() as u64);
             }
             if taken.refused > 0 {
                 counters.drops[DropReason::HostRefused].add(taken.refused as u64);
@@ -113,21 +126,46 @@ impl Bench {
                     let head = heads[usize::from(copied.frame)].bytes();
                     up.len() == 1 || flow_hash(head) as usize % up.len() == nth
                 };
-                let places = vnic.pending.iter().filter(mine).map(|copied| copied.frame);
+                let places = pending.iter().filter(mine).map(|copied| copied.frame);
                 self.capture.delivered(slot, link, &out, places, taken.frames);
             }
         }
         if up.is_empty() {
             // The guest left between the judgement and the delivery.
-            counters.drops[DropReason::LinkVifDown].add(vnic.pending.len() as u64);
-            for copied in &vnic.pending {
+            let frames = pending.iter().map(|copied| self.sizes.frames(copied.frame).unwrap_or(1));
+            counters.drops[DropReason::LinkVifDown].add(frames.sum());
+            for copied in &*pending {
                 self.capture.refuse(copied.frame, slot, DropReason::LinkVifDown);
             }
         }
-        vnic.pending.clear();
-        if sent > 0 && !core::mem::replace(&mut vnic.kick, true) {
+        pending.clear();
+        if sent > 0 && !core::mem::replace(kick, true) {
             self.kicks.push(slot);
         }
+    }
+}
+
+/// What one of several queues gets: the frames of some flows.
+struct Share<'a> {
+    nth: usize,
+    of: usize,
+    pending: &'a [Copied],
+}
+
+impl Bench {
+    /// The same for one queue, where the burst has unfinished frames. Says whether it took any.
+    #[inline(never)]
+    fn deliver_mixed(&mut self, to: Mixed<'_>, share: &Share<'_>, burst: &RxBurst<'_>) -> bool {
+        let Self { heads, stripped, loaded, sizes, finisher, capture, .. } = self;
+        let frames = share.pending.iter().filter_map(|copied| {
+            let at = usize::from(copied.frame);
+            let head = if copied.stripped { &stripped[at] } else { &heads[at] };
+            let bytes = head.bytes();
+            let mine = share.of == 1 || flow_hash(bytes) as usize % share.of == share.nth;
+            let frame = OutFrame::complete(bytes, burst[at].data.skip(usize::from(loaded[at])));
+            mine.then_some((copied.frame, frame, head.inserted()))
+        });
+        to.send(sizes, frames, (finisher, capture))
     }
 }
 

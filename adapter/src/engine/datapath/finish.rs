@@ -1,7 +1,8 @@
-//! Finishing what guests left undone, between a guest's ring and a link: checksums, and TCP super-frames cut into
-//! segments. No link's peer can be told of unfinished frames, so what goes up is complete.
+//! What guests left undone, between a guest's ring and a link: checksums, and super-frames. A link that takes such frames
+//! gets them as they are, with the VNTag put in and judged by what they are on a wire. For any other link they are finished
+//! here: checksums completed, super-frames cut into segments.
 //!
-//! An unfinished frame is copied once into memory of the worker's own; that copy is judged, summed and sent, so whatever
+//! To be finished a frame is copied once into memory of the worker's own; that copy is judged, summed and sent, so whatever
 //! a guest writes meanwhile, what is on the wire has the checksum of its octets. A burst is at most
 //! [`BURST`] frames of a wire: a super-frame whose segments do not all find room stays at the front of the guest's
 //! ring, and [`Begun`] says where to go on.
@@ -9,12 +10,12 @@
 use crate::engine::drops::DropReason;
 use crate::engine::up;
 use crate::engine::vif::VifParams;
-use ::link::{BURST, Frame, OutFrame, Seg, Undone};
+use ::link::{BURST, Frame, ORDINARY, OutFrame, Seg, TxQueue, Undone};
 use arrayvec::ArrayVec;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use vntag::ethernet::ADDRESSES;
 use vntag::head::HEADROOM;
-use vntag::offload::{Checksum, HEADERS_MAX, NetHeader, Offload, TcpSegmentation};
+use vntag::offload::{Checksum, HEADERS_MAX, NetHeader, Offload, Segmentation, Size};
 use vntag::{Head, NivTag};
 
 /// Octets of the finished frames of a burst, headers of segments apart. The longest frame of a guest fits.
@@ -59,21 +60,45 @@ pub(super) struct Host<'a> {
     /// The active VIF.
     pub(super) source: Option<u32>,
     pub(super) vif: &'a VifParams,
-    /// The link takes frames.
-    pub(super) up: bool,
+    /// The link, if it takes frames.
+    pub(super) link: Option<&'a dyn TxQueue>,
 }
 
-/// A frame as the wire will see it.
+impl Host<'_> {
+    /// Passes where there is a link that takes frames.
+    #[inline(always)]
+    pub(super) fn is_up(&self) -> Result<(), DropReason> {
+        if self.link.is_some() { Ok(()) } else { Err(DropReason::LinkDown) }
+    }
+}
+
+/// Room on a link: frames of a wire, and slots.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    pub(super) frames: usize,
+    pub(super) slots: usize,
+}
+
+/// A frame for the link.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Finished {
     /// Which segment of its super-frame.
     pub(super) segment: usize,
-    /// Octets of it without the tags that were put in.
+    /// Octets of it on a wire, without the tags that were put in.
     pub(super) octets: u32,
+    /// Of how many frames of a wire.
+    pub(super) frames: u32,
+    /// It is the whole frame as it was lent: with this left undone, which is said of the frame with its tags.
+    pub(super) undone: Option<Undone>,
     /// Octets of its headers in their slot; 0 where its head is in `Bench::heads`.
     headers: usize,
     start: usize,
     end: usize,
+}
+
+/// Slots of a link that a frame of so many octets takes at the most, once tags are put in.
+pub(super) fn slots(len: usize) -> usize {
+    (len + HEADROOM).div_ceil(ORDINARY)
 }
 
 /// What came of an unfinished frame.
@@ -111,15 +136,24 @@ impl Finish {
         self.frames.get(nth)
     }
 
-    /// A finished frame, to be sent. `head` is the one it was judged by.
-    pub(super) fn out<'a>(&'a self, nth: usize, finished: &Finished, head: &'a Head) -> OutFrame<'a> {
+    /// A frame to be sent. `head` is the one it was judged by, `rest` what of the frame as it was lent is behind that.
+    pub(super) fn out<'a>(
+        &'a self,
+        nth: usize,
+        finished: &Finished,
+        head: &'a Head,
+        rest: ::link::Gather<'a>,
+    ) -> OutFrame<'a> {
+        if finished.undone.is_some() {
+            return OutFrame { undone: finished.undone, ..OutFrame::complete(head.bytes(), rest) };
+        }
         let slot = self.headers.get(nth * SLOT..).and_then(|slot| slot.get(..finished.headers));
         let body = self.octets.get(finished.start..finished.end).unwrap_or_default();
         let head = if finished.headers == 0 { head.bytes() } else { slot.unwrap_or_default() };
-        OutFrame { head, body: ::link::Gather::one(Seg::from_slice(body)) }
+        OutFrame::complete(head, ::link::Gather::one(Seg::from_slice(body)))
     }
 
-    /// Finishes a frame, judges it, and appends what comes of it: at most `most` frames. `head` and `loaded` become those
+    /// Finishes a frame or leaves it as it is, judges it, and appends what comes of it: as far as there is `room`. `head` and `loaded` become those
     /// of the frame.
     ///
     /// # Errors
@@ -130,7 +164,7 @@ impl Finish {
         (head, loaded): (&mut Head, &mut u8),
         host: Host<'_>,
         begun: Begun,
-        most: usize,
+        room: Room,
     ) -> Result<Finishing, DropReason> {
         if self.octets.is_empty() {
             self.octets.resize(ROOM, 0);
@@ -141,20 +175,54 @@ impl Finish {
         let front = front.get(..len).unwrap_or_default();
         *loaded = load(head, front);
         let header = NetHeader::from_bytes(*undone);
+        let begun = begun.next(frame);
+        let private = front.get(..usize::from(*loaded)).unwrap_or_default();
+        if begun == 0
+            && let Some(link) = host.link
+            && link.takes(undone, frame.len() + HEADROOM)
+            && let Some(size @ Size { header: Some(header), .. }) =
+                Size::waiting(&header, private, frame.len())
+        {
+            up::judge::<T>(head, size.longest, host.source, host.vif)?;
+            return Ok(self.whole((&header, &size), frame.len(), head, room));
+        }
         match Offload::of(&header, front, frame.len()).map_err(|_| DropReason::HostOffload)? {
-            Some(Offload::Tcp(tcp)) => {
+            Some(Offload::Cut(tcp)) => {
                 up::judge::<T>(head, tcp.longest(), host.source, host.vif)?;
-                if !host.up {
-                    return Err(DropReason::LinkDown);
-                }
+                host.is_up()?;
                 let inserted = head.bytes().len() - usize::from(*loaded);
-                self.segments(frame, tcp, (head, front, inserted), begun.next(frame), most)
+                self.segments(frame, tcp, (head, front, inserted), begun, room.frames)
             }
             Some(Offload::Checksum(checksum)) => {
                 self.checksum::<T>(frame, Some(checksum), (head, loaded), host)
             }
             None => self.checksum::<T>(frame, None, (head, loaded), host),
         }
+    }
+
+    /// Passes a frame on as it is, with what was said to be undone in it before tags were put into `head`.
+    fn whole(
+        &mut self,
+        (header, size): (&NetHeader, &Size),
+        len: usize,
+        head: &Head,
+        room: Room,
+    ) -> Finishing {
+        // What may wait is in the head, so tags can move it.
+        let undone = header.shifted(head.inserted()).unwrap_or(*header).to_bytes();
+        if slots(len) > room.slots {
+            return Finishing::UpTo(0);
+        }
+        self.frames.push(Finished {
+            segment: 0,
+            octets: size.octets as u32,
+            frames: size.frames as u32,
+            undone: Some(undone),
+            headers: 0,
+            start: 0,
+            end: 0,
+        });
+        Finishing::Whole
     }
 
     /// Room for so many octets, if there is any now.
@@ -186,20 +254,20 @@ impl Finish {
         // Judged as it is now: the checksum may have been written over what looked like a tag, or like none.
         *loaded = load(head, bytes);
         let judged = up::judge::<T>(head, bytes.len(), host.source, host.vif);
-        if let Err(reason) = judged.and(if host.up { Ok(()) } else { Err(DropReason::LinkDown) }) {
+        if let Err(reason) = judged.and_then(|()| host.is_up()) {
             self.used = start;
             return Err(reason);
         }
         let octets = (end - start) as u32;
         let start = start + usize::from(*loaded);
-        self.frames.push(Finished { segment: 0, octets, headers: 0, start, end });
+        self.frames.push(Finished { segment: 0, octets, frames: 1, undone: None, headers: 0, start, end });
         Ok(Finishing::Whole)
     }
 
     fn segments(
         &mut self,
         frame: &Frame<'_>,
-        tcp: TcpSegmentation,
+        tcp: Segmentation,
         (head, front, inserted): (&Head, &[u8], usize),
         first: usize,
         most: usize,
@@ -229,7 +297,15 @@ impl Finish {
             let Some(cut) = segments.next_into(slot) else { return Err(DropReason::HostOffload) };
             let end = start + cut.payload.len();
             let octets = (own + cut.payload.len()) as u32;
-            self.frames.push(Finished { segment, octets, headers: cut.headers, start, end });
+            self.frames.push(Finished {
+                segment,
+                octets,
+                frames: 1,
+                undone: None,
+                headers: cut.headers,
+                start,
+                end,
+            });
             start = end;
         }
         Ok(if end == tcp.count() { Finishing::Whole } else { Finishing::UpTo(end) })

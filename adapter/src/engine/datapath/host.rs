@@ -1,13 +1,13 @@
 //! One burst from a guest to the link.
 
 use super::deliver::Bench;
-use super::finish::{Begun, Finishing, Host};
+use super::finish::{self, Begun, Finishing, Host, Room};
 use super::{Datapath, Visit};
 use crate::engine::capture::FromHost;
 use crate::engine::drops::DropReason;
 use crate::engine::up;
 use crate::engine::vif::VnicSlot;
-use ::link::{BURST, Frame, Nanos, OutFrame, RxBurst, SourceId, Taken};
+use ::link::{BURST, Frame, Nanos, OutFrame, RxBurst, SourceId, Taken, TxQueue};
 use arrayvec::ArrayVec;
 use vntag::NivTag;
 
@@ -18,8 +18,10 @@ struct Passed {
     place: u8,
     /// Which of the finished frames it is; [`COMPLETE`] where nothing was left to do.
     finished: u8,
-    /// Octets, without the tags that were put in.
+    /// Octets on a wire, without the tags that were put in.
     octets: u32,
+    /// Frames on a wire.
+    frames: u32,
 }
 
 /// The number of no finished frame.
@@ -34,6 +36,10 @@ struct Judged {
     frames: usize,
     /// How many segments of the next one passed already.
     segments: usize,
+    /// Slots of the link that they take.
+    slots: usize,
+    /// Some stand for several frames.
+    whole: bool,
 }
 
 impl Judged {
@@ -44,8 +50,9 @@ impl Judged {
         let head = &mut bench.heads[at];
         bench.loaded[at] = head.load(|room| frame.data.copy_to(room)) as u8;
         match up::judge::<T>(head, frame.len(), host.source, host.vif) {
-            Ok(()) if host.up => {
-                self.passed.push(Passed { place, finished: COMPLETE, octets: frame.len() as u32 });
+            Ok(()) if host.link.is_some() => {
+                self.slots += 1;
+                self.passed.push(Passed { place, finished: COMPLETE, octets: frame.len() as u32, frames: 1 });
             }
             Ok(()) => self.dropped.push((place, DropReason::LinkDown)),
             Err(reason) => self.dropped.push((place, reason)),
@@ -53,7 +60,7 @@ impl Judged {
         self.frames = at + 1;
     }
 
-    /// The frames that were not looked at yet, of which the first one is unfinished, until `max` pass.
+    /// The frames that were not looked at yet, of which the first one is unfinished, as far as there is `room`.
     #[inline(never)]
     fn rest<T: NivTag>(
         &mut self,
@@ -61,24 +68,29 @@ impl Judged {
         burst: &RxBurst<'_>,
         host: Host<'_>,
         begun: Begun,
-        max: usize,
+        room: Room,
     ) {
         bench.finish.clear();
         while let Some(frame) = burst.get(self.frames)
-            && self.passed.len() < max
+            && self.passed.len() < room.frames
+            && self.slots < room.slots
         {
             let (at, place) = (self.frames, self.frames as u8);
             let Some(undone) = &frame.undone else {
                 self.complete::<T>(bench, (place, frame), host);
                 continue;
             };
-            let (before, most) = (bench.finish.len(), max - self.passed.len());
+            let before = bench.finish.len();
+            let left = Room { frames: room.frames - self.passed.len(), slots: room.slots - self.slots };
             let begun = if at == 0 { begun } else { Begun::default() };
             let head = (&mut bench.heads[at], &mut bench.loaded[at]);
-            let outcome = bench.finish.frame::<T>((frame, undone), head, host, begun, most);
+            let outcome = bench.finish.frame::<T>((frame, undone), head, host, begun, left);
             for nth in before..bench.finish.len() {
-                let octets = bench.finish.get(nth).map_or(0, |finished| finished.octets);
-                self.passed.push(Passed { place, finished: nth as u8, octets });
+                let Some(finished) = bench.finish.get(nth) else { break };
+                let (octets, frames) = (finished.octets, finished.frames);
+                self.whole |= frames > 1;
+                self.slots += if finished.undone.is_some() { finish::slots(frame.len()) } else { 1 };
+                self.passed.push(Passed { place, finished: nth as u8, octets, frames });
             }
             match outcome {
                 Ok(Finishing::Whole) => {}
@@ -93,6 +105,40 @@ impl Judged {
     }
 }
 
+/// Octets on a wire of a frame that was passed on, tags included.
+fn tagged(one: &Passed, bench: &Bench) -> u64 {
+    let inserted = bench.heads[usize::from(one.place)].inserted().unsigned_abs() as u64;
+    u64::from(one.octets) + u64::from(one.frames) * inserted
+}
+
+/// Sends what passed. Also says how many frames of a wire were refused for good.
+///
+/// A frame that stands for several goes alone: should the link refuse one, it does not say which, and they count
+/// differently.
+#[inline(always)]
+fn send(tx: &mut dyn TxQueue, out: &[OutFrame<'_>], judged: &Judged, now: Nanos) -> (Taken, u64) {
+    if judged.whole {
+        return send_apart(tx, out, judged, now);
+    }
+    let taken = tx.send(now, out);
+    (taken, taken.refused as u64)
+}
+
+#[cold]
+fn send_apart(tx: &mut dyn TxQueue, out: &[OutFrame<'_>], judged: &Judged, now: Nanos) -> (Taken, u64) {
+    let (mut all, mut refused) = (Taken::default(), 0);
+    for run in judged.passed.chunk_by(|one, next| one.frames == 1 && next.frames == 1) {
+        let taken = tx.send(now, &out[all.frames..all.frames + run.len()]);
+        all.frames += taken.frames;
+        all.refused += taken.refused;
+        refused += taken.refused as u64 * u64::from(run[0].frames);
+        if taken.frames < run.len() {
+            break;
+        }
+    }
+    (all, refused)
+}
+
 impl<T: NivTag> Datapath<T> {
     pub(super) fn visit_host(&mut self, id: SourceId, slot: VnicSlot, now: Nanos) -> Visit {
         let Self { sources, vnics, links, bench, begun, .. } = self;
@@ -102,10 +148,11 @@ impl<T: NivTag> Datapath<T> {
         // Without a way up the guest's frames are taken all the same, and dropped: its rings must not stall.
         let mut way = vnic.uplink.and_then(|uplink| Some((uplink, links.get_mut(uplink.link)?)));
         let up = way.as_ref().is_some_and(|(_, link)| link.tx.is_up());
-        let max = match &way {
-            Some((_, link)) if up => link.tx.room().saturating_sub(link.control.reserved()).min(BURST),
+        let slots = match &way {
+            Some((_, link)) if up => link.tx.room().saturating_sub(link.control.reserved()),
             _ => BURST,
         };
+        let max = slots.min(BURST);
         if max == 0 {
             return Visit::Blocked;
         }
@@ -116,11 +163,12 @@ impl<T: NivTag> Datapath<T> {
         }
 
         let source = way.as_ref().map(|(uplink, _)| uplink.source);
-        let host = Host { source, vif: &vnic.params, up };
+        let link = way.as_ref().filter(|_| up).map(|(_, link)| &*link.tx);
+        let host = Host { source, vif: &vnic.params, link };
         let mut judged = Judged::default();
         for (place, frame) in (0u8..).zip(&burst) {
             if frame.undone.is_some() {
-                judged.rest::<T>(bench, &burst, host, begun[id], max);
+                judged.rest::<T>(bench, &burst, host, begun[id], Room { frames: max, slots });
                 break;
             }
             judged.complete::<T>(bench, (place, frame), host);
@@ -135,18 +183,24 @@ impl<T: NivTag> Datapath<T> {
                 if one.finished != COMPLETE
                     && let Some(finished) = bench.finish.get(nth)
                 {
-                    return bench.finish.out(nth, finished, &bench.heads[at]);
+                    let rest = burst[at].data.skip(usize::from(bench.loaded[at]));
+                    return bench.finish.out(nth, finished, &bench.heads[at], rest);
                 }
                 let body = burst[at].data.skip(usize::from(bench.loaded[at]));
-                OutFrame { head: bench.heads[at].bytes(), body }
+                OutFrame::complete(bench.heads[at].bytes(), body)
             })
             .collect();
-        let mut taken = Taken::default();
+        let (mut taken, mut refused) = (Taken::default(), 0);
         if let (Some((_, link)), false) = (&mut way, out.is_empty()) {
-            taken = link.tx.send(now, &out);
+            (taken, refused) = send(&mut *link.tx, &out, &judged, now);
             link.kick |= taken.frames > 0;
-            link.stats.tx_frames.add((taken.frames - taken.refused) as u64);
-            link.stats.tx_octets.add(out[..taken.frames].iter().map(|frame| frame.len() as u64).sum());
+            let (mut frames, mut octets) = (0, 0);
+            for (one, sent) in passed.iter().zip(&out[..taken.frames]) {
+                frames += u64::from(one.frames);
+                octets += if one.frames == 1 { sent.len() as u64 } else { tagged(one, bench) };
+            }
+            link.stats.tx_frames.add(frames - refused);
+            link.stats.tx_octets.add(octets);
         }
         // What the link did not take stays in the guest's ring, with everything behind it.
         let (done, segments) = match passed.get(taken.frames) {
@@ -159,38 +213,38 @@ impl<T: NivTag> Datapath<T> {
         begun[id] = burst.get(done).map_or_else(Begun::default, |next| Begun::of(next, segments));
 
         let counters = &vnic.stats;
-        let mut frames = taken.frames;
-        let mut octets = 0;
+        let (mut frames, mut octets) = (0, 0);
         for (one, sent) in passed.iter().zip(&out[..taken.frames]) {
+            frames += u64::from(one.frames);
             octets += u64::from(one.octets);
-            counters.rx_groups.count(sent.head, u64::from(one.octets));
+            counters.rx_groups.count(sent.head, u64::from(one.frames), u64::from(one.octets));
         }
         for (place, reason) in dropped.iter().filter(|(place, _)| usize::from(*place) < done) {
             let at = usize::from(*place);
             let len = burst[at].len() as u64;
             counters.drops[*reason].add(1);
-            counters.rx_groups.count(bench.heads[at].bytes(), len);
+            counters.rx_groups.count(bench.heads[at].bytes(), 1, len);
             octets += len;
             frames += 1;
         }
-        counters.rx_frames.add(frames as u64);
+        counters.rx_frames.add(frames);
         counters.rx_octets.add(octets);
-        if taken.refused > 0 {
-            counters.drops[DropReason::LinkRefused].add(taken.refused as u64);
+        if refused > 0 {
+            counters.drops[DropReason::LinkRefused].add(refused);
         }
 
         if bench.capture.begin() {
             let sent = &out[..taken.frames];
             // As the guest would have sent them, one by one; in its order.
             let went = passed.iter().zip(sent).map(|(one, frame)| {
-                let inserted = frame.len().saturating_sub(one.octets as usize);
+                let inserted = bench.heads[usize::from(one.place)].inserted().unsigned_abs();
                 (one.place, (*frame, frame.head.len().saturating_sub(inserted), None))
             });
             let lost = dropped.iter().filter(|(place, _)| usize::from(*place) < done).map(|(place, why)| {
                 let at = usize::from(*place);
                 let loaded = usize::from(bench.loaded[at]);
                 let body = burst[at].data.skip(loaded);
-                (*place, (OutFrame { head: bench.heads[at].bytes(), body }, loaded, Some(*why)))
+                (*place, (OutFrame::complete(bench.heads[at].bytes(), body), loaded, Some(*why)))
             });
             let mut frames: Vec<_> = went.chain(lost).collect();
             frames.sort_by_key(|(place, _)| *place);
@@ -202,6 +256,6 @@ impl<T: NivTag> Datapath<T> {
         drop(out);
         drop(burst);
         queue.release(done);
-        if frames == 0 { Visit::Blocked } else { Visit::Moved(frames) }
+        if frames == 0 { Visit::Blocked } else { Visit::Moved(frames as usize) }
     }
 }

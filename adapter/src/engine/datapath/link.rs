@@ -19,11 +19,10 @@ impl<T: NivTag> Datapath<T> {
         if lent == 0 {
             return Visit::Empty;
         }
-        let mut octets = 0;
         for (at, frame) in burst.iter().enumerate() {
             bench.loaded[at] = bench.heads[at].load(|room| frame.data.copy_to(room)) as u8;
-            octets += frame.len() as u64;
         }
+        let (frames, octets) = bench.sizes.judge(&burst, &bench.heads);
         if bench.capture.begin() {
             record::<T>(bench, index, &burst);
         }
@@ -33,11 +32,12 @@ impl<T: NivTag> Datapath<T> {
                 Err(DropReason::LinkControl) => {
                     let at = usize::from(place);
                     let rest = frame.data.skip(usize::from(bench.loaded[at]));
-                    let fate = punt(link, index, &OutFrame { head: bench.heads[at].bytes(), body: rest });
+                    let fate = punt(link, index, &OutFrame::complete(bench.heads[at].bytes(), rest));
                     bench.capture.decide(place, fate);
                 }
                 Err(reason) => {
-                    link.stats.drops[reason].add(1);
+                    // What is said of it is not so: it counts as the one frame that came.
+                    link.stats.drops[reason].add(bench.sizes.frames(place).unwrap_or(1));
                     bench.capture.decide(place, Fate::Dropped(reason));
                 }
             }
@@ -53,7 +53,7 @@ impl<T: NivTag> Datapath<T> {
             bench.capture.refused(&burst, &bench.loaded);
             bench.capture.finish();
         }
-        link.stats.rx_frames.add(lent as u64);
+        link.stats.rx_frames.add(frames);
         link.stats.rx_octets.add(octets);
         drop(burst);
         queue.release(lent);
@@ -82,7 +82,7 @@ fn record<T: NivTag>(bench: &mut Bench, link: usize, burst: &RxBurst<'_>) {
     for (at, frame) in burst.iter().enumerate() {
         let target = down::judge::<T>(&bench.heads[at]).ok().map(|down| down.tag.target);
         let body = frame.data.skip(usize::from(bench.loaded[at]));
-        bench.capture.frame_from_link(link, &OutFrame { head: bench.heads[at].bytes(), body }, target);
+        bench.capture.frame_from_link(link, &OutFrame::complete(bench.heads[at].bytes(), body), target);
     }
 }
 
@@ -98,6 +98,7 @@ fn route<T: NivTag>(
     vnics: &mut [Option<Vnic>],
 ) -> Result<(), DropReason> {
     let at = usize::from(place);
+    let count = bench.sizes.frames(place)?;
     let down = down::judge::<T>(&bench.heads[at])?;
     match down.tag.target {
         Target::Channel(channel) => {
@@ -113,19 +114,19 @@ fn route<T: NivTag>(
                     bench.push(entry.vnic, vnic, Copied { frame: place, stripped: false });
                 }
                 Member::Dropped(reason) => {
-                    vnic.stats.drops[reason].add(1);
+                    vnic.stats.drops[reason].add(count);
                     bench.capture.refuse(place, entry.vnic, reason);
                 }
             }
             Ok(())
         }
-        Target::List(list) => route_list::<T>(bench, place, link, vnics, &down, list),
+        Target::List(list) => route_list::<T>(bench, (place, count), link, vnics, &down, list),
     }
 }
 
 fn route_list<T: NivTag>(
     bench: &mut Bench,
-    place: u8,
+    (place, count): (u8, u64),
     link: &Link,
     vnics: &mut [Option<Vnic>],
     down: &Down,
@@ -139,15 +140,15 @@ fn route_list<T: NivTag>(
         return Err(DropReason::LinkDouble);
     }
     match down.tag.looped {
-        Some(0) => link.stats.looped_without_source.add(1),
-        None if down.stray_source => link.stats.stray_source.add(1),
+        Some(0) => link.stats.looped_without_source.add(count),
+        None if down.stray_source => link.stats.stray_source.add(count),
         _ => {}
     }
     bench.members.clear();
     for id in members {
         let channel = u32::from(id.get());
         if down::is_pruned(down.tag, channel) {
-            link.stats.pruned.add(1);
+            link.stats.pruned.add(count);
         } else if let Some(entry) = link.vifs.get(channel)
             && let Some(Some(vnic)) = vnics.get(entry.vnic as usize)
         {
@@ -158,7 +159,7 @@ fn route_list<T: NivTag>(
     if copies == 0 {
         return Err(DropReason::LinkListEmpty);
     }
-    link.stats.replicated.add(copies - 1);
+    link.stats.replicated.add((copies - 1) * count);
 
     // The copy in `heads` is for those who keep the 802.1Q tag, if there are any.
     let at = usize::from(place);
@@ -178,7 +179,7 @@ fn route_list<T: NivTag>(
                 bench.push(slot, vnic, Copied { frame: place, stripped });
             }
             Member::Dropped(reason) => {
-                vnic.stats.drops[reason].add(1);
+                vnic.stats.drops[reason].add(count);
                 bench.capture.refuse(place, slot, reason);
             }
         }

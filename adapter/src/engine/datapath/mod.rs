@@ -7,6 +7,7 @@ mod deliver;
 mod finish;
 mod host;
 mod link;
+mod unfinished;
 
 use super::capture::{Captures, Place};
 use super::control::{Exchange, Punted};

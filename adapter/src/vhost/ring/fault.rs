@@ -122,7 +122,7 @@ impl RingCounters {
         // A fault that this direction cannot have stays out of the list.
         let possible = |fault: Fault| match direction {
             Direction::FromGuest => fault != Fault::NoFit,
-            Direction::ToGuest => fault != Fault::BadHeader,
+            Direction::ToGuest => true,
         };
         list.extend(Fault::ALL.iter().filter(|fault| possible(**fault)).map(|fault| PortCounter {
             name: fault.name(direction),

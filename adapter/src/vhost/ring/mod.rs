@@ -60,23 +60,25 @@ pub struct RingFeatures {
     pub mergeable: bool,
     /// What the guest may leave undone in frames it sends.
     pub offloads: Offloads,
+    /// What may be left undone in frames it gets.
+    pub takes: Offloads,
 }
 
-/// What of a frame the guest may leave to us.
+/// What of a frame its sender may leave undone: the guest, or we towards the guest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offloads {
-    /// `VIRTIO_NET_F_CSUM`: checksums.
+    /// `VIRTIO_NET_F_CSUM`, `VIRTIO_NET_F_GUEST_CSUM`: checksums.
     pub checksum: bool,
-    /// `VIRTIO_NET_F_HOST_TSO4`: cutting TCP over IPv4.
+    /// `VIRTIO_NET_F_HOST_TSO4`, `VIRTIO_NET_F_GUEST_TSO4`: cutting TCP over IPv4.
     pub tso4: bool,
-    /// `VIRTIO_NET_F_HOST_TSO6`: cutting TCP over IPv6.
+    /// `VIRTIO_NET_F_HOST_TSO6`, `VIRTIO_NET_F_GUEST_TSO6`: cutting TCP over IPv6.
     pub tso6: bool,
-    /// `VIRTIO_NET_F_HOST_ECN`: cutting TCP that tells of reduced congestion.
+    /// `VIRTIO_NET_F_HOST_ECN`, `VIRTIO_NET_F_GUEST_ECN`: cutting TCP that tells of reduced congestion.
     pub ecn: bool,
 }
 
 impl Offloads {
-    /// The guest may send a frame with this header.
+    /// A frame with this header may be sent.
     fn permit(self, header: &NetHeader) -> bool {
         let kind = match header.gso_type {
             0 => true,
@@ -85,6 +87,15 @@ impl Offloads {
             _ => false,
         };
         kind && (self.checksum || !header.needs_checksum()) && (self.ecn || !header.has_ecn())
+    }
+
+    const fn bits(self) -> u8 {
+        let Self { checksum, tso4, tso6, ecn } = self;
+        checksum as u8 | (tso4 as u8) << 1 | (tso6 as u8) << 2 | (ecn as u8) << 3
+    }
+
+    const fn from_bits(bits: u8) -> Self {
+        Self { checksum: bits & 1 != 0, tso4: bits & 2 != 0, tso6: bits & 4 != 0, ecn: bits & 8 != 0 }
     }
 }
 
@@ -266,6 +277,8 @@ pub struct RingSlot {
     running: AtomicBool,
     /// There was a ring here before, which was stopped in peace.
     known: AtomicBool,
+    /// What may be left undone in frames for the ring, as [`Offloads::bits`].
+    takes: AtomicU8,
     /// 0, or the fault that stopped the ring plus one.
     broken: AtomicU8,
     event: Option<Event>,
@@ -293,6 +306,7 @@ impl RingSlot {
             counters: RingCounters::default(),
             running: AtomicBool::new(false),
             known: AtomicBool::new(false),
+            takes: AtomicU8::new(0),
             broken: AtomicU8::new(0),
             event: None,
         }
@@ -334,6 +348,7 @@ impl RingSlot {
             ring.layout.set_avail_event(ring.next_avail.wrapping_sub(1));
             ring.wrote_used(UsedPart::AvailEvent);
         }
+        self.takes.store(setup.features.takes.bits(), Ordering::Relaxed);
         self.taken_over(self.ring.lock().insert(ring), setup.base);
         self.broken.store(0, Ordering::Relaxed);
         self.running.store(true, Ordering::Release);

@@ -2,11 +2,13 @@
 
 use super::chain::{Access, Piece, Pieces};
 use super::layout::DESC_F_WRITE;
-use super::{Fault, NET_HEADER, Ring, RingCounters, RingSlot};
+use super::{Fault, NET_HEADER, Offloads, Ring, RingCounters, RingSlot};
 use arrayvec::ArrayVec;
 use core::ptr::NonNull;
-use link::{BURST, Nanos, OutFrame, Taken, TxQueue, prefetch};
+use link::{BURST, Nanos, OutFrame, Taken, TxQueue, Undone, prefetch};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use vntag::offload::NetHeader;
 
 /// Chains that one frame may fill where buffers are merged.
 const MAX_MERGED: usize = 256;
@@ -82,7 +84,10 @@ impl TxQueue for VringTx {
             if waiting == 0 {
                 break;
             }
-            let put = if ring.put_single(frame, len) {
+            let put = if !ring.may_have(frame) {
+                counters.fault(Fault::BadHeader);
+                Put::Refused
+            } else if ring.put_single(frame, len) {
                 waiting -= 1;
                 Put::Done
             } else {
@@ -117,18 +122,31 @@ impl TxQueue for VringTx {
         self.slot.is_running()
     }
 
+    fn takes(&self, undone: &Undone, _len: usize) -> bool {
+        Offloads::from_bits(self.slot.takes.load(Ordering::Relaxed)).permit(&NetHeader::from_bytes(*undone))
+    }
+
     fn room(&self) -> usize {
         self.slot.ring.lock().as_mut().and_then(|ring| ring.waiting().ok()).map_or(0, usize::from)
     }
 }
 
-/// The header of a frame without offloads. `num_buffers` is 1, not 0, even where buffers are not merged.
-fn header(num_buffers: u16) -> [u8; NET_HEADER] {
-    let [low, high] = num_buffers.to_le_bytes();
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, low, high]
+/// The header of a frame that is spread over so many buffers: 1, not 0, even where buffers are not merged.
+#[inline(always)]
+fn header(frame: &OutFrame<'_>, num_buffers: u16) -> [u8; NET_HEADER] {
+    let mut header = frame.undone.unwrap_or_default();
+    header[10..].copy_from_slice(&num_buffers.to_le_bytes());
+    header
 }
 
 impl Ring {
+    /// What is left undone in the frame, if anything, was negotiated. It was when the sender asked, so only another guest
+    /// in between makes a difference.
+    #[inline(always)]
+    fn may_have(&self, frame: &OutFrame<'_>) -> bool {
+        frame.undone.is_none_or(|undone| self.features.takes.permit(&NetHeader::from_bytes(undone)))
+    }
+
     /// Asks for what the frame `ahead` of the next one will be written to.
     #[inline(always)]
     fn prefetch_buffer(&self, ahead: u16) {
@@ -152,7 +170,7 @@ impl Ring {
         let Some(ptr) = self.at(desc.addr, desc.len) else { return false };
         // SAFETY: total <= desc.len octets are mapped at ptr while the ring's lock is held.
         unsafe {
-            write(ptr, &header(1));
+            write(ptr, &header(frame, 1));
             let mut to = ptr.add(NET_HEADER);
             write(to, frame.head);
             to = to.add(frame.head.len());
@@ -234,7 +252,7 @@ impl Ring {
                 return Put::Refused;
             }
             *waiting -= chains.len() as u16;
-            scatter(pieces.as_slice(), frame, &header(chains.len() as u16));
+            scatter(pieces.as_slice(), frame, &header(frame, chains.len() as u16));
             if let Some(logging) = &mut self.logging {
                 let mut left = total;
                 for piece in pieces.as_slice() {

@@ -3,11 +3,11 @@
 use super::*;
 use crate::memif::fault::Fault;
 use crate::memif::handshake::{Client, ClientStep, Identity, Offer, Plan, RingOffer, Server, ServerStep};
-use crate::memif::message::{Message, RING_S2M, VERSION};
+use crate::memif::message::{Extensions, Message, RING_S2M, VERSION};
 use zerocopy::byteorder::native_endian::{U16, U32};
 
 fn identity(queues: u16) -> Identity {
-    Identity { id: 3, name: "end".into(), secret: None, queues }
+    Identity { id: 3, name: "end".into(), secret: None, queues, extensions: Extensions::default() }
 }
 
 fn offer(plan: Plan) -> Offer<u32> {
@@ -21,6 +21,7 @@ fn offer(plan: Plan) -> Offer<u32> {
         regions: vec![(7, 1 << 20), (8, 1 << 21)],
         s2m: (0..plan.s2m).map(ring).collect(),
         m2s: (plan.s2m..plan.s2m + plan.m2s).map(ring).collect(),
+        extensions: Extensions::default(),
     }
 }
 
@@ -71,6 +72,25 @@ fn the_client_makes_no_more_rings_than_the_server_takes() {
         let (_, own) = talk(identity(server), identity(client)).1.unwrap();
         assert_eq!((own.s2m.len(), own.m2s.len()), (server.min(client).into(), server.min(client).into()));
     }
+}
+
+/// What an end of another make would say is what one of ours says that announces nothing.
+#[test]
+fn unfinished_frames_are_agreed_on_by_both_or_not_at_all() {
+    let with = |unfinished| Identity { extensions: Extensions { unfinished }, ..identity(1) };
+    for (server, client) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (theirs, own) = talk(with(server), with(client)).1.unwrap();
+        assert_eq!(theirs, own);
+        assert_eq!(own.extensions.unfinished, server && client);
+    }
+    // A client that was told nothing tells nothing.
+    let (_, hello) = Server::<u32>::new(with(false));
+    let mut client = Client::new(with(true), 10);
+    let Ok(ClientStep::Send(init, _)) = client.handle_message(&hello.emit(), vec![], |plan| Ok(offer(plan)))
+    else {
+        panic!("an INIT")
+    };
+    assert!(init.emit()[2 + size_of::<message::Init>()..].iter().all(|octet| *octet == 0));
 }
 
 #[test]
@@ -179,8 +199,8 @@ fn values_that_do_not_do_have_their_names() {
     let mut seen = 0;
     for message in one_of_each() {
         match message {
-            Message::Init(init) => {
-                let with = |init| after(0, Message::Init(init), vec![]).err();
+            Message::Init(init, extensions) => {
+                let with = |init| after(0, Message::Init(init, extensions), vec![]).err();
                 assert_eq!(
                     with(message::Init { version: U16::new(0x0100), ..init }),
                     Some(Fault::BadVersion)
@@ -214,12 +234,16 @@ fn values_that_do_not_do_have_their_names() {
             Message::Connect(_) => {
                 assert_eq!(after(4, message, vec![]), Err(Fault::BadRing), "one ring is not two");
             }
-            Message::Hello(hello) => {
+            Message::Hello(hello, extensions) => {
                 let with = |min, max| {
                     let hello =
                         message::Hello { min_version: U16::new(min), max_version: U16::new(max), ..hello };
                     let mut client = Client::<u32>::new(identity(1), 10);
-                    client.handle_message(&Message::Hello(hello).emit(), vec![], |plan| Ok(offer(plan))).err()
+                    client
+                        .handle_message(&Message::Hello(hello, extensions).emit(), vec![], |plan| {
+                            Ok(offer(plan))
+                        })
+                        .err()
                 };
                 assert_eq!(with(0, u16::MAX), None);
                 assert_eq!(with(VERSION + 1, u16::MAX), Some(Fault::BadVersion));

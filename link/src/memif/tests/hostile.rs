@@ -5,7 +5,7 @@ use super::*;
 use crate::memif::control::make_offer;
 use crate::memif::fault::Fault;
 use crate::memif::handshake::{Client, ClientStep, Identity, Offer, Server, ServerStep};
-use crate::memif::message::{LEN, Message};
+use crate::memif::message::{Extensions, LEN, Message};
 use crate::memif::region::Memory;
 use crate::memif::ring::{Desc, Layout, NEXT, Ring};
 use crate::memif::socket::{self as channel, Listener};
@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use zerocopy::byteorder::native_endian::U16;
 
 fn identity() -> Identity {
-    Identity { id: 0, name: "hostile".into(), secret: None, queues: 1 }
+    Identity { id: 0, name: "hostile".into(), secret: None, queues: 1, extensions: Extensions::default() }
 }
 
 /// Waits until the other side says something, or closes.
@@ -335,9 +335,9 @@ fn an_interrupt_that_is_no_eventfd() {
 fn another_version_another_mode_another_interface() {
     let with = |change: fn(&mut message::Init)| {
         move |message| match message {
-            Message::Init(mut init) => {
+            Message::Init(mut init, extensions) => {
                 change(&mut init);
-                Message::Init(init)
+                Message::Init(init, extensions)
             }
             other => other,
         }
@@ -544,11 +544,11 @@ fn a_server_of_another_version() {
     let mut port = open(Config::new(&path, Role::Client)).unwrap();
     let socket = accept(&listener);
     let (_, hello) = Server::<OwnedFd>::new(identity());
-    let Message::Hello(hello) = hello else { unreachable!() };
+    let Message::Hello(hello, extensions) = hello else { unreachable!() };
     let old = U16::new(0x0100);
     channel::send(
         &socket,
-        &Message::Hello(message::Hello { min_version: old, max_version: old, ..hello }),
+        &Message::Hello(message::Hello { min_version: old, max_version: old, ..hello }, extensions),
         None,
     )
     .unwrap();

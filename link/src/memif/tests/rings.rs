@@ -19,13 +19,19 @@ fn copy(offer: &Offer<OwnedFd>) -> Offer<OwnedFd> {
         rings.iter().map(copy).collect()
     };
     let regions = offer.regions.iter().map(|(fd, size)| (fd.try_clone().unwrap(), *size)).collect();
-    Offer { regions, s2m: rings(&offer.s2m), m2s: rings(&offer.m2s) }
+    Offer { regions, s2m: rings(&offer.s2m), m2s: rings(&offer.m2s), extensions: offer.extensions }
 }
 
 /// Both ends without a socket: server, client.
 fn ends(log2_ring_size: u8, buffer_size: u32) -> (Rings, Rings) {
+    ends_that(false, log2_ring_size, buffer_size)
+}
+
+/// The same, where both announced unfinished frames or not.
+fn ends_that(unfinished: bool, log2_ring_size: u8, buffer_size: u32) -> (Rings, Rings) {
     let plan = Plan { s2m: 1, m2s: 1, log2_ring_size };
-    let (offer, memory, layout) = make_offer(plan, buffer_size).unwrap();
+    let (mut offer, memory, layout) = make_offer(plan, buffer_size).unwrap();
+    offer.extensions.unfinished = unfinished;
     let server = accept_offer(copy(&offer)).unwrap();
     (server, open_offer(offer, &memory, &layout).unwrap())
 }
@@ -75,7 +81,7 @@ proptest! {
                     let frames: Vec<Vec<u8>> = lengths.iter().map(|len| { seed += 1; frame(seed, *len) }).collect();
                     let out: Vec<OutFrame<'_>> = frames.iter().map(|frame| {
                         let (head, body) = frame.split_at(frame.len() / 3);
-                        OutFrame { head, body: crate::Gather::one(crate::Seg::from_slice(body)) }
+                        OutFrame::complete(head, crate::Gather::one(crate::Seg::from_slice(body)))
                     }).collect();
                     let (taken, result) = tx.send(&out);
                     prop_assert_eq!(result, Ok(()));
@@ -114,4 +120,60 @@ proptest! {
             }
         }
     }
+}
+
+/// What is undone in a TCP super-frame: segments of 1,448 octets, TCP at 34.
+const SUPER: crate::Undone = [1, 1, 0, 0, 0xa8, 5, 34, 0, 16, 0, 0, 0];
+
+#[test]
+fn a_super_frame_crosses_whole_with_what_is_undone_in_it() {
+    for up in [false, true] {
+        let (mut server, mut client) = ends_that(true, 6, 2048);
+        let (tx, rx) = if up {
+            (&mut client.tx[0], &mut server.rx[0].0)
+        } else {
+            (&mut server.tx[0], &mut client.rx[0].0)
+        };
+        let whole: Vec<u8> = (0..65_000usize).map(|n| (n % 251) as u8).collect();
+        let frames = [
+            OutFrame::private(&whole[..60]),
+            OutFrame { undone: Some(SUPER), ..OutFrame::private(&whole) },
+            OutFrame { undone: Some(SUPER), ..OutFrame::private(&whole[..100]) },
+            OutFrame::private(&whole[..5000]),
+        ];
+        // Twice round the ring: nothing stays in a descriptor that was used before.
+        for _ in 0..8 {
+            let (taken, result) = tx.send(&frames);
+            assert_eq!((taken.frames, taken.refused, result), (4, 0, Ok(())));
+            assert_eq!(tx.unread(), 4);
+            let mut burst = RxBurst::new();
+            rx.recv(BURST, &mut burst).unwrap();
+            let got: Vec<_> = burst.iter().map(|frame| (frame.data.to_vec(), frame.undone)).collect();
+            let want: Vec<_> = frames.iter().map(|frame| (frame.to_vec(), frame.undone)).collect();
+            assert!(got == want);
+            drop(burst);
+            rx.release(4);
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_announced_nothing_gets_and_gives_no_unfinished_frame() {
+    let (mut server, mut client) = ends(6, 2048);
+    let bytes = [7; 100];
+    let unfinished = OutFrame { undone: Some(SUPER), ..OutFrame::private(&bytes) };
+    for tx in [&mut client.tx[0], &mut server.tx[0]] {
+        let (taken, result) = tx.send(&[unfinished, OutFrame::private(&bytes)]);
+        assert_eq!((taken.frames, taken.refused, result), (2, 1, Ok(())));
+    }
+    // One end believes in it, the other one was never asked: its metadata is not read.
+    let plan = Plan { s2m: 1, m2s: 1, log2_ring_size: 6 };
+    let (mut offer, memory, layout) = make_offer(plan, 2048).unwrap();
+    let mut server = accept_offer(copy(&offer)).unwrap();
+    offer.extensions.unfinished = true;
+    let mut client = open_offer(offer, &memory, &layout).unwrap();
+    assert_eq!(client.tx[0].send(&[unfinished]).0.refused, 0);
+    let mut burst = RxBurst::new();
+    server.rx[0].0.recv(BURST, &mut burst).unwrap();
+    assert_eq!((burst.len(), burst[0].undone), (1, None));
 }

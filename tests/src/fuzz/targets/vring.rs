@@ -139,6 +139,7 @@ impl World {
                 event_idx: bits & 16 == 0,
                 mergeable: bits & 32 == 0,
                 offloads: if bits & 64 == 0 { all } else { Offloads::default() },
+                takes: if bits & 64 == 0 { all } else { Offloads::default() },
             },
             kick: None,
             call: None,

@@ -67,6 +67,9 @@ const fn advice(reason: DropReason) -> Option<&'static str> {
         R::RxOversize => "a guest's or neighbour's MTU is greater than that of the interface (mtu)",
         R::RxStacked => "a guest on an access interface sends tagged frames (switchport mode trunk)",
         R::RxTagHidden => "a guest sends frames with a VNTag of its own",
+        R::RxOffload => {
+            "an adapter, or a host behind an interface, describes checksums or segments that its frames do not have"
+        }
         R::PuntFull => "more LLDP or control frames come than can be: a loop, or a neighbour gone wild",
         R::UcDvifXlateMiss => "the receiver's interface has no VIF: its adapter or guest is away",
         R::McDvifXlateMiss => {

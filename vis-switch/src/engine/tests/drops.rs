@@ -106,6 +106,8 @@ fn every_reason_has_a_case() {
         TxRingFull,
         TxUnsendable,
         PuntFull,
+        // In `tests/tests/super_frames.rs`: a frame here is complete.
+        RxOffload,
     ];
     let refused = refused();
     let cases = || refused.iter().map(|(reason, ..)| *reason).chain(others);
