@@ -173,6 +173,53 @@ fn the_base_is_where_the_ring_stopped() {
     drop(echo);
 }
 
+/// Another back end completed out of order, and was killed: what it had taken is in the region.
+#[test]
+fn what_another_device_had_in_flight_goes_back_empty() {
+    let mut bench = bench();
+    let echo = bench.echo();
+    let mut guest = Guest::new(Features::default()).unwrap();
+    let ring = |guest: &Guest| guest.pairs[0].tx.parts();
+    let heads: Vec<u16> = (0..4)
+        .map(|number| {
+            assert!(guest.pairs[0].queue(&frame(number, 64)));
+            let (_, avail, _) = ring(&guest);
+            guest.memory().load16(avail + 4 + 2 * number)
+        })
+        .collect();
+    guest.pairs[0].flush();
+    // It took three of the four, and has used the second.
+    let (_, _, used) = ring(&guest);
+    guest.memory().write(used + 4, &[u32::from(heads[1]).to_le_bytes(), [0; 4]].concat());
+    guest.memory().store16(used + 2, 1);
+    guest.keeps_inflight = true;
+    let file = rustix::fs::memfd_create("inflight", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    let stride = (16 + 16 * 256u64).next_multiple_of(64);
+    rustix::fs::ftruncate(&file, 2 * stride).unwrap();
+    let write = |at: u64, octets: &[u8]| assert!(rustix::io::pwrite(&file, octets, stride + at).is_ok());
+    // Version 1, 256 descriptors, and used up to 1.
+    write(8, &[1, 0, 0, 1, heads[1] as u8, (heads[1] >> 8) as u8, 1, 0]);
+    for (counter, head) in [(1u64, heads[0]), (3, heads[2])] {
+        write(16 + 16 * u64::from(head), &[1]);
+        write(16 + 16 * u64::from(head) + 8, &counter.to_ne_bytes());
+    }
+    let mut described = [2 * stride, 0].map(u64::to_ne_bytes).concat();
+    described.extend([2u16, 256].into_iter().flat_map(u16::to_ne_bytes));
+    guest.inflight = Some((described, file));
+    guest.reconnect(&bench.socket).unwrap();
+    // The last one comes back by the echo; all descriptors are free again.
+    assert_eq!(guest.recv(SOON), Some(frame(3, 64)));
+    let deadline = Instant::now() + SOON;
+    while guest.pairs[0].tx.free() < 256 {
+        guest.pairs[0].reclaim();
+        assert!(Instant::now() < deadline);
+    }
+    assert_eq!(bench.counter("rx_returned"), 2);
+    assert_eq!(bench.counter("rx_uncertain"), 0);
+    ping(&mut guest, 9, 64);
+    drop(echo);
+}
+
 #[test]
 fn causes_say_what_is_missing() {
     let bench = bench();

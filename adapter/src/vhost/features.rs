@@ -63,7 +63,8 @@ pub(super) fn protocol(mtu: u16) -> Protocol {
         | Protocol::CONFIGURE_MEM_SLOTS
         | Protocol::STATUS
         | Protocol::RARP
-        | Protocol::LOG_SHMFD;
+        | Protocol::LOG_SHMFD
+        | Protocol::INFLIGHT_SHMFD;
     if mtu > 0 { offered | Protocol::MTU } else { offered }
 }
 

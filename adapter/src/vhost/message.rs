@@ -6,10 +6,11 @@
 use core::mem::MaybeUninit;
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, recvmsg, send,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
-use std::io::IoSliceMut;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use vhost::vhost_user::message::{FrontendReq, VhostUserHeaderFlag};
 use vm_memory::ByteValued;
 
@@ -159,15 +160,37 @@ fn words(bytes: &[u8]) -> Option<[u32; 3]> {
     Some([word(0), word(4), word(8)])
 }
 
+/// What goes back to a front end.
+#[derive(Debug, Default)]
+pub(super) struct Reply {
+    /// Payload.
+    pub(super) payload: Vec<u8>,
+    /// A descriptor to go with it.
+    pub(super) fd: Option<OwnedFd>,
+}
+
+impl From<u64> for Reply {
+    fn from(number: u64) -> Self {
+        Self { payload: number.to_ne_bytes().to_vec(), fd: None }
+    }
+}
+
 /// Sends a reply at once, or not at all: one that does not fit ends the connection.
-pub(super) fn reply(socket: BorrowedFd<'_>, code: u32, payload: &[u8]) -> Result<(), WireError> {
+pub(super) fn reply(socket: BorrowedFd<'_>, code: u32, reply: &Reply) -> Result<(), WireError> {
     let flags = VERSION | VhostUserHeaderFlag::REPLY.bits();
-    let mut bytes = Vec::with_capacity(HEADER + payload.len());
-    for word in [code, flags, payload.len() as u32] {
+    let mut bytes = Vec::with_capacity(HEADER + reply.payload.len());
+    for word in [code, flags, reply.payload.len() as u32] {
         bytes.extend(word.to_ne_bytes());
     }
-    bytes.extend(payload);
-    match send(socket, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+    bytes.extend(&reply.payload);
+    let fds: Vec<BorrowedFd<'_>> = reply.fd.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(WireError::Unread);
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    match sendmsg(socket, &[IoSlice::new(&bytes)], &mut control, flags) {
         Ok(n) if n == bytes.len() => Ok(()),
         Ok(_) | Err(Errno::AGAIN) => Err(WireError::Unread),
         Err(Errno::PIPE | Errno::CONNRESET) => Err(WireError::Closed),

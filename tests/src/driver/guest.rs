@@ -39,6 +39,10 @@ pub struct Guest {
     pub pairs: Vec<NetDriver>,
     fds: Vec<Fds>,
     memory: Arc<GuestMemory>,
+    /// It keeps an in-flight region for its back ends.
+    pub keeps_inflight: bool,
+    /// That region: what describes it, and its file.
+    pub inflight: Option<(Vec<u8>, OwnedFd)>,
 }
 
 impl Guest {
@@ -67,6 +71,8 @@ impl Guest {
                 .map(|_| Ok(Fds { kick: [fd()?, fd()?], call: [fd()?, fd()?] }))
                 .collect::<io::Result<_>>()?,
             memory,
+            keeps_inflight: false,
+            inflight: None,
         })
     }
 
@@ -108,6 +114,18 @@ impl Guest {
         }
         wire.set_number(Request::SET_FEATURES, wanted)?;
         self.share_memory(&wire)?;
+        if self.keeps_inflight {
+            if self.inflight.is_none() {
+                let mut asked = vec![0; 16];
+                asked.extend((2 * self.pairs.len() as u16).to_ne_bytes());
+                asked.extend(self.features.queue_size.to_ne_bytes());
+                wire.send(Request::GET_INFLIGHT_FD as u32, 1, &asked, &[])?;
+                self.inflight = Some(wire.reply_with_fd(Request::GET_INFLIGHT_FD)?);
+            }
+            if let Some((described, file)) = &self.inflight {
+                wire.set(Request::SET_INFLIGHT_FD, described, &[file.as_fd()])?;
+            }
+        }
         for (i, (pair, fds)) in self.pairs.iter().zip(&self.fds).enumerate() {
             for (j, ring) in [&pair.rx, &pair.tx].into_iter().enumerate() {
                 let base = if resume { ring.indices().0 } else { 0 };

@@ -93,6 +93,7 @@ impl VirtualNic {
                 call: None,
                 err: None,
                 log: log.clone(),
+                inflight: None,
             });
             assert!(started, "the ring of a virtual guest was refused");
         }

@@ -2,12 +2,13 @@
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{
-    RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recv, recvmsg, sendmsg,
     sockopt::{Timeout, set_socket_timeout},
 };
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -77,6 +78,25 @@ impl Wire {
         let mut payload = vec![0; word(8) as usize];
         self.read(&mut payload)?;
         Ok((word(0), payload))
+    }
+
+    /// The payload of the next reply, which comes with a descriptor.
+    pub fn reply_with_fd(&self, request: Request) -> io::Result<(Vec<u8>, OwnedFd)> {
+        let mut header = [0; 12];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::WAITALL | RecvFlags::CMSG_CLOEXEC;
+        let got = recvmsg(&self.stream, &mut [IoSliceMut::new(&mut header)], &mut control, flags)?;
+        let mut fds = control.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        let fd = fds.next().filter(|_| got.bytes == 12).ok_or(io::ErrorKind::InvalidData)?;
+        let [code, _, len] = [0, 4, 8].map(|at| u32::from_ne_bytes(std::array::from_fn(|i| header[at + i])));
+        assert_eq!(code, request as u32, "a reply to something else");
+        let mut payload = vec![0; len as usize];
+        self.read(&mut payload)?;
+        Ok((payload, fd))
     }
 
     fn read(&self, buffer: &mut [u8]) -> io::Result<()> {

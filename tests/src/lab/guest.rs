@@ -140,6 +140,14 @@ impl Guest {
         Ok(Self { process: Process::start(name, &mut qemu)? })
     }
 
+    /// What its console and QEMU have said, for a test that failed.
+    pub fn said(&self) -> String {
+        let name = self.process.name();
+        let files = [format!("{name}.console.log"), format!("{name}.log")];
+        let read = |file: &String| fs::read(Path::new(LOG).join(file)).unwrap_or_default();
+        files.iter().map(|file| format!("--- {file}\n{}\n", String::from_utf8_lossy(&read(file)))).collect()
+    }
+
     /// Waits until it is up and answers.
     pub fn agent(&mut self, patience: Duration) -> Result<Agent> {
         let name = self.process.name().to_owned();

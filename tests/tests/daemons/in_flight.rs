@@ -78,10 +78,23 @@ impl Received {
 
 #[test]
 fn rings_go_on_where_a_killed_adapter_left_them() {
+    killed(false);
+}
+
+#[test]
+fn a_front_end_that_keeps_what_is_in_flight_knows_what_is_uncertain() {
+    killed(true);
+}
+
+fn killed(keeps_inflight: bool) {
     let kills = std::env::var("NIV_KILLS").map_or(KILLS, |n| n.parse().unwrap());
     let mut place = scene();
     let features = Features { queue_size: RING, ..Features::default() };
-    let [mut sender, mut receiver] = [5, 6].map(|_| Guest::new(features).unwrap());
+    let [mut sender, mut receiver] = [5, 6].map(|_| {
+        let mut guest = Guest::new(features).unwrap();
+        guest.keeps_inflight = keeps_inflight;
+        guest
+    });
     let mut dice = Random::new(7);
     let (mut sent, mut received, mut uncertain) = (0, Received::default(), 0);
     for kill in 0..kills {
@@ -119,6 +132,7 @@ fn rings_go_on_where_a_killed_adapter_left_them() {
             let resumed = elsewhere.map(|(vnic, counter)| device(&place, vnic, counter));
             assert_eq!(resumed, if resume { [0, 0] } else { [1, 1] }, "kill {kill}");
         }
+        assert_eq!(device(&place, "vnic5", "rx_returned") + device(&place, "vnic6", "tx_returned"), 0);
         uncertain += doubt;
         // At any moment, in the midst of a burst as well.
         let moment = Instant::now() + Duration::from_micros(dice.below(30_000));

@@ -60,6 +60,15 @@ struct There {
     monitor: Monitor,
 }
 
+impl Drop for There {
+    /// What the guest and QEMU said last, where a test fails.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.guest.said());
+        }
+    }
+}
+
 /// Starts QEMU for the guest; `incoming`: it waits for the guest to come.
 fn start(place: &Place, machine: &Machine, number: usize, incoming: bool) -> There {
     let (adapter, vnic) = HOMES[number % HOMES.len()];
@@ -80,11 +89,11 @@ fn standing(place: &Place, (adapter, vnic): Home) -> (String, u64) {
     (shown["vnic"]["vif_state"].as_str().unwrap().to_owned(), shown["vnic"]["veth"].as_u64().unwrap_or(0))
 }
 
-/// Pages that the adapter marked as written for the guest at this vNIC.
-fn log_pages(place: &Place, (adapter, vnic): Home) -> u64 {
+/// A counter of the device of a vNIC.
+fn device(place: &Place, (adapter, vnic): Home, counter: &str) -> u64 {
     let shown = place.show(adapter, &format!("show vnic {vnic}"));
     let rows = shown["device"].as_array().unwrap();
-    let row = rows.iter().find(|row| row["counter"] == "guest_log_pages");
+    let row = rows.iter().find(|row| row["counter"] == counter);
     row.map_or(0, |row| row["value"].as_u64().unwrap())
 }
 
@@ -144,7 +153,7 @@ fn a_guest_moves_under_traffic_and_its_veth_moves_with_it_once() {
     let Some((machine, _turn)) = machine() else { return };
     let migrations = std::env::var("NIV_MIGRATIONS").map_or(MIGRATIONS, |n| n.parse().unwrap());
     let place = scene();
-    let mut peer = Guest::start(
+    let mut beside = Guest::start(
         "peer",
         machine,
         "niv.ip=10.10.0.2/24",
@@ -152,7 +161,7 @@ fn a_guest_moves_under_traffic_and_its_veth_moves_with_it_once() {
     )
     .unwrap();
     let mut here = start(&place, machine, 0, false);
-    let peer: Agent = peer.agent(BOOT).unwrap();
+    let peer: Agent = beside.agent(BOOT).unwrap();
     here.guest.agent(BOOT).unwrap().must("iperf3 -s -D", COMMAND).unwrap();
     until("the guests reach each other", || peer.must("ping -c 1 -W 1 10.10.0.1", COMMAND).ok());
     let (_, veth) = standing(&place, HOMES[0]);
@@ -170,6 +179,8 @@ fn a_guest_moves_under_traffic_and_its_veth_moves_with_it_once() {
     });
     // Its address never was anywhere but at its vEth.
     assert_eq!(place.metric("vis0", "vis_mac_moved_total"), moved);
+    // It still asks for the guest that has gone.
+    drop((peer, beside));
     place.at_rest();
 }
 
@@ -198,11 +209,14 @@ fn moves(
         here.monitor
             .run("migrate-set-parameters", &json!({ "max-bandwidth": 1_000_000_000, "downtime-limit": 300 }))
             .unwrap();
-        let pages = log_pages(place, from);
+        let pages = device(place, from, "guest_log_pages");
         let began = Instant::now();
         here.monitor.run("migrate", &json!({ "uri": uri })).unwrap();
         there.monitor.event("RESUME").unwrap();
         let resumed = Instant::now();
+        for counter in ["rx_resumed", "tx_resumed", "guest_log_outside"] {
+            assert_eq!([from, to].map(|home| device(place, home, counter)), [0, 0], "{counter}");
+        }
         let answered = answers.first_behind(resumed);
         let gap = answers.longest_gap(began, answered);
         let answered = answered - resumed;
@@ -218,7 +232,7 @@ fn moves(
             status["downtime"],
             status["ram"]["dirty-sync-count"]
         );
-        assert!(log_pages(place, from) > pages, "the adapter logged what it wrote meanwhile");
+        assert!(device(place, from, "guest_log_pages") > pages, "the adapter logged what it wrote meanwhile");
         assert!(answered < AT_ONCE, "the guest answered only {answered:?} after it ran");
         // The same vEth, and it moved once.
         assert_eq!(

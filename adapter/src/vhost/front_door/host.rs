@@ -315,8 +315,8 @@ impl Guest {
         let Some(message) = self.reader.read(self.socket.as_fd())? else { return Ok(false) };
         let code = message.code;
         tracing::debug!(code, request = ?message.request(), payload = message.payload.len(), fds = message.fds.len(), "vhost-user");
-        if let Some(payload) = self.session.handle(message) {
-            message::reply(self.socket.as_fd(), code, &payload)?;
+        if let Some(reply) = self.session.handle(message) {
+            message::reply(self.socket.as_fd(), code, &reply)?;
         }
         Ok(true)
     }

@@ -7,9 +7,11 @@
 //!
 //! What is mapped is sealed or watched ([`shared`]); rings stop when memory under them is lost.
 
+mod inflight;
 mod log;
 mod shared;
 
+pub use inflight::{Inflight, InflightRegion};
 pub(crate) use log::Marks;
 pub use log::{DirtyLog, LOG_PAGE, LogCounters};
 pub use shared::ShareError;

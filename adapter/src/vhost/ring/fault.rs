@@ -77,6 +77,8 @@ pub struct RingCounters {
     pub resumed: Counter,
     /// Frames of a ring taken over from another process that this one may have sent already.
     pub uncertain: Counter,
+    /// Buffers that another device had in flight and that went back to the guest empty.
+    pub returned: Counter,
 }
 
 impl RingCounters {
@@ -109,12 +111,14 @@ impl RingCounters {
             PortCounter { name: octets, value: self.octets.get(), help: "octets of these frames" },
             PortCounter { name: calls, value: self.calls.get(), help: "interrupts sent to the guest" },
         ];
-        let resumed = match direction {
-            Direction::FromGuest => "rx_resumed",
-            Direction::ToGuest => "tx_resumed",
+        let [resumed, returned] = match direction {
+            Direction::FromGuest => ["rx_resumed", "rx_returned"],
+            Direction::ToGuest => ["tx_resumed", "tx_returned"],
         };
         let help = "times the ring went on where it was used up to, not where the front end said";
         list.push(PortCounter { name: resumed, value: self.resumed.get(), help });
+        let help = "buffers that a device before this one had in flight, out of order: given back empty";
+        list.push(PortCounter { name: returned, value: self.returned.get(), help });
         if direction == Direction::FromGuest {
             let help = "frames that an adapter which was killed may have sent already: perhaps sent twice";
             list.push(PortCounter { name: "rx_uncertain", value: self.uncertain.get(), help });

@@ -32,7 +32,7 @@ pub use log::RingLog;
 pub use receive::VringRx;
 pub use transmit::VringTx;
 
-use super::memory::{MemoryMap, Window};
+use super::memory::{Inflight, MemoryMap, Window};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use event::Event;
@@ -120,6 +120,8 @@ pub struct RingSetup {
     pub err: Option<Arc<OwnedFd>>,
     /// Where its writes are logged.
     pub log: Option<RingLog>,
+    /// Where the front end keeps what is in flight.
+    pub inflight: Option<Inflight>,
 }
 
 /// Where a running ring is, for people and tests.
@@ -150,6 +152,10 @@ pub(crate) struct Ring {
     broken: bool,
     /// Its writes are logged. Behind a pointer: without a log all that it costs is one branch.
     logging: Option<Box<Logging>>,
+    /// What is in flight is kept outside.
+    inflight: Option<Inflight>,
+    /// Chains taken since the ring was set up.
+    taken: u64,
     /// Lost mappings of the whole process when this ring's memory was last looked at.
     losses: u64,
     kick: Option<Arc<OwnedFd>>,
@@ -178,7 +184,10 @@ impl Ring {
     #[cold]
     fn doubt(&mut self, waiting: u16) -> Result<u16, Fault> {
         self.losses = losses();
-        if self.memory.is_lost() || self.logging.as_ref().is_some_and(|logging| logging.is_lost()) {
+        if self.memory.is_lost()
+            || self.logging.as_ref().is_some_and(|logging| logging.is_lost())
+            || self.inflight.as_ref().is_some_and(Inflight::is_lost)
+        {
             Err(Fault::LostMemory)
         } else if waiting > self.layout.size() {
             Err(Fault::BadIndex)
@@ -214,6 +223,44 @@ impl Ring {
 
     fn set_log(&mut self, log: Option<RingLog>) {
         self.logging = log.map(|log| Box::new(Logging::new(log, self.used)));
+    }
+
+    /// These heads are the next ones in the available ring.
+    fn comes_next(&self, heads: &[u16]) -> bool {
+        let next = (0..self.layout.size()).map(|ahead| self.layout.head(self.next_avail.wrapping_add(ahead)));
+        heads.iter().copied().eq(next.take(heads.len()))
+    }
+
+    /// Publishes what was completed, nothing of which was lent.
+    #[inline(always)]
+    fn publish_alone(&mut self) {
+        self.publish();
+        if let Some(inflight) = &self.inflight {
+            inflight.done(&[], self.used);
+        }
+    }
+
+    /// These chains are lent.
+    #[inline(always)]
+    fn lends(&mut self, heads: &[u16]) {
+        if let Some(inflight) = &self.inflight {
+            inflight.taken(heads, self.taken);
+            self.taken += heads.len() as u64;
+        }
+    }
+
+    /// Publishes what was completed; of the chains that were lent these are done, the others taken back.
+    #[inline(always)]
+    fn publish_lent(&mut self, lent: &[u16], done: usize) {
+        let Some(inflight) = self.inflight.clone() else {
+            if done > 0 {
+                self.publish();
+            }
+            return;
+        };
+        inflight.batch(&lent[..done]);
+        self.publish();
+        inflight.done(lent, self.used);
     }
 
     /// Tells the driver of used buffers if it wants to be told.
@@ -334,6 +381,8 @@ impl RingSlot {
             called: None,
             broken: false,
             logging: None,
+            inflight: setup.inflight.clone(),
+            taken: 0,
             losses: 0,
             kick: setup.kick.clone(),
             call: setup.call.clone(),
@@ -367,7 +416,19 @@ impl RingSlot {
             self.counters.resumed.add(1);
         }
         let known = self.known.swap(true, Ordering::Relaxed);
-        if self.direction == Direction::FromGuest && !known && ring.used != 0 {
+        let from_guest = self.direction == Direction::FromGuest;
+        if let Some(inflight) = ring.inflight.clone() {
+            let left = inflight.take_over(ring.layout.size(), ring.used);
+            if from_guest && ring.comes_next(&left) {
+                self.counters.uncertain.add(left.len() as u64);
+            } else {
+                // Of a device that completes in another order: these are behind us, so their buffers go back empty.
+                self.counters.returned.add(left.len() as u64);
+                left.iter().for_each(|head| ring.complete(*head, 0));
+                ring.publish();
+                inflight.done(&[], ring.used);
+            }
+        } else if from_guest && !known && ring.used != 0 {
             // Used by somebody before this process: moved here in peace, or left behind by one that was killed between
             // sending a burst and saying so.
             let waiting = ring.waiting().unwrap_or(0);

@@ -159,10 +159,11 @@ impl RxQueue for VringRx {
             pos = pos.wrapping_add(1);
         }
         if dropped > 0 {
-            ring.publish();
+            ring.publish_alone();
         }
         self.lent = lent;
         if lent > 0 {
+            ring.lends(&self.heads[..lent]);
             self.held = Some(guard);
         } else {
             ring.call(&self.slot.counters);
@@ -172,18 +173,18 @@ impl RxQueue for VringRx {
     #[inline]
     fn release(&mut self, taken: usize) {
         let Some(mut guard) = self.held.take() else { return };
-        let taken = taken.min(self.lent);
-        self.lent = 0;
+        let lent = core::mem::take(&mut self.lent);
+        let taken = taken.min(lent);
         let Some(ring) = guard.as_mut() else { return };
         let counters = &self.slot.counters;
         if taken > 0 {
             for head in &self.heads[..taken] {
                 ring.complete(*head, 0);
             }
-            ring.publish();
             counters.frames.add(taken as u64);
             counters.octets.add(u64::from(self.octets[taken - 1]));
         }
+        ring.publish_lent(&self.heads[..lent], taken);
         ring.call(counters);
     }
 

@@ -101,7 +101,7 @@ impl TxQueue for VringTx {
             taken.frames += 1;
         }
         if ring.used != before {
-            ring.publish();
+            ring.publish_alone();
             self.sent = true;
             counters.frames.add((taken.frames - taken.refused) as u64);
             counters.octets.add(octets);

@@ -12,13 +12,14 @@
 //!
 //! Whatever a request takes away stops the rings concerned before it is answered.
 
+mod inflight;
 mod logging;
 mod regions;
 mod settle;
 
 use super::features::{self, LOG_ALL};
-use super::memory::{DirtyLog, MAX_REGIONS, MemoryError, ShareError};
-use super::message::Message;
+use super::memory::{DirtyLog, InflightRegion, MAX_REGIONS, MemoryError, ShareError};
+use super::message::{Message, Reply};
 use super::ring::{MAX_RING_SIZE, RingAddress, RingLog, RingSlot};
 use super::vnic::{Cause, FrontendEvent, VnicMonitor};
 pub(super) use regions::{Discard, Memory};
@@ -73,6 +74,8 @@ pub(super) enum Refusal {
     LogAddress(u32, u64),
     #[error("the dirty log {0}")]
     Log(ShareError),
+    #[error("the in-flight region {0}")]
+    Inflight(ShareError),
     #[error(transparent)]
     Memory(#[from] MemoryError),
 }
@@ -85,6 +88,8 @@ enum Answer {
     Number(u64),
     /// A reply of its own.
     State(VhostUserVringState),
+    /// A reply of its own.
+    Other(Reply),
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +118,8 @@ pub(super) struct Session {
     offered_protocol: Protocol,
     protocol: u64,
     memory: Memory,
+    /// What rings have in flight, where the front end keeps that.
+    inflight: Option<Arc<InflightRegion>>,
     /// The dirty log: the front end's, whatever becomes of memory and rings.
     log: Option<Arc<DirtyLog>>,
     /// To be written when there is news in it.
@@ -144,6 +151,7 @@ impl Session {
             offered_protocol: features::protocol(largest_mtu),
             protocol: 0,
             memory: Memory::default(),
+            inflight: None,
             log: None,
             log_news: None,
             logs: false,
@@ -179,8 +187,8 @@ impl Session {
         self.events.push(FrontendEvent::Disconnected);
     }
 
-    /// Carries out a request; the payload of the reply, if there is to be one.
-    pub(super) fn handle(&mut self, mut message: Message) -> Option<Vec<u8>> {
+    /// Carries out a request; the reply, if there is to be one.
+    pub(super) fn handle(&mut self, mut message: Message) -> Option<Reply> {
         let done = match message.request() {
             Some(request) => self.request(request, &mut message),
             None => Err(Refusal::Unknown(message.code)),
@@ -188,9 +196,10 @@ impl Session {
         self.settle();
         let acknowledge = message.need_reply && self.protocol & Protocol::REPLY_ACK.bits() != 0;
         match done {
-            Ok(Answer::Number(value)) => Some(value.to_ne_bytes().to_vec()),
-            Ok(Answer::State(state)) => Some(state.as_slice().to_vec()),
-            Ok(Answer::Done) => acknowledge.then(|| 0u64.to_ne_bytes().to_vec()),
+            Ok(Answer::Number(value)) => Some(value.into()),
+            Ok(Answer::State(state)) => Some(Reply { payload: state.as_slice().to_vec(), fd: None }),
+            Ok(Answer::Other(reply)) => Some(reply),
+            Ok(Answer::Done) => acknowledge.then(|| 0.into()),
             Err(refusal) => {
                 if self.refusals < LOGGED_REFUSALS {
                     self.refusals += 1;
@@ -202,7 +211,7 @@ impl Session {
                     self.settle();
                 }
                 // A front end that waits for a reply gets one, whatever it asked.
-                (acknowledge || message.request().is_some_and(waits)).then(|| 1u64.to_ne_bytes().to_vec())
+                (acknowledge || message.request().is_some_and(waits)).then(|| 1.into())
             }
         }
     }
@@ -282,6 +291,8 @@ impl Session {
                 }
             }
             R::GET_STATUS => return Ok(Answer::Number(self.status.into())),
+            R::GET_INFLIGHT_FD => return self.get_inflight(message).map(Answer::Other),
+            R::SET_INFLIGHT_FD => self.set_inflight(message)?,
             R::SET_LOG_BASE => {
                 self.set_log(message)?;
                 // The front end waits, acknowledgements or not.

@@ -80,6 +80,7 @@ impl Session {
             call: vring.call.clone(),
             err: vring.err.clone(),
             log: self.ring_log(vring),
+            inflight: self.ring_inflight(index, vring.size),
         })
     }
 

@@ -150,6 +150,7 @@ impl World {
                 used: Some(address(steps)),
                 news: None,
             }),
+            inflight: None,
         });
         assert!(!started || self.slots[ring].is_running());
     }
