@@ -32,6 +32,7 @@ mod socket;
 pub use access::{Access, Client, NamedGroup, Role};
 pub use conversation::Step;
 pub use server::{Server, serve};
+pub(crate) use socket::make_folder;
 
 use crate::accounting::Accounting;
 use crate::command::{CommandError, Language};

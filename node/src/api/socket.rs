@@ -19,7 +19,7 @@ pub(super) struct SocketFile {
 pub(super) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     let name = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(name)?;
+    make_folder(folder).map_err(name)?;
     refuse_taken(path).map_err(name)?;
 
     // Made under another name, given its mode, and only then put in place: there is no moment at which others could
@@ -38,6 +38,11 @@ pub(super) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, Socket
             Err(name(error))
         }
     }
+}
+
+/// Makes the folder of a socket, and those above it. One that is there is left as it is.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)
 }
 
 fn refuse_taken(path: &Path) -> io::Result<()> {

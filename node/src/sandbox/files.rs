@@ -31,6 +31,8 @@ pub(super) enum Right {
     State,
     /// Sockets are made, renamed and removed in a folder.
     Sockets,
+    /// Likewise, in the folder of the API, which is made if it is not there.
+    Api,
     /// Both of these.
     Open,
     /// What is in a folder is read.
@@ -53,6 +55,7 @@ impl Grant {
     pub(super) fn prepare(&self) {
         match self.right {
             Right::State => drop(crate::daemon::private_folder(&self.path)),
+            Right::Api => drop(crate::api::make_folder(&self.path)),
             // Not opened if it is there: a pipe would wait for its reader.
             Right::Write if !self.path.exists() => {
                 drop(File::options().write(true).create_new(true).open(&self.path));
@@ -63,13 +66,13 @@ impl Grant {
 
     /// New files may be had in there.
     pub(super) fn is_folder_to_write(&self) -> bool {
-        matches!(self.right, Right::State | Right::Sockets | Right::Open)
+        matches!(self.right, Right::State | Right::Sockets | Right::Api | Right::Open)
     }
 
     /// Only `CAP_DAC_OVERRIDE` gives this user what it is to do.
     pub(super) fn belongs_to_others(&self) -> bool {
         let needed = match self.right {
-            Right::State | Right::Sockets | Right::Open => Bits::WRITE_OK | Bits::EXEC_OK,
+            Right::State | Right::Sockets | Right::Api | Right::Open => Bits::WRITE_OK | Bits::EXEC_OK,
             Right::Write => Bits::WRITE_OK,
             // What its mode does not let it read it does without.
             Right::Read | Right::Device => return false,
@@ -87,7 +90,7 @@ impl Grant {
             make_bitflags!(AccessFs::{ReadFile | ReadDir | WriteFile | Truncate | MakeReg | RemoveFile});
         match self.right {
             Right::State => state,
-            Right::Sockets => sockets,
+            Right::Sockets | Right::Api => sockets,
             Right::Open => state | sockets,
             Right::Read => make_bitflags!(AccessFs::{ReadFile | ReadDir}),
             Right::Write => make_bitflags!(AccessFs::{WriteFile | Truncate}),
@@ -183,13 +186,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let grant = |name: &str, right| Grant { path: path(name), right };
-        for (name, right) in [("state", Right::State), ("file", Right::Write), ("run", Right::Sockets)] {
+        for (name, right) in [
+            ("state", Right::State),
+            ("file", Right::Write),
+            ("run", Right::Sockets),
+            ("deep/api", Right::Api),
+        ] {
             grant(name, right).prepare();
         }
         std::fs::write(path("file"), "kept").unwrap();
         grant("file", Right::Write).prepare();
         assert_eq!(std::fs::read_to_string(path("file")).unwrap(), "kept");
-        assert!(path("state").is_dir() && !path("run").exists());
+        assert!(path("state").is_dir() && path("deep/api").is_dir() && !path("run").exists());
         assert!(!grant("state", Right::State).belongs_to_others());
     }
 

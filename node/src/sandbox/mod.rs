@@ -77,7 +77,7 @@ impl Policy {
         let none = CapabilitySet::empty();
         let mut policy = Self { start: none, later: none, grants: Vec::new(), abstract_names: false };
         policy.grant(&node.state_dir, Right::State);
-        policy.grant(folder(&node.api), Right::Sockets);
+        policy.grant(folder(&node.api), Right::Api);
         if let Some(startup) = &node.startup {
             // The folder, for an editor puts a new file in the place of the old one.
             policy.grant(folder(startup), Right::Read);
@@ -143,6 +143,10 @@ impl Policy {
     /// The kernel refuses. Without landlock, or with an older one, as much as can be done is done.
     pub fn enter(mut self) -> Result<Sandbox, SandboxError> {
         let failed = |what| move |cause: io::Error| SandboxError { what, cause };
+        // A thread that is there already would keep what it has.
+        if std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() > 1) {
+            return Err(failed("threads")(io::Error::other("one was started too early")));
+        }
         self.grants.iter().for_each(Grant::prepare);
         if self.grants.iter().any(Grant::belongs_to_others) {
             self.later |= CapabilitySet::DAC_OVERRIDE;
@@ -330,7 +334,7 @@ mod tests {
     fn a_policy_has_what_is_configured_and_no_more() {
         let plain = Policy::of(&node());
         assert_eq!((plain.start, plain.later), (CapabilitySet::empty(), CapabilitySet::empty()));
-        assert!(plain.grants.contains(&Grant { path: ".".into(), right: Right::Sockets }));
+        assert!(plain.grants.contains(&Grant { path: ".".into(), right: Right::Api }));
         assert!(!plain.grants.iter().any(|grant| grant.right == Right::Device));
 
         let mut policy = plain.clone();
