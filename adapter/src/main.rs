@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         {
             tracing::warn!(%error, "no witness; memory that a guest does not share will not be named");
         }
+        daemon::api_folder(&config.node.api)?;
         let policy = rim::policy(&config);
         Ok((config, policy))
     };

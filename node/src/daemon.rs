@@ -160,6 +160,20 @@ fn watch_signals(stop: Stop) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes the folder of the admin API's socket, and those above it, where there is none: everybody may enter, and is then
+/// judged. It cannot be made in the sandbox.
+///
+/// # Errors
+/// It cannot be made; the message names it.
+pub fn api_folder(api: &Path) -> io::Result<()> {
+    let Some(folder) = api.parent().filter(|folder| !folder.exists()) else { return Ok(()) };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(folder)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))
+}
+
 /// Makes a folder, and those above it, that only this user may enter. One that is there is left as it is.
 ///
 /// # Errors

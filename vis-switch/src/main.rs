@@ -40,6 +40,7 @@ fn prepare(file: Option<&Path>) -> anyhow::Result<(Chassis, Policy)> {
             Chassis::without_file()?
         }
     };
+    daemon::api_folder(&chassis.node.api)?;
     let mut policy = Policy::of(&chassis.node);
     for port in &chassis.ports {
         let Uses { listens, writes, abstract_names, connects, tap, packet } = port.options.uses(Role::Server);
