@@ -228,7 +228,13 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
                 ("show running-config", &["vif-list 1 members 5"]),
                 ("show running-config interface vethernet 1", &["bind interface ethernet 1/1 channel 5"]),
                 ("show running-config interface vethernet 1 expand-port-profile", &["access vlan 10"]),
+                ("show running-config interface", &["interface ethernet 1/1", "interface vethernet 1"]),
+                ("show running-config interface ethernet 1/1", &["vif-list 1 members 5"]),
+                ("show running-config port-profile", &[]),
+                ("show running-config vlan", &[]),
                 ("show interface brief", &["Eth1/1", "Veth1", "access"]),
+                ("show interface vethernet 1 brief", &["Veth1"]),
+                ("show interface ethernet 1/2 switchport", &["Name: Ethernet1/2"]),
                 ("show interface status", &["Veth1", "connected"]),
                 ("show interface description", &["Interface", "Veth1"]),
                 ("show interface switchport", &["Name: Vethernet1"]),
@@ -308,6 +314,20 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
         for command in listed.iter().filter(|command| acts.iter().all(|act| !command.starts_with(act))) {
             assert!(lines.iter().any(|(line, _)| line.starts_with(command)), "{command} is not tried");
         }
+    }
+
+    // One that is named is shown alone.
+    let client = place.client("vis0");
+    for (line, other) in [
+        ("show interface vethernet 1 status", "Eth1/"),
+        ("show interface ethernet 1/2 brief", "Veth1"),
+        ("show running-config interface ethernet 1/1", "ethernet 1/2"),
+    ] {
+        let shown = client.exec_text(line).unwrap();
+        assert!(!shown.contains(other), "{line}: {shown}");
+    }
+    for line in ["show interface vethernet 9 brief", "show running-config port-profile web"] {
+        assert!(client.exec_text(line).unwrap_err().to_string().contains("There is no"), "{line}");
     }
 
     // Whoever asks for something that only the other daemon knows hears that it was not asked.

@@ -260,6 +260,14 @@ impl Replay {
             }
             ["guest", name, "sends", frames, ..] => {
                 let tagged = words.ends_with(&["tagged"]);
+                // The switch says that an interface is up before its adapter has heard so.
+                let client = self.place.client("niv-run/adapter0");
+                until(&format!("{name} is up"), || {
+                    self.let_guests_return();
+                    let rows = client.exec("show vnic").ok()?;
+                    let row = rows.as_array()?.iter().find(|row| row["name"] == name)?;
+                    (row["state"] == "up" && row["vif_state"] == "active").then_some(())
+                });
                 (0..frames.parse().unwrap()).for_each(|_: u32| self.send(name, tagged));
             }
             ["while", name, "sends"] => self.sending = Some(name.to_owned()),

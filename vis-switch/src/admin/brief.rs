@@ -9,7 +9,7 @@ use crate::config::text::vlans;
 use crate::engine::vlan::VlanMode;
 use crate::switch::{State, Switch};
 use core::fmt::Write as _;
-use niv_node::command::Args;
+use niv_node::command::{Args, Refusal};
 use niv_node::output::{Cell, Column, Grid, Output, printable};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -118,15 +118,18 @@ fn all(interfaces: &[Interface]) -> Value {
     interfaces.iter().map(Interface::to_json).collect()
 }
 
-/// All of them, and the configuration that they have; nobody waits while they are written down.
-fn at_rest(session: &Session) -> (Arc<RunningConfig>, Vec<Interface>) {
+/// All of them or the one in the line, and the configuration that they have; nobody waits while they are written down.
+fn at_rest(session: &Session, args: &Args) -> Result<(Arc<RunningConfig>, Vec<Interface>), Refusal> {
+    let wanted = super::named(session, args)?;
     let state = session.switch.state();
-    (Arc::clone(&state.config), interfaces(&session.switch, &state))
+    let mut interfaces = interfaces(&session.switch, &state);
+    interfaces.retain(|interface| wanted.is_none_or(|wanted| wanted == interface.owner));
+    Ok((Arc::clone(&state.config), interfaces))
 }
 
 /// `show interface brief`
-pub(super) fn brief(session: &mut Session, _: &Args) -> Answer {
-    let (_, interfaces) = at_rest(session);
+pub(super) fn brief(session: &mut Session, args: &Args) -> Answer {
+    let (_, interfaces) = at_rest(session, args)?;
     let rule = "-".repeat(80);
     let mut text = format!(
         "{rule}\n{:<16}{:<8}{:<5}{:<7}{:<8}{:<23}{:<10}Port\n{:<77}Ch #\n{rule}\n",
@@ -150,8 +153,8 @@ pub(super) fn brief(session: &mut Session, _: &Args) -> Answer {
 }
 
 /// `show interface status`
-pub(super) fn status(session: &mut Session, _: &Args) -> Answer {
-    let (_, interfaces) = at_rest(session);
+pub(super) fn status(session: &mut Session, args: &Args) -> Answer {
+    let (_, interfaces) = at_rest(session, args)?;
     let rule = "-".repeat(80);
     let mut text = format!(
         "{rule}\n{:<14}{:<19}{:<10}{:<10}{:<8}{:<8}Type\n{rule}\n",
@@ -179,11 +182,11 @@ pub(super) fn status(session: &mut Session, _: &Args) -> Answer {
 }
 
 /// `show interface description`
-pub(super) fn description(session: &mut Session, _: &Args) -> Answer {
+pub(super) fn description(session: &mut Session, args: &Args) -> Answer {
     let columns =
         [Column::left("interface", "Interface").width(14), Column::left("description", "Description")];
     let mut grid = Grid::new(columns).ruled();
-    for interface in at_rest(session).1 {
+    for interface in at_rest(session, args)?.1 {
         let name = Cell::shown(interface.name(), full_name(interface.owner));
         grid.row([name, interface.description.into()]);
     }
@@ -191,8 +194,8 @@ pub(super) fn description(session: &mut Session, _: &Args) -> Answer {
 }
 
 /// `show interface switchport`
-pub(super) fn switchport(session: &mut Session, _: &Args) -> Answer {
-    let (config, interfaces) = at_rest(session);
+pub(super) fn switchport(session: &mut Session, args: &Args) -> Answer {
+    let (config, interfaces) = at_rest(session, args)?;
     let text: Vec<String> = interfaces.iter().map(|interface| of_switchport(&config, interface)).collect();
     Ok(Output::prose(text.join("\n"), all(&interfaces)).into())
 }
@@ -223,7 +226,7 @@ const NAMED: usize = 1 << 16;
 
 /// `show vlan [id N]`: who carries each VLAN.
 pub(super) fn vlan(session: &mut Session, args: &Args) -> Answer {
-    let (config, interfaces) = at_rest(session);
+    let (config, interfaces) = at_rest(session, args)?;
     let wanted = args.get_number("vlan");
     let mut text = format!("\n{:<5}{:<33}{:<10}Ports\n", "VLAN", "Name", "Status");
     text.push_str(&format!("{} {} {} {}\n", "-".repeat(4), "-".repeat(32), "-".repeat(9), "-".repeat(31)));

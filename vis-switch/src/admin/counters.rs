@@ -2,7 +2,6 @@
 
 use super::names::name;
 use super::{Answer, Session};
-use crate::config::running::EthernetId;
 use crate::config::slots::Owner;
 use crate::engine::mac::Entry;
 use crate::switch::Traffic;
@@ -52,22 +51,11 @@ pub(super) fn counters(session: &mut Session, _: &Args) -> Answer {
 /// `clear counters`, of all interfaces or of one: those that `show interface` has
 pub(super) fn clear(session: &mut Session, args: &Args) -> Answer {
     let switch = &session.switch;
-    let port = args.get_text("port").map(|text| {
-        let found = EthernetId::parse(text).and_then(|id| switch.port(id));
-        found.ok_or_else(|| args.refuse("port", format!("There is no port ethernet {text}.")))
-    });
-    let port = port.transpose()?.map(|(index, _)| index);
-    let number = args.get_number("number").map(|number| u32::try_from(number).unwrap_or(u32::MAX));
-    let is_all = port.is_none() && number.is_none();
-    let veths: Vec<Owner> = {
-        let state = switch.state();
-        let veths = state.control.veths().map(|veth| veth.number);
-        veths.filter(|veth| is_all || number == Some(*veth)).map(Owner::Vethernet).collect()
-    };
-    if let (Some(number), []) = (number, veths.as_slice()) {
-        return Err(args.refuse("number", format!("There is no interface vethernet {number}.")));
-    }
-    let ports = switch.ports.iter().enumerate().filter(|(index, _)| is_all || port == Some(*index));
+    let named = super::named(session, args)?;
+    let is_meant = |owner: &Owner| named.is_none_or(|named| named == *owner);
+    let veths: Vec<Owner> =
+        switch.state().control.veths().map(|veth| Owner::Vethernet(veth.number)).filter(is_meant).collect();
+    let ports = switch.ports.iter().enumerate().filter(|(_, port)| is_meant(&Owner::Ethernet(port.id)));
     let ports = ports.filter_map(|(index, port)| {
         Some((Owner::Ethernet(port.id), super::ethernet::counted(switch, index)?))
     });
@@ -93,17 +81,12 @@ pub(super) fn drops(session: &mut Session, args: &Args) -> Answer {
 
 /// `show mac address-table`, all of it or what was learned in a VLAN, at an interface, or of an address
 pub(super) fn addresses(session: &mut Session, args: &Args) -> Answer {
+    let named = super::named(session, args)?;
     let wanted = |entry: &Entry, owner: Owner| {
-        let at = match owner {
-            Owner::Vethernet(number) => {
-                args.get_number("number").is_none_or(|asked| asked == u64::from(number))
-            }
-            Owner::Ethernet(_) => args.get_number("number").is_none(),
-        };
-        let port = args.get_text("port").map(EthernetId::parse);
-        let at_port = port.is_none_or(|port| port.map(Owner::Ethernet) == Some(owner));
         let in_vlan = args.get_number("vlan").is_none_or(|vlan| vlan == u64::from(entry.vlan));
-        at && at_port && in_vlan && args.get_mac("mac").is_none_or(|mac| mac == entry.mac.0)
+        named.is_none_or(|named| named == owner)
+            && in_vlan
+            && args.get_mac("mac").is_none_or(|mac| mac == entry.mac.0)
     };
     let state = session.switch.state();
     let mut grid = Grid::new([

@@ -19,7 +19,8 @@ mod vethernet;
 mod virt;
 
 use crate::config::commands::{Candidate, Selected, commands};
-use crate::config::running::{ProfileName, RunningConfig};
+use crate::config::running::{EthernetId, ProfileName, RunningConfig};
+use crate::config::slots::Owner;
 use crate::config::text;
 use crate::switch::Switch;
 use niv_node::accounting::{self, Accounting};
@@ -167,6 +168,24 @@ pub fn table() -> Table<Session> {
         Command::new(EXEC, "show running-config", "The configuration in force", running_config),
         Command::new(
             EXEC,
+            "show running-config interface [ethernet <port:port>]",
+            "What was typed on interfaces",
+            running_interfaces,
+        ),
+        Command::new(
+            EXEC,
+            "show running-config port-profile [<name:word>]",
+            "What was typed on port profiles",
+            running_profiles,
+        ),
+        Command::new(
+            EXEC,
+            "show running-config vlan [<vlan:1-4094>]",
+            "What was typed on VLANs",
+            running_vlans,
+        ),
+        Command::new(
+            EXEC,
             "show running-config interface vethernet <number:1-1048575> [expand-port-profile]",
             "What was typed on a virtual interface, or all that counts and where it comes from",
             inherited::of_vethernet,
@@ -184,10 +203,30 @@ pub fn table() -> Table<Session> {
             "All that counts on the interfaces that have them",
             inherited::expand_interface,
         ),
-        Command::new(EXEC, "show interface brief", "All interfaces, one a line", brief::brief),
-        Command::new(EXEC, "show interface status", "Which interfaces are connected", brief::status),
-        Command::new(EXEC, "show interface description", "What interfaces are for", brief::description),
-        Command::new(EXEC, "show interface switchport", "VLANs of all interfaces", brief::switchport),
+        Command::new(
+            EXEC,
+            "show interface [{ethernet <port:port>|vethernet <number:1-1048575>}] brief",
+            "Interfaces, one a line",
+            brief::brief,
+        ),
+        Command::new(
+            EXEC,
+            "show interface [{ethernet <port:port>|vethernet <number:1-1048575>}] status",
+            "Which interfaces are connected",
+            brief::status,
+        ),
+        Command::new(
+            EXEC,
+            "show interface [{ethernet <port:port>|vethernet <number:1-1048575>}] description",
+            "What interfaces are for",
+            brief::description,
+        ),
+        Command::new(
+            EXEC,
+            "show interface [{ethernet <port:port>|vethernet <number:1-1048575>}] switchport",
+            "VLANs of interfaces",
+            brief::switchport,
+        ),
         Command::new(
             EXEC,
             "show vlan [{brief|id <vlan:1-4094>}]",
@@ -214,10 +253,59 @@ fn interfaces(session: &mut Session, _: &Args) -> Answer {
     Ok(page::Page::outputs(pages).into())
 }
 
+/// The interface in the line, if there is one; it exists.
+fn named(session: &Session, args: &Args) -> Result<Option<Owner>, Refusal> {
+    if let Some(text) = args.get_text("port") {
+        let found = EthernetId::parse(text).filter(|id| session.switch.port(*id).is_some());
+        let refused = || args.refuse("port", format!("There is no port ethernet {text}."));
+        return found.map(|id| Some(Owner::Ethernet(id))).ok_or_else(refused);
+    }
+    let Some(number) = args.get_number("number") else { return Ok(None) };
+    let found =
+        u32::try_from(number).ok().filter(|number| session.switch.state().control.veth(*number).is_some());
+    let refused = || args.refuse("number", format!("There is no interface vethernet {number}."));
+    found.map(|number| Some(Owner::Vethernet(number))).ok_or_else(refused)
+}
+
 fn running_config(session: &mut Session, _: &Args) -> Answer {
-    let text = text::running_config(&session.switch.state().config);
+    Ok(running(session, |_| true))
+}
+
+/// Those parts of the running configuration whose first line is wanted.
+fn running(session: &Session, wanted: impl Fn(&str) -> bool) -> Reply {
+    let config = Arc::clone(&session.switch.state().config);
+    let text = text::running_config(&config);
+    let parts = text.split_inclusive("!\n").filter(|part| part.lines().next().is_some_and(&wanted));
+    let text: String = parts.collect();
     let value = serde_json::Value::from(text.clone());
-    Ok(Output::prose(text, value).into())
+    Output::prose(text, value).into()
+}
+
+fn running_interfaces(session: &mut Session, args: &Args) -> Answer {
+    let named = named(session, args)?;
+    let line = named.map(|owner| format!("interface {}", names::typed_name(owner)));
+    Ok(running(session, |first| match &line {
+        Some(line) => first == line,
+        None => first.starts_with("interface "),
+    }))
+}
+
+fn running_profiles(session: &mut Session, args: &Args) -> Answer {
+    let Some(name) = args.get_text("name") else {
+        return Ok(running(session, |first| first.starts_with("port-profile ")));
+    };
+    let config = Arc::clone(&session.switch.state().config);
+    if ProfileName::new(name).is_none_or(|name| !config.port_profiles().contains_key(&name)) {
+        return Err(args.refuse("name", format!("There is no port-profile {name}.")));
+    }
+    Ok(running(session, |first| {
+        first.strip_prefix("port-profile ").is_some_and(|rest| rest.split(' ').next_back() == Some(name))
+    }))
+}
+
+fn running_vlans(session: &mut Session, args: &Args) -> Answer {
+    let wanted = args.get_number("vlan").map(|vlan| format!("vlan {vlan}"));
+    Ok(running(session, |first| wanted.as_ref().map_or(first.starts_with("vlan "), |line| first == line)))
 }
 
 fn logging(session: &mut Session, args: &Args) -> Answer {

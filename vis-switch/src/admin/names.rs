@@ -35,6 +35,14 @@ pub(super) fn full_name(owner: Owner) -> String {
     }
 }
 
+/// `vethernet 1`, `ethernet 1/1`: as it stands in lines of configuration.
+pub(super) fn typed_name(owner: Owner) -> String {
+    match owner {
+        Owner::Vethernet(number) => format!("vethernet {number}"),
+        Owner::Ethernet(id) => format!("ethernet {id}"),
+    }
+}
+
 /// A port by its index.
 pub(super) fn port(switch: &Switch, index: usize) -> Cell {
     switch.ports.get(index).map_or(Cell::Absent, |port| name(Owner::Ethernet(port.id)))

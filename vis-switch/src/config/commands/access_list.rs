@@ -185,5 +185,5 @@ fn access_group<C: Candidate>(context: &mut C, args: &Args) -> Done {
 
 fn missing(config: &RunningConfig, name: &AclName) -> Option<String> {
     (!config.access_lists().contains_key(name))
-        .then(|| format!("access list {name} does not exist; everything passes until it does."))
+        .then(|| format!("Warning: access list {name} does not exist; everything passes until it does."))
 }

@@ -40,7 +40,9 @@ fn inherit<C: Candidate>(context: &mut C, args: &Args) -> Done {
     .map_err(|rule| args.refuse("name", rule.to_string()))?;
     let missing = from.filter(|from| !args.negated() && !config.port_profiles().contains_key(from));
     let note = missing.map(|from| {
-        format!("port-profile {from} does not exist; interfaces with {name} stay down until it does.")
+        format!(
+            "Warning: port-profile {from} does not exist; interfaces with {name} stay down until it does."
+        )
     });
     Ok(note.map_or(Reply::Done, |note| Output::message(note).into()))
 }

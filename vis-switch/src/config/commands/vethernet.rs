@@ -55,7 +55,9 @@ fn inherit<C: Candidate>(context: &mut C, args: &Args) -> Done {
 /// What is to be said of a profile that cannot be applied now.
 fn unusable(config: &RunningConfig, name: &ProfileName) -> Option<String> {
     match config.port_profiles().get(name) {
-        None => Some(format!("port-profile {name} does not exist; its interfaces stay down until it does.")),
+        None => Some(format!(
+            "Warning: port-profile {name} does not exist; its interfaces stay down until it does."
+        )),
         Some(profile) if !profile.enabled => Some(format!(
             "port-profile {name} is disabled; its interfaces stay down until \"state enabled\"."
         )),
