@@ -190,10 +190,14 @@ impl<C> Table<C> {
                 Ok(around.map_or(reading, |place| Reading::Leave(place + 1)))
             }
             _ if !configuring => self.read_exec(line, 0),
-            _ => {
-                let (depth, command, args) = self.find(cursor, line, &tokens)?;
-                Ok(Reading::Configure { depth, command, args })
-            }
+            _ => match self.find(cursor, line, &tokens) {
+                Ok((depth, command, args)) => Ok(Reading::Configure { depth, command, args }),
+                // What only the exec prompt knows needs no `do`: `sh int bri`, `copy run start`.
+                Err(error) if error.kind == ErrorKind::Invalid => self
+                    .read_exec(line, 0)
+                    .map_err(|other| if other.column > error.column { other } else { error }),
+                Err(error) => Err(error),
+            },
         }
     }
 

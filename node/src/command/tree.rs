@@ -170,7 +170,7 @@ impl Tree {
     }
 
     /// What may come at a place where `typed` is typed: words and their help, which `help` gives for a word and the only
-    /// command that it leads to.
+    /// command that it leads to. A value that leads to several has the help of the one that may end there.
     pub(super) fn next(
         &self,
         node: &Node,
@@ -181,10 +181,10 @@ impl Tree {
         let mut next: Vec<(String, String)> =
             fitting.map(|(word, to)| ((*word).to_owned(), help(word, self.only(self.node(*to))))).collect();
         if typed.is_empty() {
-            let parameters = node.parameters.iter();
-            next.extend(
-                parameters.map(|(_, kind, to)| (kind.to_string(), help("", self.only(self.node(*to))))),
-            );
+            next.extend(node.parameters.iter().map(|(_, kind, to)| {
+                let to = self.node(*to);
+                (kind.to_string(), help("", self.only(to).or(to.command)))
+            }));
             next.extend(node.command.map(|command| ("<cr>".to_owned(), help("", Some(command)))));
         }
         next

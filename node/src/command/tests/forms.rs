@@ -74,10 +74,13 @@ fn do_runs_show_and_nothing_else_in_a_text() {
     let run = |text: &str| table().configure(&mut Context::default(), text);
     assert_eq!(run("vlan 5\n do show vlan\n show vlan\n").unwrap().to_string(), "vlans\nvlans\n");
     assert!(run("configure terminal\nvlan 5\nconf t\nhold 5\nend").is_ok());
+    assert_eq!(run("vlan 5\n sh vlan\n").unwrap().to_string(), "vlans\n");
     // The mode stays.
     assert!(run("vlan 5\n do show vlan\n name x").is_ok());
     let cases = [
         ("do clear counters", 3, ErrorKind::Refused),
+        ("clear counters", 1, ErrorKind::Refused),
+        ("sho vlam", 5, ErrorKind::Invalid),
         ("vlan 5\n do configure terminal", 4, ErrorKind::Refused),
         ("do", 4, ErrorKind::Incomplete),
         ("do vlan 5", 4, ErrorKind::Invalid),

@@ -57,6 +57,7 @@ fn exec_lines_from_anywhere() {
     assert_eq!(said(&["show counters | count"]).0, exec("show counters | count", 0));
     assert_eq!(said(&["conf t", " do show counters"]).0, exec(" show counters", 3));
     assert_eq!(said(&["conf t", "int veth 1", "show counters"]).0, exec("show counters", 0));
+    assert_eq!(said(&["conf t", "int veth 1", "sho cou"]).0, exec("sho cou", 0));
 }
 
 #[test]
