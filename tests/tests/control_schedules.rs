@@ -40,6 +40,15 @@ const TYPED: &[(&str, &str)] = &[
     ("port-profile db\n max-ports 1\n", "port-profile db\n no max-ports\n"),
     ("interface vethernet 2\n shutdown\n", "no interface vethernet 2\n"),
     ("interface vethernet 1\n switchport access vlan 11\n", "no interface vethernet 1\n"),
+    // Access lists towards vEths divide the lists of their VLANs.
+    (
+        "ip access-list 500\nport-profile db\n ip access-group 500 out\n",
+        "port-profile db\n no ip access-group 500 out\nno ip access-list 500\n",
+    ),
+    (
+        "ip access-list 501\ninterface vethernet 3\n ip access-group 501 out\n",
+        "no interface vethernet 3\nno ip access-list 501\n",
+    ),
 ];
 
 struct Schedule {

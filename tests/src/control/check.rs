@@ -74,7 +74,8 @@ impl Ends {
         }
     }
 
-    /// A list that workers use is not being changed, and has at the adapter the members that were acknowledged (C18).
+    /// A list that workers use is not being changed, and has at the adapter the members that were acknowledged (C18); nobody
+    /// is in two lists of a VLAN.
     fn check_lists(&self, snapshot: &Snapshot) {
         for (port, forwarding) in snapshot.forwarding.ports.iter().enumerate() {
             let PortForwarding::Niv { floods } = forwarding else { continue };
@@ -103,6 +104,18 @@ impl Ends {
                 let gone = |vif: &VifId| path.cleared.contains(&(link, *vif));
                 let missing = acknowledged.iter().find(|vif| !members.contains(vif) && !gone(vif));
                 assert_eq!(missing, None, "port {port}: one is missing in {id:?}");
+            }
+            for (nth, one) in floods.0.iter().enumerate() {
+                for other in floods.0.iter().skip(nth + 1).filter(|other| other.vlans.intersects(&one.vlans))
+                {
+                    let members = |list| path.lists.get(&(link, list)).into_iter().flatten();
+                    let twice = members(one.list).find(|vif| members(other.list).any(|also| also == *vif));
+                    assert_eq!(
+                        twice, None,
+                        "port {port}: gets two copies, by {:?} and {:?}",
+                        one.list, other.list
+                    );
+                }
             }
         }
     }
