@@ -20,6 +20,8 @@ const MRG_RXBUF: u64 = 1 << 15;
 const OFFLOADS: u64 = 1 | 1 << 11 | 1 << 12 | 1 << 13;
 /// What a guest takes: GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, GUEST_ECN.
 const TAKES: u64 = 1 << 1 | 1 << 7 | 1 << 8 | 1 << 9;
+/// GUEST_ECN, HOST_ECN.
+const ECN: u64 = 1 << 9 | 1 << 13;
 const REPLY_ACK: u64 = 1 << 3;
 /// A back end with this waits for a status that this guest never sets.
 const STATUS: u64 = 1 << 16;
@@ -102,7 +104,8 @@ impl Guest {
     /// does after it lost the back end; else from 0.
     pub fn start(&mut self, mut wire: Wire, resume: bool) -> io::Result<()> {
         let offered = wire.get(Request::GET_FEATURES)?;
-        let wanted = self.virtio_features();
+        // Explicit congestion notification is taken where it is there.
+        let wanted = self.virtio_features() & (offered | !ECN);
         assert_eq!(wanted & !offered, 0, "the device does not offer what this guest needs");
         let protocol = wire.get(Request::GET_PROTOCOL_FEATURES)? & !STATUS;
         wire.set_number(Request::SET_PROTOCOL_FEATURES, protocol)?;

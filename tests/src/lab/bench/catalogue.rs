@@ -2,7 +2,7 @@
 
 use super::curve::Curve;
 use super::duel::Duel;
-use super::{forwarding, hosts, pace, parts, scale};
+use super::{bulk, forwarding, hosts, pace, parts, scale};
 
 /// All of it.
 pub(super) fn all() -> Vec<Duel> {
@@ -22,6 +22,7 @@ pub(super) fn all() -> Vec<Duel> {
         ),
         hosts::tap(),
         hosts::veth(),
+        bulk::duel(),
         scale::idle(),
         scale::memory(),
         parts::vrings(),

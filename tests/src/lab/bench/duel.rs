@@ -6,6 +6,7 @@ use super::report::{Comparison, Spread};
 use crate::lab::say;
 use anyhow::{Context, Result, bail};
 use std::cell::OnceCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// What is asked of the median ratio, ours over theirs.
@@ -136,7 +137,7 @@ impl Duel {
             let mut side = |name: &str, run: &Run| -> Result<Vec<f64>> {
                 let step = say::Step::begin(&format!("run {nr}, {name}"));
                 let others = Others::watch()?;
-                let figures = run(stage).with_context(|| format!("run {nr}, {name}"))?;
+                let figures = guarded(run, stage).with_context(|| format!("run {nr}, {name}"))?;
                 foreign.extend(others.share()?);
                 if figures.len() != self.goals.len() || figures.iter().any(|f| !f.is_finite()) {
                     bail!("run {nr}, {name}: {figures:?} are no figures");
@@ -154,6 +155,14 @@ impl Duel {
         });
         Ok(Outcome { comparisons: comparisons.collect(), foreign })
     }
+}
+
+/// A run in which a driver of ours asserts that a back end keeps to the rules: one that does not fails the run only.
+fn guarded(run: &Run, stage: &Stage) -> Result<Vec<f64>> {
+    catch_unwind(AssertUnwindSafe(|| run(stage))).unwrap_or_else(|why| {
+        let text = why.downcast_ref::<String>().map(String::as_str);
+        bail!("{}", text.or_else(|| why.downcast_ref().copied()).unwrap_or("a panic"))
+    })
 }
 
 impl Goal {
@@ -234,15 +243,10 @@ mod tests {
         let run = |figures: Vec<f64>| -> Run { Box::new(move |_| Ok(figures.clone())) };
         let plan = Plan { pairs: 1, settle: Duration::ZERO, measure: Duration::ZERO };
         let stage = Stage::with(plan, 1.0);
-        for figures in [vec![], vec![f64::NAN]] {
-            let duel = Duel {
-                what: "",
-                peer: "y",
-                goals: vec![MORE],
-                daily: false,
-                ours: run(vec![1.0]),
-                theirs: run(figures),
-            };
+        let broken: Run = Box::new(|_| panic!("a rule was broken"));
+        for theirs in [run(vec![]), run(vec![f64::NAN]), broken] {
+            let duel =
+                Duel { what: "", peer: "y", goals: vec![MORE], daily: false, ours: run(vec![1.0]), theirs };
             assert!(duel.fight(&stage).is_err());
         }
     }

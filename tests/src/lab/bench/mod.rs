@@ -12,8 +12,9 @@
 //! | [`measure`], [`huge`] | CPU time, memory; huge pages |
 //! | [`ours`], [`ovs`] | the switch sides |
 //! | [`testpmd`], [`load`] | who makes the load: two guests that forward by MAC address; guests and adapters of this process |
-//! | [`forwarding`], [`hosts`], [`scale`], [`parts`], [`pace`] | the duels |
+//! | [`forwarding`], [`bulk`], [`hosts`], [`scale`], [`parts`], [`pace`] | the duels |
 
+mod bulk;
 mod catalogue;
 mod curve;
 mod duel;

@@ -55,6 +55,11 @@ pub(super) struct Ovs {
 impl Ovs {
     /// Starts database and switch.
     pub(super) fn start(memory: &Memory) -> Result<Self> {
+        Self::start_with(memory, &[])
+    }
+
+    /// The same with these words of `other_config` more.
+    pub(super) fn start_with(memory: &Memory, more: &[&str]) -> Result<Self> {
         let folder = std::env::current_dir()?.join(RUN).join("ovs");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
@@ -84,6 +89,9 @@ impl Ovs {
                 &format!("other_config:dpdk-lcore-mask={}", mask()),
             ],
         )?;
+        for word in more {
+            vsctl(&folder, &["--no-wait", "set", "Open_vSwitch", ".", &format!("other_config:{word}")])?;
+        }
         let mut command = Command::new("taskset");
         command.args(["-c", SWITCH_CORE, "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"]);
         command.env("OVS_RUNDIR", &folder).env("OVS_LOGDIR", &folder);

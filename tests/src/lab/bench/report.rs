@@ -98,7 +98,7 @@ fn spread(of: &Spread) -> String {
 
 /// A ratio with as many digits as mean something.
 fn ratio(value: f64) -> String {
-    if value < 0.1 { format!("{value:.4}") } else { format!("{value:.2}") }
+    if value < 0.1 { format!("{value:.5}") } else { format!("{value:.2}") }
 }
 
 /// A figure with three digits or four, and G or M where there are many.
@@ -109,7 +109,8 @@ pub(super) fn figure(value: f64) -> String {
         v if v >= 1e4 => format!("{:.1} k", value / 1e3),
         v if v >= 100.0 => format!("{value:.0}"),
         v if v >= 1.0 => format!("{value:.1}"),
-        _ => format!("{value:.3}"),
+        v if v >= 0.01 => format!("{value:.3}"),
+        _ => format!("{value:.5}"),
     }
 }
 
@@ -160,6 +161,6 @@ mod tests {
     #[test]
     fn figures_are_short() {
         let said = [0.0012, 3.25, 381.4, 26_214.0, 6.61e6, 1.6e10].map(figure);
-        assert_eq!(said, ["0.001", "3.2", "381", "26.2 k", "6.61 M", "16.00 G"]);
+        assert_eq!(said, ["0.00120", "3.2", "381", "26.2 k", "6.61 M", "16.00 G"]);
     }
 }
