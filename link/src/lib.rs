@@ -52,7 +52,7 @@ pub use error::OpenError;
 pub use fault::FaultPlan;
 pub use frame::{Frame, Gather, OutFrame, Seg, Undone};
 pub use interface::Interface;
-pub use open::{Defaults, Options, Uses, open, open_with, wrap};
+pub use open::{Defaults, Opening, Options, Uses, open, open_by, open_with, wrap};
 pub use port::{Changes, Monitor, Port, PortCounter, PortState, Tell};
 pub use queue::{BURST, Nanos, ORDINARY, RxBurst, RxQueue, Taken, TxQueue};
 pub use sources::{SourceId, Sources};

@@ -77,8 +77,40 @@ impl Options {
 /// # Errors
 /// The device cannot be opened, or the capture file cannot be made.
 pub fn open_with(options: &Options, defaults: &Defaults) -> Result<Port, OpenError> {
+    open_by(options, defaults, Opening::open)
+}
+
+/// A device that is about to be opened, on whichever thread has the rights to.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    device: Device,
+    defaults: Defaults,
+    unfinished: bool,
+}
+
+impl Opening {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn open(self) -> Result<Port, OpenError> {
+        open_as(&self.device, &self.defaults, self.unfinished)
+    }
+}
+
+/// As [`open_with`], where `by` has the device opened.
+///
+/// # Errors
+/// The capture file cannot be made, or what `by` says.
+pub fn open_by(
+    options: &Options,
+    defaults: &Defaults,
+    by: impl FnOnce(Opening) -> Result<Port, OpenError>,
+) -> Result<Port, OpenError> {
+    let device = options.device.clone();
     // A file shows what a wire would carry, so the peer is not asked for anything else.
-    wrap(options, defaults, || open_as(&options.device, defaults, options.capture.is_none()))
+    let unfinished = options.capture.is_none();
+    wrap(options, defaults, || by(Opening { device, defaults: defaults.clone(), unfinished }))
 }
 
 /// Wraps a port, opened here by `open`, as the options say: faults next to the device, so that a capture shows

@@ -56,10 +56,9 @@ fn serve(chassis: Chassis, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()>
     let mut ports = Vec::new();
     for port in &chassis.ports {
         let defaults = defaults(port, &beginning.config);
-        let opened = link::wrap(&port.options, &defaults, || {
-            let (device, defaults) = (port.options.device.clone(), defaults.clone());
-            let needs_start = port.options.uses(defaults.role).packet;
-            sandbox.at_start(needs_start, move || link::open(&device, &defaults))
+        let needs_start = port.options.uses(defaults.role).packet;
+        let opened = link::open_by(&port.options, &defaults, |opening| {
+            sandbox.at_start(needs_start, move || opening.open())
         });
         ports.push(opened.with_context(|| format!("[[port]] ethernet{}", port.id))?);
     }

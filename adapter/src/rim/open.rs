@@ -58,11 +58,8 @@ pub(super) fn link(
 
 /// Opens what needs no more than its device.
 fn device(options: &Options, defaults: &Defaults, sandbox: &Sandbox) -> Result<Port, OpenError> {
-    link::wrap(options, defaults, || {
-        let (device, defaults) = (options.device.clone(), defaults.clone());
-        let needs_start = options.uses(defaults.role).packet;
-        sandbox.at_start(needs_start, move || link::open(&device, &defaults))
-    })
+    let needs_start = options.uses(defaults.role).packet;
+    link::open_by(options, defaults, |opening| sandbox.at_start(needs_start, move || opening.open()))
 }
 
 /// Octets that the device of a link takes in one frame, as far as that can be told when it is opened.
