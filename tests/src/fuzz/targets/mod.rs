@@ -128,6 +128,9 @@ pub const TARGETS: &[Target] = &[
     },
 ];
 
+/// Those that the machine of a guest, or the guest itself, feeds with whatever it likes.
+pub(super) const OF_GUESTS: [&str; 2] = ["vhost", "vring"];
+
 /// The planted one that only a guided search finds.
 pub(super) const GUIDED: &str = "planted-way";
 
