@@ -1,4 +1,4 @@
-//! The guest's initial RAM disk: busybox, iperf3, the virtio modules, and this very program as the agent.
+//! The guest's initial RAM disk: busybox, iperf3, ethtool, the virtio modules, and this very program as the agent.
 //!
 //! It is written as an uncompressed `newc` archive, the format that the kernel reads
 //! (`Documentation/driver-api/early-userspace/buffer-format.rst`).
@@ -27,8 +27,10 @@ pub(crate) fn build(kernel: &Kernel, lab: &Path) -> Result<PathBuf> {
     for (nr, (name, content)) in kernel.virtio()?.into_iter().enumerate() {
         archive.file(&format!("modules/{nr}-{name}.ko"), 0o644, content);
     }
-    let iperf3 = super::packages::find("iperf3").context("iperf3 is not there")?;
-    archive.program("bin/iperf3", &iperf3)?;
+    for name in ["iperf3", "ethtool"] {
+        let program = super::packages::find(name).with_context(|| format!("{name} is not there"))?;
+        archive.program(&format!("bin/{name}"), &program)?;
+    }
     let agent = small(lab)?;
     archive.program("bin/lab", &agent)?;
     let _ = fs::remove_file(agent);

@@ -34,6 +34,7 @@ pub(crate) const GUESTS: &[Need] = &[
     need("qemu-system-x86_64", "qemu-system-x86"),
     need("/bin/busybox", "busybox-static"),
     need("iperf3", "iperf3"),
+    need("ethtool", "ethtool"),
     need("xz", "xz-utils"),
     need("ip", "iproute2"),
     need("ping", "iputils-ping"),

@@ -150,14 +150,6 @@ fn lay(wire: &Wire, net: &mut Net) -> (String, String, Option<String>) {
     }
 }
 
-/// Starts what is between the daemon's memif and the tester's veth. `role` is DPDK's.
-fn bridge(place: &Place, role: &str, peer: &str) -> Testpmd {
-    let socket = place.path("link0.sock");
-    let memif = format!("net_memif0,role={role},socket={},socket-abstract=no,id=0", socket.display());
-    let packet = format!("net_af_packet0,iface={peer}");
-    Testpmd::start(place, &[memif, packet], &["--forward-mode=io", "--auto-start", "--total-num-mbufs=8192"])
-}
-
 #[test]
 fn a_tester_is_an_adapter_to_the_switch() {
     if cannot_run(&["ip", "dpdk-testpmd", "stdbuf"]) {
@@ -171,7 +163,7 @@ fn a_tester_is_an_adapter_to_the_switch() {
             ("vis0.cfg", vethernet(1, 10, 1, 5) + &vethernet(2, 10, 1, 6) + &vif_list(1, 9, "5-6")),
         ]);
         place.start("vis0");
-        let _bridge = dpdk.map(|interface| bridge(&place, "client", &interface));
+        let _bridge = dpdk.map(|interface| Testpmd::bridge(&place, "client", &interface));
         place.port_up("vis0", "1/1");
         let mut tester = Tester::on(&interface);
         // Every upward frame has an 802.1Q tag behind its VNTag; what is not in another VLAN is in that of its vEth.
@@ -209,7 +201,7 @@ fn a_tester_is_a_switch_to_the_adapter() {
             + &list(9, &[5, 6]);
         let mut place = Place::new(&[("adapter0.toml", adapter)]);
         place.start("adapter0");
-        let _bridge = dpdk.map(|interface| bridge(&place, "server", &interface));
+        let _bridge = dpdk.map(|interface| Testpmd::bridge(&place, "server", &interface));
         until("the link is up", || (place.show("adapter0", "show link")[0]["state"] == "up").then_some(()));
         let mut guests = [0, 1].map(|n| {
             let guest = Guest::connect(&place.path(&format!("vnic{n}.sock")), Features::default()).unwrap();

@@ -20,6 +20,7 @@ mod killed;
 mod killed_config;
 mod kills;
 mod leaks;
+mod links;
 mod lldp;
 mod many_veths;
 mod negotiation;

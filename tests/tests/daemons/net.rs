@@ -1,9 +1,12 @@
 //! Interfaces and network namespaces that go away with their test, and a tester that speaks through an interface.
 
-use super::place::{PATIENCE, text};
+use super::place::{PATIENCE, text, until};
 use link::{BURST, Defaults, Device, OutFrame, Port, PortState, Role, RxBurst};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::process::{Command, Output};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -122,6 +125,68 @@ pub(crate) fn on(host: &str, command: &str) -> Command {
 /// Runs a command on a host.
 pub(crate) fn run_on(host: &str, command: &str) -> Output {
     on(host, command).output().unwrap()
+}
+
+/// A tcpdump that writes what passes an interface, both ways, to a file.
+pub(crate) struct Tcpdump {
+    child: Child,
+    says: BufReader<ChildStderr>,
+    file: PathBuf,
+}
+
+impl Tcpdump {
+    /// Starts it; it sees every frame from now on.
+    pub(crate) fn on(interface: &str, file: PathBuf) -> Self {
+        let mut tcpdump = Command::new("tcpdump");
+        // As root it would give up its rights, and with them the test's folder. The buffer is in KiB.
+        tcpdump.args([
+            "-Z",
+            "root",
+            "-n",
+            "-s",
+            "0",
+            "-B",
+            "65536",
+            "--immediate-mode",
+            "-i",
+            interface,
+            "-w",
+        ]);
+        tcpdump.arg(&file);
+        let mut child = tcpdump.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut says = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("listening on") {
+            line.clear();
+            assert_ne!(says.read_line(&mut line).unwrap(), 0, "tcpdump does not listen on {interface}");
+        }
+        Self { child, says, file }
+    }
+
+    /// Ends it when it has written all that it saw, having missed nothing; its file.
+    pub(crate) fn end(mut self) -> PathBuf {
+        // What it has not read when it is told to end it never reads; told so, it says how far it is.
+        until("tcpdump has written what it saw", || {
+            let mut line = String::new();
+            kill_process(Pid::from_child(&self.child), Signal::USR1).unwrap();
+            self.says.read_line(&mut line).unwrap();
+            let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+            assert_eq!(numbers.len(), 3, "captured, seen, dropped: {line}");
+            (numbers[0] == numbers[1]).then_some(())
+        });
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+        let mut said = String::new();
+        self.says.read_to_string(&mut said).unwrap();
+        assert!(said.contains("\n0 packets dropped by kernel"), "{said}");
+        std::mem::take(&mut self.file)
+    }
+}
+
+impl Drop for Tcpdump {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Sends and receives frames through a network interface, as they are on the wire.

@@ -64,6 +64,14 @@ impl Testpmd {
         testpmd
     }
 
+    /// Starts it between a daemon's memif `link0.sock`, at which its own end has this role, and an interface.
+    pub(crate) fn bridge(place: &Place, role: &str, interface: &str) -> Self {
+        let socket = place.path("link0.sock");
+        let memif = format!("net_memif0,role={role},socket={},socket-abstract=no,id=0", socket.display());
+        let packet = format!("net_af_packet0,iface={interface}");
+        Self::start(place, &[memif, packet], &["--forward-mode=io", "--auto-start", "--total-num-mbufs=8192"])
+    }
+
     /// Waits for a prompt behind this place; what was said until then.
     fn prompt(&self, from: usize) -> String {
         until("testpmd's prompt", || {

@@ -1,73 +1,19 @@
 //! Real guests at the two daemons, which are killed, stopped and told things.
 
-use super::files::{negotiated_port, negotiated_vnic, negotiating_link, node};
-use super::machine::{boot, machine, nic, took};
-use super::place::{Place, left_out, missing_program, until};
-use niv_lab::lab::agent::Agent;
+use super::machine::{boot, machine, took};
+use super::place::Place;
+use super::scene::{Scene, active, mac, ping};
 use niv_lab::lab::carrier::{Carrier, Clock};
-use niv_lab::lab::checksums::complete_tcp;
-use niv_lab::lab::guest::{BOOT, Guest, Machine};
 use rustix::process::Signal;
-use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// A guest's clock that stands still no longer than this has only waited for a processor.
 const STANDS_NOT: Duration = Duration::from_millis(500);
-/// How long a guest may take for a command.
-const COMMAND: Duration = Duration::from_secs(30);
-
-fn mac(n: u8) -> String {
-    format!("52:54:00:00:00:0{n}")
-}
-
-/// QEMU's arguments for a guest on the adapter's vNIC `n`.
-fn card(place: &Place, n: u8) -> Vec<String> {
-    nic(&place.path(&format!("vnic{n}.sock")), "reconnect=1", &mac(n))
-}
-
-/// A switch and an adapter that negotiate, with two guests in one network; the link has these keys more.
-fn scene(machine: &Machine, link: &str) -> (Place, [(Guest, Agent); 2]) {
-    let vnic = |n: u8| negotiated_vnic(&format!("vnic{n}"), &format!("vhost-user:vnic{n}.sock"), &mac(n));
-    let adapter =
-        node("adapter0") + &negotiating_link("link0", "memif:link0.sock") + link + &vnic(1) + &vnic(2);
-    let chassis = node("vis0") + &negotiated_port(1, "memif:link0.sock");
-    let files = [("vis0.toml", chassis), ("vis0.cfg", String::new()), ("adapter0.toml", adapter)];
-    let mut place = Place::new(&files);
-    place.start("vis0");
-    place.start("adapter0");
-    let start = |n: u8| {
-        let settings = format!("niv.ip=10.10.0.{n}/24");
-        Guest::start(&format!("vm{n}"), machine, &settings, &card(&place, n)).unwrap()
-    };
-    // Both boot at the same time.
-    let guests = [1, 2].map(start).map(|mut guest| {
-        let agent = guest.agent(BOOT).unwrap();
-        (guest, agent)
-    });
-    active(&place);
-    (place, guests)
-}
-
-/// Waits until all vNICs carry traffic: their names, VIFs and vEths.
-fn active(place: &Place) -> Vec<[Value; 3]> {
-    until("all vNICs are active", || {
-        let rows = place.client("adapter0").exec("show vnic").ok()?;
-        let rows = rows.as_array()?;
-        let is_active = |row: &Value| row["vif_state"] == "active" && row["state"] == "up";
-        let found = rows.iter().map(|row| ["name", "vif", "veth"].map(|key| row[key].clone()));
-        rows.iter().all(is_active).then(|| found.collect())
-    })
-}
-
-/// The guest reaches the other one.
-fn ping(agent: &Agent) {
-    until("a guest reaches the other", || agent.must("ping -c 1 -W 1 10.10.0.2", COMMAND).ok());
-}
 
 #[test]
 fn a_killed_adapter_has_its_guests_and_their_vifs_back() {
     let Some((machine, _turn)) = machine() else { return };
-    let (mut place, [(_first, agent), (_second, other)]) = scene(machine, "");
+    let (mut place, [(_first, agent), (_second, other)]) = Scene::default().start(machine);
     ping(&agent);
     let before = active(&place);
     for _ in 0..3 {
@@ -86,7 +32,7 @@ fn a_killed_adapter_has_its_guests_and_their_vifs_back() {
 #[test]
 fn a_guests_link_tells_the_truth_about_the_switch() {
     let Some((machine, _turn)) = machine() else { return };
-    let (mut place, [(_first, agent), (_second, other)]) = scene(machine, "");
+    let (mut place, [(_first, agent), (_second, other)]) = Scene::default().start(machine);
     ping(&agent);
     let mut carrier = Carrier::watch(&agent).unwrap();
     carrier.settle(true).unwrap();
@@ -127,7 +73,7 @@ fn a_guests_link_tells_the_truth_about_the_switch() {
     let words = ["--api", "adapter0.sock", "vnic", "add", "vnic3", "device", &device, "link", "link0", "mac"];
     let (code, _, complained) = place.nivctl(&[&words[..], &[&mac(3)]].concat());
     assert_eq!(code, 0, "{complained}");
-    let (_third, third) = boot("vm3", machine, &card(&place, 3));
+    let (_third, third) = boot("vm3", machine, &Scene::default().card(&place, 3));
     let mut late = Carrier::watch(&third).unwrap();
     late.settle(false).unwrap();
     carrier.stays(Duration::from_millis(1)).unwrap();
@@ -141,31 +87,4 @@ fn a_guests_link_tells_the_truth_about_the_switch() {
     active(&place);
     ping(&agent);
     place.at_rest();
-}
-
-#[test]
-fn super_frames_of_guests_are_complete_on_the_link() {
-    if left_out(missing_program(&["tshark"])) {
-        return;
-    }
-    let Some((machine, _turn)) = machine() else { return };
-    let (mut place, [(_first, agent), (_second, other)]) = scene(machine, "capture = \"link0.pcapng\"\n");
-    ping(&agent);
-    other.must("iperf3 -s -D", COMMAND).unwrap();
-    agent.must("iperf3 -c 10.10.0.2 -n 8M", COMMAND).unwrap();
-    // The guest does not cut by itself: what it handed over were few frames, and long ones.
-    let shown = place.show("adapter0", "show vnic vnic1");
-    let frames = shown["vnic"]["rx_frames"].as_u64().unwrap();
-    let counters = shown["device"].as_array().unwrap();
-    let handed =
-        counters.iter().find(|row| row["counter"] == "rx_frames").unwrap()["value"].as_u64().unwrap();
-    println!("{handed} frames from the guest became {frames} on the link");
-    assert!(handed < frames / 2, "{handed} from the guest, {frames} on the link");
-    agent.must("iperf3 -c 10.10.0.2 -n 8M -R", COMMAND).unwrap();
-    place.at_rest();
-    place.stop("adapter0");
-    let tcp = complete_tcp(&place.path("link0.pcapng")).unwrap();
-    println!("{tcp:?}");
-    // 8 MiB in each direction, each frame up and down the link.
-    assert!(tcp.frames > 4 * 5_500 && tcp.longest == 1500, "{tcp:?}");
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// What QEMU, the image and the kernel's modules need.
-const PROGRAMS: [&str; 5] = ["qemu-system-x86_64", "busybox", "iperf3", "xz", "apt-get"];
+const PROGRAMS: [&str; 6] = ["qemu-system-x86_64", "busybox", "iperf3", "ethtool", "xz", "apt-get"];
 
 /// One test with guests at a time: two of them share two processors badly.
 static TURN: Mutex<()> = Mutex::new(());
