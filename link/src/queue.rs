@@ -82,9 +82,11 @@ pub trait TxQueue: Send {
         false
     }
 
-    /// How many frames of ordinary size fit now, at least; a hint that saves reading what could not be sent. A longer
-    /// frame counts for each [`ORDINARY`] octets that it begins. `usize::MAX` where the queue cannot say.
-    fn room(&self) -> usize {
+    /// How many frames of ordinary size fit now; a hint that saves reading what could not be sent. A longer frame counts for
+    /// each [`ORDINARY`] octets that it begins. Where this many are `wanted` or more fit, it may say less than what fits,
+    /// but not less than `wanted`: so a queue need not ask its peer each time. `usize::MAX` where the queue cannot say.
+    fn room(&self, wanted: usize) -> usize {
+        let _ = wanted;
         usize::MAX
     }
 }

@@ -122,8 +122,8 @@ impl TxQueue for TeeTx {
         self.inner.is_up()
     }
 
-    fn room(&self) -> usize {
-        self.inner.room()
+    fn room(&self, wanted: usize) -> usize {
+        self.inner.room(wanted)
     }
 }
 

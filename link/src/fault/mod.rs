@@ -233,7 +233,7 @@ impl TxQueue for FaultTx {
         self.0.lock().inner.takes(undone, len)
     }
 
-    fn room(&self) -> usize {
+    fn room(&self, _: usize) -> usize {
         let side = self.0.lock();
         if side.retry.is_some() { 0 } else { side.line.room() }
     }

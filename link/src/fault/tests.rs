@@ -147,7 +147,7 @@ fn pressure_goes_through() {
     // The first burst fills the cable and then the line, the next one is not taken.
     assert_eq!(a.tx[0].send(0, &frames).frames, 64);
     assert_eq!(a.tx[0].send(1, &frames).frames, 0);
-    assert_eq!(a.tx[0].room(), 0);
+    assert_eq!(a.tx[0].room(1), 0);
     assert_eq!(a.rx[0].deadline(), Some(1 + RETRY), "the worker may sleep");
     // With a delay the line itself is the bound.
     let mut slow = inject(pair(4).0, FaultPlan::new(1).with_delay(1000.0).unwrap());

@@ -448,12 +448,12 @@ impl TxQueue for MemifTx {
         len <= self.alive.shared.unfinished.load(Ordering::Acquire) && metadata::pack(undone).is_some()
     }
 
-    fn room(&self) -> usize {
+    fn room(&self, wanted: usize) -> usize {
         let shared = &self.alive.shared;
         let Some(slot) = shared.tx_slot(self.index) else { return 0 };
         let mut guard = slot.ring.lock();
         let Some((generation, ring)) = &mut *guard else { return 0 };
-        ring.room().unwrap_or_else(|fault| {
+        ring.room(wanted).unwrap_or_else(|fault| {
             shared.fault(&slot.report, *generation, fault);
             0
         })

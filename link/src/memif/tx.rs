@@ -9,7 +9,7 @@ use super::metadata;
 use super::region::Place;
 use super::ring::{Buffers, Desc, NEXT, Ring};
 use crate::frame::OutFrame;
-use crate::queue::{BURST, Taken};
+use crate::queue::Taken;
 use std::os::fd::OwnedFd;
 
 /// The least that an empty buffer may hold, so that a client cannot make the server walk a thousand descriptors
@@ -108,12 +108,12 @@ impl TxRing {
         usize::from(self.ring.size()) * crate::ORDINARY
     }
 
-    /// How many slots are free; looks at the peer's index only if it must.
-    pub(super) fn room(&mut self) -> Result<usize, Fault> {
+    /// How many slots are free; looks at the peer's index only if fewer than `wanted` are known to be.
+    pub(super) fn room(&mut self, wanted: usize) -> Result<usize, Fault> {
         if self.broken {
             return Ok(0);
         }
-        if usize::from(self.free()) < BURST {
+        if usize::from(self.free()) < wanted {
             self.look()?;
         }
         Ok(self.free().into())

@@ -129,7 +129,7 @@ fn an_armed_queue_is_told_of_frames_and_of_going_down() {
 fn the_queues_of_a_pair_are_separate() {
     let (mut a, mut b, _cable) = Config { queues: 2, capacity: 1, ..Config::default() }.open().unwrap();
     assert_eq!(a.tx[1].send(0, &[OutFrame::private(&[1]), OutFrame::private(&[2])]).frames, 1);
-    assert_eq!((a.tx[0].room(), a.tx[1].room()), (1, 0));
+    assert_eq!((a.tx[0].room(1), a.tx[1].room(1)), (1, 0));
     assert!(lent(&mut b, BURST).is_empty());
     let mut burst = RxBurst::new();
     b.rx[1].recv(0, BURST, &mut burst);

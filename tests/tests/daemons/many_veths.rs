@@ -4,7 +4,8 @@ use super::files::{negotiated_port, node};
 use super::net::{Net, missing_rights};
 use super::place::{PATIENCE, Place, left_out, missing_program, until, within};
 use super::virtual_iv::VirtualIv;
-use niv_lab::world::frames::{BROADCAST, mac};
+use niv_lab::world::frames::mac;
+use niv_node::client::Client;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use vntag::ethernet::Mac;
@@ -37,8 +38,8 @@ fn change_all(port: &str, device: impl FnOnce(&Place) -> String) {
     served(&place, 10);
 
     // One line for all of them, again and again, while others talk.
-    let others = Others::begin(&iv);
-    let (sent, lost) = others.while_they_talk(&iv, || {
+    make_known(&client, &iv);
+    let (sent, lost) = while_others_talk(&iv, || {
         for vlan in (11..=20).rev() {
             let begun = Instant::now();
             client.configure(&format!("port-profile web\n  switchport access vlan {vlan}\n")).unwrap();
@@ -80,55 +81,42 @@ fn four_thousand_vnics_get_their_veths_change_their_vlan_and_come_back_behind_a_
 /// Frames of theirs that may be under way.
 const UNDER_WAY: u64 = 64;
 
-/// Two vNICs in a VLAN of their own; one sends to the other.
-struct Others {
-    delivered: u64,
+/// The switch learns the address of the other that frames go to, so that all of these are for it alone.
+fn make_known(client: &Client, iv: &VirtualIv) {
+    let to = OTHERS[1];
+    let address = Mac(mac(to as u16)).to_string();
+    until("the switch knows one of the others", || {
+        iv.broadcast(to);
+        let rows = client.exec("show mac address-table").ok()?;
+        rows.as_array()?.iter().any(|row| row["mac"] == address).then_some(())
+    });
 }
 
-impl Others {
-    /// They have heard of each other.
-    fn begin(iv: &VirtualIv) -> Self {
-        let [from, to] = OTHERS;
-        until("the others know each other", || {
-            iv.send(to, BROADCAST, 1);
-            let before = iv.delivered(to);
-            (iv.send(from, mac(to as u16), 1) == 1).then_some(())?;
-            let end = Instant::now() + Duration::from_millis(50);
-            while iv.delivered(to) == before && Instant::now() < end {
-                std::thread::yield_now();
-            }
-            (iv.delivered(to) == before + 1).then_some(())
-        });
-        Self { delivered: iv.delivered(to) }
-    }
-
-    /// How many frames were sent while this was done, and how many of them were lost.
-    fn while_they_talk(self, iv: &VirtualIv, act: impl FnOnce()) -> (u64, u64) {
-        let [from, to] = OTHERS;
-        let done = AtomicBool::new(false);
-        let sent = std::thread::scope(|scope| {
-            let talk = scope.spawn(|| {
-                let mut sent = 0;
-                while !done.load(Ordering::Acquire) {
-                    // No more under way than fits the link: the virtual IV may wait for a processor.
-                    if sent < iv.delivered(to) - self.delivered + UNDER_WAY {
-                        sent += iv.send(from, mac(to as u16), 32) as u64;
-                    }
-                    std::thread::sleep(Duration::from_micros(100));
+/// How many frames one of the others sent to the other while this was done, and how many of them were lost.
+fn while_others_talk(iv: &VirtualIv, act: impl FnOnce()) -> (u64, u64) {
+    let [from, to] = OTHERS;
+    let done = AtomicBool::new(false);
+    let sent = std::thread::scope(|scope| {
+        let talk = scope.spawn(|| {
+            let mut sent = 0;
+            while !done.load(Ordering::Acquire) {
+                // No more under way than fits the link: the virtual IV may wait for a processor.
+                if sent < iv.delivered(to) + UNDER_WAY {
+                    sent += iv.send(from, mac(to as u16), 32) as u64;
                 }
-                sent
-            });
-            act();
-            done.store(true, Ordering::Release);
-            talk.join().unwrap()
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            sent
         });
-        let arrived = || iv.delivered(to) - self.delivered;
-        let end = Instant::now() + PATIENCE;
-        while arrived() < sent && Instant::now() < end {
-            std::thread::yield_now();
-        }
-        (sent, sent - arrived())
+        act();
+        done.store(true, Ordering::Release);
+        talk.join().unwrap()
+    });
+    let end = Instant::now() + PATIENCE;
+    while iv.delivered(to) < sent && Instant::now() < end {
+        std::thread::yield_now();
     }
+    (sent, sent - iv.delivered(to))
 }
 
 /// Waits until every vNIC has its VIF in a session after so many, and it is active; the vEth of each.

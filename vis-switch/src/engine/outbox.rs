@@ -53,7 +53,10 @@ impl Outgoing {
         if !self.queue.is_up() {
             return (Taken::default(), DropReason::TxPortDown);
         }
-        let room = if reserved == 0 { usize::MAX } else { self.queue.room().saturating_sub(reserved) };
+        let room = match reserved {
+            0 => usize::MAX,
+            _ => self.queue.room(frames.len() + reserved).saturating_sub(reserved),
+        };
         let taken = self.queue.send(now, frames.get(..room).unwrap_or(frames));
         self.unkicked |= taken.frames > 0;
         (taken, DropReason::TxRingFull)

@@ -149,7 +149,10 @@ impl<T: NivTag> Datapath<T> {
         let mut way = vnic.uplink.and_then(|uplink| Some((uplink, links.get_mut(uplink.link)?)));
         let up = way.as_ref().is_some_and(|(_, link)| link.tx.is_up());
         let slots = match &way {
-            Some((_, link)) if up => link.tx.room().saturating_sub(link.control.reserved()),
+            Some((_, link)) if up => {
+                let reserved = link.control.reserved();
+                link.tx.room(BURST + reserved).saturating_sub(reserved)
+            }
             _ => BURST,
         };
         let max = slots.min(BURST);

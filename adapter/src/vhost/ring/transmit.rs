@@ -126,7 +126,7 @@ impl TxQueue for VringTx {
         Offloads::from_bits(self.slot.takes.load(Ordering::Relaxed)).permit(&NetHeader::from_bytes(*undone))
     }
 
-    fn room(&self) -> usize {
+    fn room(&self, _: usize) -> usize {
         self.slot.ring.lock().as_mut().and_then(|ring| ring.waiting().ok()).map_or(0, usize::from)
     }
 }

@@ -42,6 +42,8 @@ enum Step {
     Send(Vec<usize>),
     /// Take at most this many, release this share of them.
     Receive(usize, prop::sample::Index),
+    /// Ask whether so many fit.
+    Ask(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -49,6 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         prop::collection::vec(length, 0..20).prop_map(Step::Send),
         (0usize..30, any::<prop::sample::Index>()).prop_map(|(max, share)| Step::Receive(max, share)),
+        (0usize..40).prop_map(Step::Ask),
     ]
 }
 
@@ -116,6 +119,11 @@ proptest! {
                     drop(burst);
                     rx.release(done);
                     inside.drain(..done);
+                }
+                Step::Ask(wanted) => {
+                    let free = size - inside.iter().map(|frame| slots(frame.len())).sum::<usize>();
+                    let room = tx.room(wanted).unwrap();
+                    prop_assert!(room <= free && room >= wanted.min(free), "{} of {} free slots", room, free);
                 }
             }
         }

@@ -59,8 +59,8 @@ impl TxQueue for Racing {
         self.link.is_up()
     }
 
-    fn room(&self) -> usize {
-        self.link.room()
+    fn room(&self, wanted: usize) -> usize {
+        self.link.room(wanted)
     }
 }
 
