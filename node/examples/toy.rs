@@ -201,9 +201,6 @@ fn prepare(args: &daemon::Args) -> anyhow::Result<(Node, Policy)> {
         }
         None => Node::without_file("toy0"),
     };
-    if let Some(folder) = node.api.parent() {
-        daemon::private_folder(folder)?;
-    }
     let policy = Policy::of(&node);
     Ok((node, policy))
 }

@@ -110,7 +110,8 @@ impl Accounting {
         let Some(held_back) = held_back else { return };
         match &account.failure {
             None => tracing::info!(target: "accounting", "{account}"),
-            Some(why) => tracing::info!(target: "accounting", why, held_back, "{account}"),
+            Some(why) if held_back > 0 => tracing::info!(target: "accounting", why, held_back, "{account}"),
+            Some(why) => tracing::info!(target: "accounting", why, "{account}"),
         }
     }
 

@@ -166,11 +166,8 @@ fn watch_signals(stop: Stop) -> io::Result<()> {
 /// # Errors
 /// It cannot be made; the message names it.
 pub fn api_folder(api: &Path) -> io::Result<()> {
-    let Some(folder) = api.parent().filter(|folder| !folder.exists()) else { return Ok(()) };
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(folder)
+    let Some(folder) = api.parent() else { return Ok(()) };
+    crate::api::make_folder(folder)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))
 }
 

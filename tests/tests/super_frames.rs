@@ -5,7 +5,7 @@
 
 use niv_adapter::engine::{DropReason as AdapterDrop, VifParams};
 use niv_lab::driver::Features;
-use niv_lab::model::switch::{ModelPort, ModelPrivate, ModelVlans};
+use niv_lab::model::switch::{ModelPort, ModelVlans};
 use niv_lab::model::tcp::Tcp;
 use niv_lab::world::frames::{BROADCAST, frame, mac};
 use niv_lab::world::{AdapterSpec, End, Machine, VirtualAdapter, VirtualSwitch, VnicSpec, settle};
@@ -21,16 +21,6 @@ struct World {
     switch: VirtualSwitch,
     host: End,
     whole: [bool; 2],
-}
-
-fn access() -> ModelVlans {
-    ModelVlans {
-        trunk: false,
-        untagged: 10,
-        allowed: std::iter::once(10).collect(),
-        private: ModelPrivate::Plain,
-        only: None,
-    }
 }
 
 fn params() -> VifParams {
@@ -55,18 +45,12 @@ fn world(whole: [bool; 2], depth: usize) -> World {
             }),
             ..AdapterSpec::default()
         });
-        let veths = [5, 6].map(|vif| (vif, access())).into();
+        let veths = [5, 6].map(|vif| (vif, ModelVlans::access(10))).into();
         ports.push((ModelPort::Niv { veths, lists: vec![(1, vec![5, 6])] }, links.remove(0)));
         adapter
     });
     let (near, far, _) = link::pair::pair(1024);
-    let trunk = ModelVlans {
-        trunk: true,
-        untagged: 1,
-        allowed: (1..20).collect(),
-        private: ModelPrivate::Plain,
-        only: None,
-    };
+    let trunk = ModelVlans::trunk(1, &Vec::from_iter(1..20));
     ports.push((ModelPort::Wire(trunk), End::new(near)));
     let switch = VirtualSwitch::around(ports);
     let mut world = World { adapters, switch, host: End::new(far), whole };
@@ -241,10 +225,12 @@ fn switch() -> (VirtualSwitch, End, End) {
     let config = link::pair::Config { unfinished: true, ..link::pair::Config::default() };
     let (near, far, _) = config.open().unwrap();
     let (wire, host, _) = link::pair::pair(1024);
-    let veths = [5, 6].map(|vif| (vif, access())).into();
+    let veths = [5, 6].map(|vif| (vif, ModelVlans::access(10))).into();
     let link = ModelPort::Niv { veths, lists: vec![(1, vec![5, 6])] };
-    let switch =
-        VirtualSwitch::around(vec![(link, End::new(near)), (ModelPort::Wire(access()), End::new(wire))]);
+    let switch = VirtualSwitch::around(vec![
+        (link, End::new(near)),
+        (ModelPort::Wire(ModelVlans::access(10)), End::new(wire)),
+    ]);
     (switch, End::new(far), End::new(host))
 }
 

@@ -82,7 +82,7 @@ pub fn afex_counters(stats: &VnicStats) -> ctl::Counters {
     ]);
     tx[7] = sum(&[R::LinkDown, R::LinkRefused]);
     rx[..6].copy_from_slice(&side(&stats.tx_frames, &stats.tx_octets, &stats.tx_groups));
-    rx[6] = sum(&[R::LinkVlan, R::LinkDouble]);
+    rx[6] = sum(&[R::LinkVlan, R::LinkDouble, R::LinkOffload]);
     rx[7] = sum(&[R::LinkVifDown, R::HostRingFull, R::HostRefused]);
     ctl::Counters(counters)
 }

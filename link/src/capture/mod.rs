@@ -1,7 +1,7 @@
 //! A port around a port that writes every frame into a pcapng file which can be read while it grows.
 //!
 //! A port with such a file takes complete frames only, and a memif announces nothing else: what is in the file is what
-//! a wire would carry. (A guest's super-frame is recorded as the guest handed it over.)
+//! a wire would carry. (What a guest or the kernel, by `packet`, hands over unfinished is recorded as it came.)
 //!
 //! What the port received and what it was given to send both appear, in the order in which they were handled
 //! here, with their direction (`epb_flags`) and nanoseconds of the wall clock. A frame is recorded when it is

@@ -124,7 +124,8 @@ fn wrong_arguments() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Bac
         (libc::SYS_prctl, vec![none_of(0, &mut numbers(OPTIONS))?]),
         // Threads, no processes.
         (libc::SYS_clone, vec![one(is(0, long(), MaskedEq(flags(libc::CLONE_THREAD)), 0)?)?]),
-        // No memory that is written and then executed; modules of the C library are mapped from their files.
+        // No mapping that is writable and executable, or becomes executable. Files may be mapped to be executed, as modules of
+        // the C library are; so may what was written to a file or memfd before.
         (libc::SYS_mmap, vec![one(is(2, long(), MaskedEq(both), both)?)?]),
         (libc::SYS_mprotect, vec![one(is(2, long(), MaskedEq(execute), execute)?)?]),
         // No other process.

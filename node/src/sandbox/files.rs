@@ -64,9 +64,23 @@ impl Grant {
         }
     }
 
-    /// New files may be had in there.
-    pub(super) fn is_folder_to_write(&self) -> bool {
-        matches!(self.right, Right::State | Right::Sockets | Right::Api | Right::Open)
+    /// With its path as the kernel sees it; `None` where there is nothing.
+    pub(super) fn canonical(self) -> Option<Self> {
+        Some(Self { path: std::fs::canonicalize(&self.path).ok()?, ..self })
+    }
+
+    /// Sockets may be made in this folder, whose path is canonical, as the grant's.
+    pub(super) fn lets_listen(&self, folder: &Path) -> bool {
+        matches!(self.right, Right::Sockets | Right::Api | Right::Open) && folder.starts_with(&self.path)
+    }
+
+    /// This file, whose path is canonical, as the grant's, may be made and written.
+    pub(super) fn lets_write(&self, file: &Path) -> bool {
+        match self.right {
+            Right::State | Right::Open => file.starts_with(&self.path),
+            Right::Write => file == self.path,
+            Right::Sockets | Right::Api | Right::Read | Right::Device => false,
+        }
     }
 
     /// Only `CAP_DAC_OVERRIDE` gives this user what it is to do.

@@ -161,9 +161,8 @@ impl Policy {
         calls::filter().map_err(failed("seccomp"))?;
         let report = Report { sandbox: State::On, capabilities: kept.names(), system_calls: true, files };
         tracing::info!(sandbox = %report, "rights given up");
-        let folders = self.grants.into_iter().filter(Grant::is_folder_to_write);
-        let folders = folders.filter_map(|grant| std::fs::canonicalize(grant.path).ok()).collect();
-        Ok(Sandbox(Arc::new(Inner { opener: Mutex::new(opener), report, folders, held: kept.0 })))
+        let grants = self.grants.into_iter().filter_map(Grant::canonical).collect();
+        Ok(Sandbox(Arc::new(Inner { opener: Mutex::new(opener), report, grants, held: kept.0 })))
     }
 }
 
@@ -215,7 +214,8 @@ pub struct Sandbox(Arc<Inner>);
 struct Inner {
     opener: Mutex<Option<Opener>>,
     report: Report,
-    folders: Vec<PathBuf>,
+    /// What may be done with which files, by canonical paths.
+    grants: Vec<Grant>,
     held: CapabilitySet,
 }
 
@@ -230,7 +230,7 @@ impl Sandbox {
             files: files::Confined::No.to_string(),
         };
         let opener = Mutex::default();
-        Self(Arc::new(Inner { opener, report, folders: Vec::new(), held: CapabilitySet::all() }))
+        Self(Arc::new(Inner { opener, report, grants: Vec::new(), held: CapabilitySet::all() }))
     }
 
     /// Opens something: if that `needs_start`, with the rights that are there only while the daemon starts; otherwise, and
@@ -271,10 +271,20 @@ impl Sandbox {
         if needs.packet && lacks(CapabilitySet::NET_RAW) && !starting() {
             return allow("packet");
         }
-        for path in needs.listens.iter().chain(&needs.writes) {
-            // A folder that is not there is somebody else's complaint.
-            let Ok(folder) = std::fs::canonicalize(folder(path)) else { continue };
-            if !self.0.folders.iter().any(|granted| folder.starts_with(granted)) {
+        let grants = &self.0.grants;
+        // A folder that is not there is somebody else's complaint.
+        let folder = |path| std::fs::canonicalize(folder(path)).ok();
+        for path in &needs.listens {
+            let Some(folder) = folder(path) else { continue };
+            if !grants.iter().any(|grant| grant.lets_listen(&folder)) {
+                return allow(&folder.display().to_string());
+            }
+        }
+        for path in &needs.writes {
+            let (Some(folder), Some(name)) = (folder(path), path.file_name()) else { continue };
+            // One that is there may be a link to elsewhere.
+            let file = std::fs::canonicalize(path).unwrap_or_else(|_| folder.join(name));
+            if !grants.iter().any(|grant| grant.lets_write(&file)) {
                 return allow(&folder.display().to_string());
             }
         }

@@ -9,8 +9,8 @@ use std::time::Instant;
 const CYCLES: usize = 1000;
 /// Cycles before the first look: threads of the API, arenas of the allocator, buffers of logs come with the first ones.
 const WARM_UP: usize = 100;
-/// Kilobytes that may be there more after all cycles, 4 octets of each kilobyte a cycle would leak. The log of events, which
-/// has its bound at 4,096 lines, takes some.
+/// Kilobytes that may be there more after all cycles: a leak of 4 KiB a cycle shows. The log of events, which has its bound
+/// at 4,096 lines, takes some.
 const MEMORY: u64 = 4096;
 /// Mappings that may be there more: arenas, stacks that the C library keeps for the next thread.
 const MAPPINGS: usize = 8;

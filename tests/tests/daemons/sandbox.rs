@@ -87,8 +87,26 @@ fn with_shared_memory_alone_no_thread_has_a_capability() {
     place.stop("adapter0");
     let allow = format!("sandbox_allow = [\"{}\"]\n", elsewhere.path().display());
     let text = node("adapter0") + &allow + &negotiating_link("link0", "memif:link0.sock");
-    place.write("adapter0.toml", &text);
+    // Of the file's own folders, one has a socket and no capture, the other a capture and no socket.
+    let (sockets, captures) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let seen = format!(
+        "\n[[vnic]]\nname = \"seen\"\ndevice = \"vhost-user:{}/seen.sock\"\nlink = \"link0\"\ncapture = \"{}/seen.pcapng\"\n",
+        sockets.path().display(),
+        captures.path().display()
+    );
+    place.write("adapter0.toml", &(text.clone() + &seen));
     place.start("adapter0");
+    assert!(captures.path().join("seen.pcapng").exists());
+    let at = |name: &str, folder: &tempfile::TempDir| {
+        format!("vnic add {name} device vhost-user:{}/{name}.sock link link0", folder.path().display())
+    };
+    let adapter = place.client("adapter0");
+    adapter.exec(&at("third", &sockets)).unwrap();
+    let capture = format!(" capture {}/fourth.pcapng", sockets.path().display());
+    for line in [at("fourth", &captures), at("fourth", &sockets) + &capture] {
+        let refused = adapter.exec(&line).unwrap_err().to_string();
+        assert!(refused.contains("sandbox_allow"), "{line}: {refused}");
+    }
     let socket = elsewhere.path().join("vnic.sock");
     let line = format!("vnic add other device vhost-user:{} link link0", socket.display());
     place.client("adapter0").exec(&line).unwrap();

@@ -5,13 +5,14 @@ use crate::config::running::AclLine;
 use niv_node::command::Args;
 use niv_node::output::Output;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// All lists, or one: each line with the packets that it has decided about.
 pub(super) fn show(session: &mut Session, args: &Args) -> Answer {
-    let state = session.switch.state();
+    let config = Arc::clone(&session.switch.state().config);
     let wanted = args.get_text("list");
     let (mut text, mut value) = (String::new(), Vec::new());
-    let lists = state.config.access_lists().iter();
+    let lists = config.access_lists().iter();
     for (name, list) in lists.filter(|(name, _)| wanted.is_none_or(|wanted| name.as_str() == wanted)) {
         let unmatched = list.unmatched();
         text.push_str(&format!("{}IP access list {name}\n", if text.is_empty() { "" } else { "\n" }));
@@ -29,7 +30,7 @@ pub(super) fn show(session: &mut Session, args: &Args) -> Answer {
                 }
             }
         }
-        let used = state.config.access_list_users(name);
+        let used = config.access_list_users(name);
         value.push(json!({ "name": name.as_str(), "lines": lines, "unmatched": unmatched, "used": used }));
     }
     match wanted {

@@ -1,6 +1,6 @@
 //! Interfaces, one a line, in the layouts of NX-OS: `show interface brief`, `status`, `description`, `switchport`.
 
-use super::names::{full_name, short_name};
+use super::names::{full_name, long_name, short_name};
 use super::private_vlan;
 use super::{Answer, Session};
 use crate::config::running::{Description, PortMode, RunningConfig, Switchport, SwitchportMode};
@@ -26,7 +26,7 @@ pub(super) struct Interface {
 }
 
 /// All of them: ports, then vEths.
-pub(super) fn interfaces(switch: &Switch, state: &State) -> Vec<Interface> {
+fn interfaces(switch: &Switch, state: &State) -> Vec<Interface> {
     let text = |text: Option<&Description>| text.map(|text| text.as_str().to_owned());
     let ports = switch.ports.iter().filter_map(|port| {
         let ethernet = state.config.ethernets().get(&port.id)?;
@@ -65,7 +65,7 @@ impl Interface {
     }
 
     /// It is in a mode of private VLANs.
-    fn is_private(&self) -> bool {
+    pub(super) fn is_private(&self) -> bool {
         !self.niv && !matches!(self.switchport.mode, SwitchportMode::Access | SwitchportMode::Trunk)
     }
 
@@ -119,7 +119,10 @@ fn all(interfaces: &[Interface]) -> Value {
 }
 
 /// All of them or the one in the line, and the configuration that they have; nobody waits while they are written down.
-fn at_rest(session: &Session, args: &Args) -> Result<(Arc<RunningConfig>, Vec<Interface>), Refusal> {
+pub(super) fn at_rest(
+    session: &Session,
+    args: &Args,
+) -> Result<(Arc<RunningConfig>, Vec<Interface>), Refusal> {
     let wanted = super::named(session, args)?;
     let state = session.switch.state();
     let mut interfaces = interfaces(&session.switch, &state);
@@ -202,10 +205,7 @@ pub(super) fn switchport(session: &mut Session, args: &Args) -> Answer {
 
 fn of_switchport(config: &RunningConfig, interface: &Interface) -> String {
     let Switchport { access, native, allowed, .. } = &interface.switchport;
-    let name = match interface.owner {
-        Owner::Ethernet(id) => format!("Ethernet{id}"),
-        Owner::Vethernet(number) => format!("Vethernet{number}"),
-    };
+    let name = long_name(interface.owner);
     format!(
         "Name: {name}\n  Switchport: Enabled\n  Switchport Monitor: Not enabled\n  Operational Mode: {}\n  \
          Access Mode VLAN: {access} ({})\n  Trunking Native Mode VLAN: {native} ({})\n  \

@@ -1,6 +1,6 @@
 //! Private VLANs, in the layout of NX-OS: `show vlan private-vlan`, and what other pages say about an interface.
 
-use super::brief::interfaces;
+use super::brief::at_rest;
 use super::names::{full_name, short_name};
 use super::{Answer, Session};
 use crate::config::running::{PrivatePort, PrivateVlan, RunningConfig, Switchport, SwitchportMode};
@@ -53,9 +53,9 @@ fn is_in(switchport: &Switchport, (primary, secondary, _): &Row) -> bool {
 }
 
 /// `show vlan private-vlan`
-pub(super) fn show(session: &mut Session, _: &Args) -> Answer {
-    let state = session.switch.state();
-    let all = interfaces(&session.switch, &state);
+pub(super) fn show(session: &mut Session, args: &Args) -> Answer {
+    let (config, mut all) = at_rest(session, args)?;
+    all.retain(|interface| !interface.niv && interface.is_private());
     let mut grid = Grid::new([
         Column::left("primary", "Primary"),
         Column::left("secondary", "Secondary"),
@@ -63,10 +63,10 @@ pub(super) fn show(session: &mut Session, _: &Args) -> Answer {
         Column::left("ports", "Ports"),
     ])
     .ruled();
-    for row in rows(&state.config) {
-        let members = || all.iter().filter(|interface| !interface.niv && is_in(&interface.switchport, &row));
-        let short: Vec<String> = members().map(|interface| short_name(interface.owner)).collect();
-        let full: Vec<String> = members().map(|interface| full_name(interface.owner)).collect();
+    for row in rows(&config) {
+        let members = all.iter().filter(|interface| is_in(&interface.switchport, &row));
+        let (short, full): (Vec<String>, Vec<String>) =
+            members.map(|interface| (short_name(interface.owner), full_name(interface.owner))).unzip();
         let (primary, secondary, kind) = row;
         grid.row([primary.into(), secondary.into(), kind.into(), Cell::shown(short.join(", "), full)]);
     }

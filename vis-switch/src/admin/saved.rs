@@ -143,7 +143,8 @@ fn checkpoints(session: &mut Session, args: &Args) -> Answer {
         Column::left("description", "Description"),
     ];
     let mut grid = Grid::new(columns);
-    for (name, made) in &session.switch.state().saved.checkpoints {
+    let checkpoints = session.switch.state().saved.checkpoints.clone();
+    for (name, made) in &checkpoints {
         let lines = made.lines.lines().filter(|line| !line.starts_with('!')).count();
         grid.row([
             name.as_str().into(),

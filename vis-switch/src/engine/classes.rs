@@ -73,7 +73,7 @@ pub fn classes<'a, M: Copy>(
 pub fn by_egress<'a, T>(
     of: impl IntoIterator<Item = (T, &'a Program)>,
 ) -> Vec<(Option<&'a SharedAcl>, Vec<T>)> {
-    // By where the list is in memory.
+    // By where the list is in memory, as its equality goes: what it counts has no place in a key.
     let mut places: HashMap<Option<*const Acl>, usize> = HashMap::new();
     let mut classes: Vec<(Option<&'a SharedAcl>, Vec<T>)> = Vec::new();
     for (item, program) in of {

@@ -243,11 +243,14 @@ impl Host {
                     self.link.heard(guest.session.has_driver(), now);
                 }
                 Err(error) => {
-                    let passed = self.lines.pass(clock::monotonic());
-                    match (&error, passed) {
+                    match (&error, self.lines.pass(clock::monotonic())) {
                         (_, None) => {}
-                        (WireError::Closed, _) => tracing::info!(vnic = self.name, "{error}"),
-                        _ => tracing::warn!(vnic = self.name, "guest disconnected by us: {error}"),
+                        (WireError::Closed, Some(held_back)) => {
+                            tracing::info!(vnic = self.name, held_back, "{error}");
+                        }
+                        (_, Some(held_back)) => {
+                            tracing::warn!(vnic = self.name, held_back, "guest disconnected by us: {error}");
+                        }
                     }
                     return self.leave(now);
                 }

@@ -252,15 +252,15 @@ impl Ring {
     /// Publishes what was completed; of the chains that were lent these are done, the others taken back.
     #[inline(always)]
     fn publish_lent(&mut self, lent: &[u16], done: usize) {
-        let Some(inflight) = self.inflight.clone() else {
-            if done > 0 {
-                self.publish();
+        if done > 0 {
+            if let Some(inflight) = &self.inflight {
+                inflight.batch(&lent[..done]);
             }
-            return;
-        };
-        inflight.batch(&lent[..done]);
-        self.publish();
-        inflight.done(lent, self.used);
+            self.publish();
+        }
+        if let Some(inflight) = &self.inflight {
+            inflight.done(lent, self.used);
+        }
     }
 
     /// Tells the driver of used buffers if it wants to be told.

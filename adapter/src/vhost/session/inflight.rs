@@ -3,79 +3,56 @@
 use super::super::memory::{Inflight, InflightRegion};
 use super::super::message::{Message, Reply};
 use super::super::ring::MAX_RING_SIZE;
-use super::{Refusal, Session};
+use super::{Refusal, Session, body};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use vhost::vhost_user::message::FrontendReq;
+use vhost::vhost_user::message::{FrontendReq, VhostUserInflight};
+use vm_memory::ByteValued;
 
-/// Payload of both requests. Front ends send it with the padding of their compilers, or without.
-struct Described {
-    octets: u64,
-    offset: u64,
-    rings: u16,
-    size: u16,
-    /// Of the payload.
-    len: usize,
-}
-
-impl Described {
-    const LEN: usize = 20;
-
-    fn read(request: FrontendReq, message: &Message) -> Result<Self, Refusal> {
-        let payload = &message.payload;
-        let wrong = || Refusal::Size(request);
-        if !matches!(payload.len(), Self::LEN | 24) {
-            return Err(wrong());
-        }
-        let word = |at: usize| {
-            payload.get(at..at + 8).and_then(|octets| octets.try_into().ok()).map(u64::from_ne_bytes)
-        };
-        let half = |at: usize| {
-            payload.get(at..at + 2).and_then(|octets| octets.try_into().ok()).map(u16::from_ne_bytes)
-        };
-        Ok(Self {
-            octets: word(0).ok_or_else(wrong)?,
-            offset: word(8).ok_or_else(wrong)?,
-            rings: half(16).ok_or_else(wrong)?,
-            size: half(18).ok_or_else(wrong)?,
-            len: payload.len(),
-        })
-    }
-
-    fn reply(&self) -> Vec<u8> {
-        let mut payload = Vec::with_capacity(self.len);
-        payload.extend(self.octets.to_ne_bytes());
-        payload.extend(self.offset.to_ne_bytes());
-        payload.extend(self.rings.to_ne_bytes());
-        payload.extend(self.size.to_ne_bytes());
-        payload.resize(self.len, 0);
-        payload
-    }
-}
+/// Octets of the payload of both requests. Front ends send it so, or with the padding of their compilers.
+const DESCRIBED: usize = 20;
 
 impl Session {
+    /// The payload of a request, whose rings we can have, and its octets as they came.
+    fn described(
+        &self,
+        request: FrontendReq,
+        message: &mut Message,
+    ) -> Result<(VhostUserInflight, usize), Refusal> {
+        let len = message.payload.len();
+        if len == DESCRIBED {
+            message.payload.resize(size_of::<VhostUserInflight>(), 0);
+        }
+        let described: VhostUserInflight = body(request, message)?;
+        if usize::from(described.num_queues) > self.vrings.len() {
+            return Err(Refusal::NoRing(described.num_queues.into()));
+        }
+        if described.queue_size > MAX_RING_SIZE {
+            return Err(Refusal::InflightSize(described.queue_size));
+        }
+        Ok((described, len))
+    }
+
     /// A region for the front end to keep.
-    pub(super) fn get_inflight(&self, message: &Message) -> Result<Reply, Refusal> {
-        let asked = Described::read(FrontendReq::GET_INFLIGHT_FD, message)?;
-        let (rings, size) = (asked.rings, asked.size);
-        if usize::from(rings) > self.vrings.len() {
-            return Err(Refusal::NoRing(rings.into()));
-        }
-        if size > MAX_RING_SIZE {
-            return Err(Refusal::RingSize(0, size.into()));
-        }
+    pub(super) fn get_inflight(&self, message: &mut Message) -> Result<Reply, Refusal> {
+        let (asked, len) = self.described(FrontendReq::GET_INFLIGHT_FD, message)?;
+        let (rings, size) = (asked.num_queues, asked.queue_size);
         let (file, octets) = InflightRegion::create(rings, size).map_err(Refusal::Inflight)?;
-        let made = Described { octets, offset: 0, ..asked };
-        Ok(Reply { payload: made.reply(), fd: Some(file) })
+        let made = VhostUserInflight { mmap_size: octets, mmap_offset: 0, ..asked };
+        // Without the padding of the structure, whatever is in it.
+        let mut payload = made.as_slice()[..DESCRIBED].to_vec();
+        payload.resize(len, 0);
+        Ok(Reply { payload, fd: Some(file) })
     }
 
     /// The region that the front end has kept.
     pub(super) fn set_inflight(&mut self, message: &mut Message) -> Result<(), Refusal> {
         let request = FrontendReq::SET_INFLIGHT_FD;
-        let Described { octets, offset, rings, size, .. } = Described::read(request, message)?;
+        let (kept, _) = self.described(request, message)?;
         let file = message.take_fd().ok_or(Refusal::Descriptors(request))?;
-        let region =
-            InflightRegion::map(file.as_fd(), offset, octets, rings, size).map_err(Refusal::Inflight)?;
+        let VhostUserInflight { mmap_size, mmap_offset, num_queues, queue_size } = kept;
+        let region = InflightRegion::map(file.as_fd(), mmap_offset, mmap_size, num_queues, queue_size)
+            .map_err(Refusal::Inflight)?;
         self.stop_all();
         self.inflight = Some(Arc::new(region));
         Ok(())

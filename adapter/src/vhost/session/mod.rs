@@ -61,7 +61,7 @@ pub(super) enum Refusal {
     #[error("{0} is not 0 or 1")]
     Enable(u32),
     #[error("the descriptor for {0} is not an eventfd")]
-    NotEventfd(&'static str),
+    NotEventfd(String),
     #[error("ring {0} has no kick descriptor, and polling is not offered")]
     NoKick(usize),
     #[error("features {0:#x} were not offered")]
@@ -74,6 +74,8 @@ pub(super) enum Refusal {
     LogAddress(u32, u64),
     #[error("the dirty log {0}")]
     Log(ShareError),
+    #[error("a ring of an in-flight region cannot have {0} slots (up to {MAX_RING_SIZE} are possible)")]
+    InflightSize(u16),
     #[error("the in-flight region {0}")]
     Inflight(ShareError),
     #[error(transparent)]
@@ -300,7 +302,9 @@ impl Session {
             }
             R::SET_LOG_FD => {
                 let fd = message.take_fd().ok_or(Refusal::Descriptors(request))?;
-                self.log_news = Some(Arc::new(eventfd(fd).ok_or(Refusal::NotEventfd("the dirty log"))?));
+                self.log_news = Some(Arc::new(
+                    eventfd(fd).ok_or_else(|| Refusal::NotEventfd("the dirty log".to_owned()))?,
+                ));
             }
             R::SEND_RARP => {
                 let [a, b, c, d, e, f, _, _] = number(request, message)?.to_ne_bytes();
@@ -342,7 +346,7 @@ impl Session {
             return Ok((index, None));
         }
         let fd = message.take_fd().ok_or(Refusal::Descriptors(request))?;
-        let fd = eventfd(fd).ok_or(Refusal::NotEventfd("a ring"))?;
+        let fd = eventfd(fd).ok_or_else(|| Refusal::NotEventfd(format!("ring {index}")))?;
         Ok((index, Some(Arc::new(fd))))
     }
 

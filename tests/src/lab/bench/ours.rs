@@ -107,14 +107,9 @@ impl Ours {
         cpu_time(&self.all_pids())
     }
 
-    /// The adapter's process, if it is ours.
-    pub(super) fn adapter_pid(&self) -> Option<u32> {
-        self.adapter.as_ref().map(Process::pid)
-    }
-
     /// Both processes.
     pub(super) fn all_pids(&self) -> Vec<u32> {
-        self.adapter_pid().into_iter().chain([self.switch.pid()]).collect()
+        self.adapter.iter().chain([&self.switch]).map(Process::pid).collect()
     }
 
     /// Fails unless both account for every frame, now that nobody sends; what the switch received.

@@ -7,6 +7,7 @@ use super::measure::{cpu_time, resident};
 use super::ours::{Ours, Vnic, Where, socket};
 use super::ovs::Ovs;
 use crate::driver::Silent;
+use crate::random::Random;
 use crate::world::frames::mac;
 use anyhow::{Result, anyhow, bail};
 use std::time::{Duration, Instant};
@@ -235,11 +236,10 @@ fn to_addresses(count: u32) -> Run {
             }
             let flooded = iv.flooded;
             let end = Instant::now() + time;
-            // Any order in which all are used and no two neighbours follow each other.
-            let (mut state, mut sent) = (1_u64, 0_u32);
+            // Addresses at random.
+            let (mut random, mut sent) = (Random::new(1), 0_u32);
             iv.send(&upward(1, station(0), sender), |octets| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                octets[..6].copy_from_slice(&station((((state >> 32) * u64::from(count)) >> 32) as u32));
+                octets[..6].copy_from_slice(&station(random.below(count.into()) as u32));
                 sent += 1;
                 sent % 64 != 0 || Instant::now() < end
             })?;
