@@ -96,6 +96,12 @@ impl DriverRing {
         self.next_avail = self.next_avail.wrapping_add(1);
     }
 
+    /// The head of the chain that the device completes next.
+    pub fn waiting_head(&self) -> u16 {
+        let used = self.memory.load16(self.used + 2);
+        self.memory.load16(self.avail + 4 + 2 * u64::from(used & (self.size - 1)))
+    }
+
     /// Writes any available index, for those who lie.
     pub fn set_avail_idx(&self, idx: u16) {
         self.memory.store16(self.avail + 2, idx);

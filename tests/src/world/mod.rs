@@ -4,6 +4,7 @@
 //! itself: [`settle`] runs the workers until none has anything left to do.
 
 pub mod adapter;
+pub mod beside;
 pub mod capture;
 pub mod clock;
 pub mod end;
@@ -15,6 +16,7 @@ pub mod switch;
 pub mod wire;
 
 pub use adapter::{AdapterSpec, VirtualAdapter, VnicSpec};
+pub use beside::Beside;
 pub use end::End;
 pub use managed_adapter::ManagedAdapter;
 pub use managed_switch::ManagedSwitch;

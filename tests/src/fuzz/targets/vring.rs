@@ -2,19 +2,16 @@
 //! vNIC of a guest that keeps to the rules.
 
 use super::steps::Steps;
-use crate::driver::{BASE, Features, GuestMemory, HEADER, Log, NetDriver, VirtualNic};
-use crate::world::frames::{down, frame, mac, up};
-use link::pair::Config;
-use link::{BURST, Nanos, OutFrame, Port, RxBurst, RxQueue, Taken, TxQueue};
-use niv_adapter::engine::{Datapath, LinkSetup, Order, Stats, VifParams, VifState, VlanMode, VnicSetup};
+use crate::driver::{BASE, GuestMemory, HEADER, Log};
+use crate::world::beside::{Beside, FAR, LIAR};
+use crate::world::frames::{frame, mac};
+use link::{Nanos, OutFrame, Taken, TxQueue};
 use niv_adapter::vhost::memory::{DirtyLog, MemoryMap, Region};
 use niv_adapter::vhost::ring::{
     Direction, Offloads, RingAddress, RingFeatures, RingLog, RingSetup, RingSlot, VringRx, VringTx,
 };
-use niv_node::worker::Worker;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use vntag::{VifId, Vntag};
 
 /// Regions: the second follows the first one without a gap, the third one behind a hole.
 const REGIONS: [(u64, u64); 3] = [(BASE, FIRST), (BASE + FIRST, 0x4000), (BASE + 0x20000, 0x4000)];
@@ -27,11 +24,6 @@ const FROM_GUEST: usize = 0;
 const TO_GUEST: usize = 1;
 /// Where buffers and indirect tables are.
 const BUFFERS: u64 = BASE + 0x8000;
-
-const LIAR: u16 = 1;
-const HEALTHY: u16 = 2;
-/// Turns after which the worker must have nothing left to do.
-const TURNS: usize = 4096;
 
 /// What the guest writes into its memory at the moment at which its frames are sent: octets behind an address.
 type Race = Arc<Mutex<Option<(u64, Vec<u8>)>>>;
@@ -65,19 +57,13 @@ impl TxQueue for Racing {
 }
 
 struct World {
-    worker: Datapath<Vntag>,
-    stats: Stats,
-    /// The switch.
-    peer: Port,
+    both: Beside,
     memory: Arc<GuestMemory>,
     map: Arc<MemoryMap>,
     /// A dirty log with bits for the first region only.
     log: Arc<DirtyLog>,
     slots: [Arc<RingSlot>; 2],
     race: Race,
-    healthy: NetDriver,
-    /// Frames that the healthy guest has exchanged.
-    exchanged: u16,
 }
 
 impl World {
@@ -90,34 +76,11 @@ impl World {
         let slots =
             [Direction::FromGuest, Direction::ToGuest].map(|way| Arc::new(RingSlot::without_event(way)));
         let race = Race::default();
-        let (near, peer, _) =
-            Config { capacity: 1024, max_frame: 1 << 17, ..Config::default() }.open().expect("a pair");
-        let link = near.tx.into_iter().next().expect("a pair has a queue");
-        let tx = Box::new(Racing { link, memory: Arc::clone(&memory), race: Arc::clone(&race) });
-        let stats = Stats::default();
-        let mut worker = Datapath::new(vec![LinkSetup { rx: near.rx, tx, punt: None }], &stats, None);
-        let features = Features { queue_size: 16, ..Features::default() };
-        let (healthy, rx, tx) = VirtualNic::ends(features).expect("a guest");
-        let lies: [Box<dyn RxQueue>; 1] = [Box::new(VringRx::new(Arc::clone(&slots[FROM_GUEST])))];
-        let told: [Box<dyn TxQueue>; 1] = [Box::new(VringTx::new(Arc::clone(&slots[TO_GUEST])))];
-        for (slot, vif, rx, tx) in [(0, LIAR, lies.into(), told.into()), (1, HEALTHY, vec![rx], vec![tx])] {
-            worker.apply(Order::AddVnic(slot, VnicSetup { rx, tx, stats: stats.add_vnic() }));
-            let vif = VifId::new(vif).expect("a VIF");
-            let params = VifParams { vlan_mode: VlanMode::Access, ..VifParams::default() };
-            worker.apply(Order::SetVif { link: 0, vif, vnic: slot, state: VifState::Active, params });
-        }
-        Self {
-            worker,
-            stats,
-            peer,
-            memory,
-            map: Arc::new(map),
-            log: Arc::new(log),
-            slots,
-            race,
-            healthy,
-            exchanged: 0,
-        }
+        let queues =
+            (VringRx::new(Arc::clone(&slots[FROM_GUEST])), VringTx::new(Arc::clone(&slots[TO_GUEST])));
+        let (guest, told) = (Arc::clone(&memory), Arc::clone(&race));
+        let both = Beside::new(queues, |link| Box::new(Racing { link, memory: guest, race: told }));
+        Self { both, memory, map: Arc::new(map), log: Arc::new(log), slots, race }
     }
 
     /// (Re)starts a ring, wherever the front end says it is; most often where it should be.
@@ -189,66 +152,6 @@ impl World {
         let mut octets = [0; 2];
         self.memory.read(at, &mut octets);
         u16::from_le_bytes(octets)
-    }
-
-    /// Sends a frame down the link.
-    fn descend(&mut self, frame: &[u8]) {
-        let taken = self.peer.tx[0].send(0, &[OutFrame::private(frame)]);
-        assert_eq!((taken.frames, taken.refused), (1, 0), "the link has room");
-    }
-
-    /// Lets the worker work until there is nothing to do. The healthy guest exchanges a frame with the switch meanwhile,
-    /// and nothing of that is lost.
-    fn run(&mut self) {
-        self.exchanged = self.exchanged.wrapping_add(1);
-        let number = self.exchanged;
-        let payload = number.to_be_bytes().repeat(23);
-        self.healthy.reclaim();
-        let sent = frame(mac(9), mac(HEALTHY)).payload(0x88b5, &payload);
-        assert!(self.healthy.queue(&sent), "the healthy guest's ring has room");
-        self.healthy.flush();
-        let answer = frame(mac(HEALTHY), mac(9));
-        self.descend(&answer.vntag(down(HEALTHY.into())).vlan(1, 0).payload(0x88b5, &payload));
-
-        self.worker.wake_all();
-        let done = (0..TURNS).any(|turn| self.worker.turn(turn as u64).moved == 0);
-        assert!(done, "the worker always finds something to do");
-        let balance = self.stats.balance();
-        assert!(balance.holds(), "{balance:?}");
-
-        let mut arrived = 0;
-        for frame in self.ascended() {
-            let tag = u32::from_be_bytes([frame[14], frame[15], frame[16], frame[17]]);
-            assert_eq!(frame[12..14], [0x89, 0x26]);
-            if tag == up(HEALTHY.into()) {
-                arrived += 1;
-                assert!(frame.ends_with(&sent[12..]), "the healthy guest's frame as it was sent");
-            } else {
-                assert_eq!(tag, up(LIAR.into()), "nobody's VIF");
-                let payload = frame.len() - 18 - 4 - 2;
-                assert!(payload <= usize::from(VifParams::default().mtu), "{payload} octets on the link");
-            }
-        }
-        assert_eq!(arrived, 1, "the frame of the healthy guest");
-        let got = self.healthy.poll().expect("the frame to the healthy guest");
-        assert!(got[14..].starts_with(&payload), "as the switch sent it");
-        assert_eq!(self.healthy.poll(), None);
-    }
-
-    /// What came up the link.
-    fn ascended(&mut self) -> Vec<Vec<u8>> {
-        let mut frames = Vec::new();
-        loop {
-            let mut burst = RxBurst::new();
-            self.peer.rx[0].recv(0, BURST, &mut burst);
-            let lent = burst.len();
-            frames.extend(burst.iter().map(|frame| frame.data.to_vec()));
-            drop(burst);
-            self.peer.rx[0].release(lent);
-            if lent == 0 {
-                return frames;
-            }
-        }
     }
 }
 
@@ -330,8 +233,7 @@ pub(super) fn run(input: &[u8]) {
             }
             10 => {
                 let len = usize::from(steps.word()) % 9018;
-                let sent = frame(mac(LIAR), mac(9)).vntag(down(LIAR.into())).vlan(1, 0).ipv4(len);
-                world.descend(&sent);
+                world.both.send(&vec![0x5a; len]);
             }
             11 => {
                 if steps.flag() {
@@ -344,10 +246,10 @@ pub(super) fn run(input: &[u8]) {
             }
         }
         if step & 0x40 != 0 {
-            world.run();
+            world.both.run();
         }
     }
-    world.run();
+    world.both.run();
 }
 
 /// One step of [`run`]: its kind, on which ring, and whether the worker works behind it.
@@ -368,7 +270,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         [&[step(0, ring, false), 0, 0, 0, 0, kind, flags, 0][..], &[step(3, ring, false), 0, 0][..]].concat()
     };
     let offer = |ring: usize, works: bool| vec![step(4, ring, works), 1];
-    let ethernet = frame(mac(9), mac(LIAR)).ipv4(40);
+    let ethernet = frame(mac(FAR), mac(LIAR)).ipv4(40);
     let with_header = |header: [u8; HEADER]| {
         let octets = [&header[..], &ethernet].concat();
         [&[step(8, FROM_GUEST, false), 0, 0, 0, octets.len() as u8][..], &octets].concat()
