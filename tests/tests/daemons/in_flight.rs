@@ -2,10 +2,11 @@
 //! counted as uncertain.
 
 use super::files::{link, list, niv_port, node, vethernet, vif_list, vnic};
-use super::place::{PATIENCE, Place};
+use super::net::{Net, Tester, missing_rights};
+use super::place::{PATIENCE, Place, left_out, missing_program, until};
 use niv_lab::driver::{Features, Guest, Wire};
 use niv_lab::random::Random;
-use niv_lab::world::frames::{frame, mac};
+use niv_lab::world::frames::{frame, mac, up};
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
 
@@ -186,5 +187,83 @@ fn killed(keeps_inflight: bool) {
         assert!(begun.elapsed() < PATIENCE);
     }
     assert_eq!((received.frames - before, received.twice), (u64::from(RING), twice));
+    place.at_rest();
+}
+
+/// Frames that the adapter takes at once.
+const BURST: u64 = 64;
+/// So often does a burst have to come twice, and so many kills may that take.
+const WANTED: (usize, usize) = (3, 200);
+
+#[test]
+fn a_burst_that_a_killed_adapter_had_sent_comes_twice_and_was_counted() {
+    if left_out(missing_program(&["ip"]).or_else(missing_rights)) {
+        return;
+    }
+    killed_while_it_sends(false);
+    killed_while_it_sends(true);
+}
+
+/// The adapter is killed when the first frame of a burst is on the wire: it is in the system call that sends the others, and has
+/// told the guest of none.
+fn killed_while_it_sends(keeps_inflight: bool) {
+    let mut net = Net::default();
+    let [a, b] = net.veth(1510);
+    let link = link("link0", &format!("packet:{a}"));
+    let adapter = node("adapter0") + &link + &vnic("vnic5", "vhost-user:vnic5.sock", 5, 10);
+    let mut place = Place::new(&[("adapter0.toml", adapter)]);
+    let mut wire = Tester::on(&b);
+    let mut sender = Guest::new(Features { queue_size: RING, ..Features::default() }).unwrap();
+    sender.keeps_inflight = keeps_inflight;
+    let framed = |number: u64| {
+        let mut payload = vec![number as u8 ^ 0x5a; 100];
+        payload[..8].copy_from_slice(&number.to_be_bytes());
+        payload
+    };
+    let (mut sent, mut last, mut bursts, mut uncertain) = (0, 0, Vec::new(), 0);
+    for kill in 0..WANTED.1 {
+        place.start("adapter0");
+        sender.start(Wire::connect(&place.path("vnic5.sock")).unwrap(), kill % 2 == 0).unwrap();
+        place.vnic_up("adapter0", "vnic5");
+        // What was on its way when the former adapter died: all of it comes, in order, and some of it again.
+        let mut twice = 0;
+        until("all that was handed over is done", || {
+            while let Some(got) = wire.waiting() {
+                let number = u64::from_be_bytes(got[24..32].try_into().unwrap());
+                let expected =
+                    frame(mac(6), mac(5)).vntag(up(5)).vlan(0, 0).payload(EXPERIMENT, &framed(number));
+                assert_eq!(got, expected, "frame {number} was changed on its way");
+                assert!(number <= last + 1, "frame {number} came after {last}");
+                twice += u64::from(number <= last);
+                assert!(last < number + BURST, "frame {number} came after {last}");
+                last = last.max(number);
+            }
+            sender.pairs[0].reclaim();
+            (last == sent && sender.pairs[0].tx.free() == usize::from(RING)).then_some(())
+        });
+        let doubt = device(&place, "vnic5", "rx_uncertain");
+        assert!(twice <= doubt && doubt <= BURST, "{twice} came twice, {doubt} were uncertain");
+        uncertain += doubt;
+        bursts.extend((twice > 0).then_some(twice));
+        if bursts.len() == WANTED.0 {
+            break;
+        }
+        for _ in 0..BURST {
+            sent += 1;
+            assert!(sender.pairs[0].queue(&frame(mac(6), mac(5)).payload(EXPERIMENT, &framed(sent))));
+        }
+        sender.pairs[0].flush();
+        rustix::io::write(sender.kick_fd(1), &1u64.to_ne_bytes()).unwrap();
+        // The moment is short: no sleep.
+        let begun = Instant::now();
+        while wire.waiting().is_none() {
+            assert!(begun.elapsed() < PATIENCE, "no frame is on the wire");
+        }
+        place.kill("adapter0");
+        last += 1;
+        sender.disconnect();
+    }
+    println!("in-flight region {keeps_inflight}: {bursts:?} frames came twice, {uncertain} were uncertain");
+    assert_eq!(bursts.len(), WANTED.0, "{} kills never met a burst on its way", WANTED.1);
     place.at_rest();
 }

@@ -215,16 +215,21 @@ impl Tester {
         let end = Instant::now() + PATIENCE;
         loop {
             assert!(Instant::now() < end, "no frame came");
-            let mut burst = RxBurst::new();
-            self.0.rx[0].recv(0, BURST.min(1), &mut burst);
-            let frame = burst.first().map(|frame| frame.data.to_vec());
-            drop(burst);
-            if let Some(frame) = frame {
-                self.0.rx[0].release(1);
+            if let Some(frame) = self.waiting() {
                 return frame;
             }
             self.wait();
         }
+    }
+
+    /// The next frame, if it is there already.
+    pub(crate) fn waiting(&mut self) -> Option<Vec<u8>> {
+        let mut burst = RxBurst::new();
+        self.0.rx[0].recv(0, BURST.min(1), &mut burst);
+        let frame = burst.first().map(|frame| frame.data.to_vec());
+        drop(burst);
+        self.0.rx[0].release(frame.iter().len());
+        frame
     }
 
     /// Sleeps until the interface has something to say.
