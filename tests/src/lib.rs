@@ -6,5 +6,6 @@ pub mod fuzz;
 pub mod lab;
 pub mod model;
 pub mod random;
+pub mod stopwatch;
 pub mod weather;
 pub mod world;

@@ -282,12 +282,12 @@ fn the_switch_dies_and_returns_and_nobody_else_must_do_anything() {
         a.send(&calls(2));
         assert_eq!(b.recv(Duration::from_millis(100)), None);
 
-        let started = Instant::now();
+        let started = place.stopwatch();
         place.start("vis0");
         until_it_arrives(&mut a, &mut b, &calls(10 + round));
         until_it_arrives(&mut a, &mut d, &calls(20 + round));
         until_it_arrives(&mut d, &mut a, &says("answer", mac(1), mac(4)));
-        let took = started.elapsed();
+        let took = place.took(&started);
         println!("round {round}: everybody talks {took:?} after the switch was started");
         assert!(took < RETURN, "{took:?}");
         drain(&mut [&mut a, &mut b, &mut d]);
@@ -307,7 +307,7 @@ fn an_adapter_dies_and_returns_and_its_guests_go_on() {
         place.kill("adapter0");
         a.disconnect();
         b.disconnect();
-        let started = Instant::now();
+        let started = place.stopwatch();
         place.start("adapter0");
         // Guests come back by themselves, as QEMU's do with `reconnect`.
         a.reconnect(&place.path("adapter0.vnic5.sock")).unwrap();
@@ -315,7 +315,7 @@ fn an_adapter_dies_and_returns_and_its_guests_go_on() {
         until_it_arrives(&mut a, &mut b, &says(&format!("hairpin {round}"), BROADCAST, mac(1)));
         until_it_arrives(&mut d, &mut a, &says(&format!("across {round}"), mac(1), mac(4)));
         until_it_arrives(&mut b, &mut d, &says(&format!("back {round}"), mac(4), mac(2)));
-        let took = started.elapsed();
+        let took = place.took(&started);
         println!("round {round}: everybody talks {took:?} after the adapter was started");
         assert!(took < RETURN, "{took:?}");
         drain(&mut [&mut a, &mut b, &mut d]);

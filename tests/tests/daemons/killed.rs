@@ -42,7 +42,11 @@ fn what_the_switch_acknowledged_survives_two_hundred_kills() {
     let iv = VirtualIv::at(&place.path("link0.sock"));
     let (mut told, mut dice, mut sessions, mut step) = (Told::default(), Random::new(1), 0, 0);
     let begun = Instant::now();
-    for kill in 0..KILLS {
+    let mut kills = 0;
+    // On a busy machine less is done between two kills.
+    while kills < KILLS || kills < 3 * KILLS && told.veths.len() < VNICS as usize {
+        let kill = kills;
+        kills += 1;
         // At any moment, or at once when something was acknowledged.
         let moment = Instant::now() + Duration::from_micros(dice.below(60_000));
         let after = [None, Some(Said::Vif), Some(Said::Lines), Some(Said::Counters)][dice.below(4) as usize];
@@ -81,7 +85,7 @@ fn what_the_switch_acknowledged_survives_two_hundred_kills() {
         check(&place, &told, kill);
     }
     println!(
-        "{KILLS} kills in {:?}; {} vEths, {} marks",
+        "{kills} kills in {:?}; {} vEths, {} marks",
         begun.elapsed(),
         told.veths.len(),
         told.marks.len()

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const KILLS: u16 = 100;
 /// An EtherType for experiments.
@@ -99,7 +99,7 @@ fn killed(victim: &str) {
     all_hear(0);
     let before = until("both vNICs are up", || agreed(&place));
     assert_eq!(before.len(), 2);
-    let begun = Instant::now();
+    let begun = place.stopwatch();
     for round in 1..=KILLS {
         // In the middle of whatever it does; not always at the same point.
         std::thread::sleep(Duration::from_micros(u64::from(round) * 7919 % 5000));
@@ -110,7 +110,7 @@ fn killed(victim: &str) {
         }
         all_hear(round);
     }
-    within(&format!("{KILLS} kills of {victim}"), begun.elapsed(), Duration::from_secs(15));
+    within(&format!("{KILLS} kills of {victim}"), place.took(&begun), Duration::from_secs(15));
     assert_eq!(until("both vNICs are up", || agreed(&place)), before);
     told.end.store(true, Ordering::Release);
     talkers.into_iter().for_each(|talker| talker.thread.join().unwrap());

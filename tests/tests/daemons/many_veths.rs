@@ -41,9 +41,9 @@ fn change_all(port: &str, device: impl FnOnce(&Place) -> String) {
     make_known(&client, &iv);
     let (sent, lost) = while_others_talk(&iv, || {
         for vlan in (11..=20).rev() {
-            let begun = Instant::now();
+            let begun = place.stopwatch();
             client.configure(&format!("port-profile web\n  switchport access vlan {vlan}\n")).unwrap();
-            within("a change of 4,000 VLANs", begun.elapsed(), CHANGE);
+            within("a change of 4,000 VLANs", place.took(&begun), CHANGE);
             let begun = Instant::now();
             served(&place, vlan);
             println!("its lists: {:?}", begun.elapsed());
@@ -122,9 +122,9 @@ fn while_others_talk(iv: &VirtualIv, act: impl FnOnce()) -> (u64, u64) {
 /// Waits until every vNIC has its VIF in a session after so many, and it is active; the vEth of each.
 fn come_up(place: &Place, iv: &VirtualIv, sessions: usize) -> Vec<u32> {
     until("a session", || (iv.granted().1 > sessions).then_some(()));
-    let begun = Instant::now();
+    let begun = place.stopwatch();
     let granted = iv.settled(sessions);
-    within("4,000 VIFs", begun.elapsed(), COME_UP);
+    within("4,000 VIFs", place.took(&begun), COME_UP);
     until("all are up", || {
         let page = place.client("vis0").metrics().ok()?;
         page.contains(&format!("vis_vifs{{port=\"ethernet1/1\",state=\"active\"}} {}\n", VNICS + 2))

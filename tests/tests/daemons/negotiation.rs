@@ -457,9 +457,9 @@ fn a_switch_that_floods_stops_nobody() {
         }
         // A new guest is served at once, though its switch is hardly to be understood.
         if late.is_none() && begun.elapsed() > Duration::from_secs(1) {
-            let asked = Instant::now();
+            let asked = place.stopwatch();
             late = Some(guest(&place, "other"));
-            served = asked.elapsed().as_millis();
+            served = place.took(&asked).as_millis();
         }
     }
     assert!(late.is_some() && served < 500, "a guest was served after {served} ms");

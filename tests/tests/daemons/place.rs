@@ -1,5 +1,6 @@
 //! A folder in which daemons run.
 
+use niv_lab::stopwatch::Stopwatch;
 use niv_node::client::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -25,8 +26,8 @@ pub(crate) fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Prints how long something took, which is not to be longer than `limit`; builds that are not optimised are forgiven
-/// four times as much.
+/// Prints how long something took ([`Place::took`]), which is not to be longer than `limit`; builds that are not
+/// optimised are forgiven four times as much.
 #[track_caller]
 pub(crate) fn within(what: &str, took: Duration, limit: Duration) {
     println!("{what}: {took:?}");
@@ -138,6 +139,21 @@ impl Place {
     /// What a daemon logged.
     pub(crate) fn log(&self, name: &str) -> String {
         std::fs::read_to_string(self.log_file(name)).unwrap_or_default()
+    }
+
+    /// The folders of the daemons that run.
+    fn processes(&self) -> Vec<PathBuf> {
+        self.running.values().map(|child| PathBuf::from(format!("/proc/{}", child.id()))).collect()
+    }
+
+    /// For [`took`](Self::took).
+    pub(crate) fn stopwatch(&self) -> Stopwatch {
+        Stopwatch::start(&self.processes())
+    }
+
+    /// How long it has taken since then, without the time in which a daemon or this test waited for a processor.
+    pub(crate) fn took(&self, since: &Stopwatch) -> Duration {
+        since.took(&self.processes())
     }
 
     pub(crate) fn pid(&self, name: &str) -> u32 {

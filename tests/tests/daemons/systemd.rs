@@ -75,13 +75,13 @@ fn ready_after_the_api_answers_then_the_watchdog_is_fed_until_stopping() {
         let watchdog = ("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
         let managed = Managed::start(&place, program, name, &[watchdog]);
         let ready = managed.hear();
+        let began = Instant::now();
         place
             .client(name)
             .health()
             .unwrap_or_else(|error| panic!("ready, and the API does not answer: {error}"));
         assert!(ready.starts_with("READY=1\nSTATUS=") && ready.contains(status), "{name}: {ready}");
 
-        let began = Instant::now();
         let fed = (0..3).map(|_| managed.hear()).collect::<Vec<_>>();
         assert!(fed.iter().all(|message| message.starts_with("WATCHDOG=1")), "{fed:?}");
         // Twice in its time, and not more often. On a busy machine the first may have waited for this test.

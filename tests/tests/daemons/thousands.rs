@@ -55,9 +55,9 @@ fn crowd(link: &str, first: usize) -> Crowd {
 }
 
 /// Answers until all VIFs are there and those with a guest active, soon enough after the session has begun.
-fn come_up(switch: &mut Scripted, guests: usize) {
+fn come_up(place: &Place, switch: &mut Scripted, guests: usize) {
     switch.until("the session", |switch| (switch.ups == 1).then_some(()));
-    let begun = Instant::now();
+    let begun = place.stopwatch();
     let is_active = |request: &&Request| match request {
         Request::VifEnable { .. } => true,
         Request::VifCreate { initial, .. } => *initial == InitialState::Active,
@@ -67,7 +67,7 @@ fn come_up(switch: &mut Scripted, guests: usize) {
         let active = switch.requests.iter().filter(is_active).count();
         (switch.vifs.len() == VNICS && active == guests).then_some(())
     });
-    within(&format!("{VNICS} VIFs, {guests} of them active"), begun.elapsed(), COME_UP);
+    within(&format!("{VNICS} VIFs, {guests} of them active"), place.took(&begun), COME_UP);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn four_thousand_vnics_come_up_and_one_more_stops_nobody() {
     let Crowd { place, guests, _silent } = crowd("memif:link0.sock", 1);
     let mut talker = Guest::connect(&place.path("v0.sock"), Features::default()).unwrap();
     let mut switch = Scripted::at(&place, 1);
-    come_up(&mut switch, guests + 1);
+    come_up(&place, &mut switch, guests + 1);
 
     // One guest talks while vNICs come and go.
     let vif = u32::from(switch.vif_of_channel(1).get());
@@ -117,7 +117,7 @@ fn four_thousand_vnics_come_up_over_a_veth() {
     let [a, b] = net.veth(1510);
     let Crowd { place, guests, _silent } = crowd(&format!("packet:{a}"), 0);
     let mut switch = Scripted::on(&format!("packet:{b}"), 1);
-    come_up(&mut switch, guests);
+    come_up(&place, &mut switch, guests);
     place.at_rest();
 }
 
@@ -135,15 +135,15 @@ fn come_up_before_a_switch(switch: &str, adapter: &str) {
         rows.iter().find(|row| row["counter"] == key).and_then(|row| row["value"].as_u64()).unwrap_or(0)
     };
     until("the session", || (counted("ctl_request_tx") > 0).then_some(()));
-    let begun = Instant::now();
+    let begun = place.stopwatch();
     until("all answers", || (counted("ctl_response_rx") >= VNICS as u64).then_some(()));
-    within(&format!("{VNICS} VIFs, {guests} of them active"), begun.elapsed(), COME_UP);
+    within(&format!("{VNICS} VIFs, {guests} of them active"), place.took(&begun), COME_UP);
     until("all VIFs as they should be", || {
         let rows = place.show("adapter0", "show vif");
         let count = |state: &str| rows.as_array().unwrap().iter().filter(|row| row["state"] == state).count();
         ((count("active"), count("standby")) == (guests, VNICS - guests)).then_some(())
     });
-    println!("seen in all rows {:?} after the session", begun.elapsed());
+    println!("seen in all rows {:?} after the session", place.took(&begun));
     place.at_rest();
 }
 
