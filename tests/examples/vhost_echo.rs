@@ -4,7 +4,7 @@
 //! counters whenever they change; ends at end of input.
 
 use link::Monitor;
-use niv_adapter::vhost::{FrontDoor, LinkSignal, VnicConfig};
+use niv_adapter::vhost::{FrontDoor, VnicConfig};
 use niv_lab::driver::Echo;
 use std::io::Read;
 use std::time::Duration;
@@ -16,14 +16,9 @@ fn main() -> anyhow::Result<()> {
         .ok_or_else(|| anyhow::anyhow!("usage: vhost_echo SOCKET [--swap] [--client] [--pairs N]"))?;
     let pairs = args.iter().position(|arg| arg == "--pairs").and_then(|at| args.get(at + 1));
     let config = VnicConfig {
-        name: "echo".to_owned(),
-        socket: socket.into(),
         client: args.iter().any(|arg| arg == "--client"),
         queue_pairs: pairs.map_or(Ok(1), |n| n.parse())?,
-        mtu: 1500,
-        link_signal: LinkSignal::default(),
-        socket_mode: None,
-        socket_group: None,
+        ..VnicConfig::new("echo", socket)
     };
     tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
     let door = FrontDoor::start()?;

@@ -78,7 +78,11 @@ mod tests {
         let spinners = 3 * std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
             for _ in 0..spinners {
-                scope.spawn(|| while !end.load(Ordering::Relaxed) {});
+                scope.spawn(|| {
+                    while !end.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
             }
             let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
             let (wall, watch, before) = (Instant::now(), Stopwatch::start(&[]), used());

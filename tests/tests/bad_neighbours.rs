@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use link::Monitor;
-use niv_adapter::vhost::{FrontDoor, LinkSignal, Vnic, VnicConfig, VnicMonitor};
+use niv_adapter::vhost::{FrontDoor, Vnic, VnicConfig, VnicMonitor};
 use niv_lab::driver::{BASE, Echo, Features, Guest, GuestMemory, Log, PAGE, Request, Wire};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
@@ -41,16 +41,7 @@ fn street(queue_pairs: u16) -> Street {
     let folder = tempfile::tempdir().unwrap();
     let door = FrontDoor::start().unwrap();
     let vnic = |name: &str, queue_pairs: u16| {
-        let config = VnicConfig {
-            name: name.to_owned(),
-            socket: folder.path().join(name),
-            client: false,
-            queue_pairs,
-            mtu: 1500,
-            link_signal: LinkSignal::default(),
-            socket_mode: None,
-            socket_group: None,
-        };
+        let config = VnicConfig { queue_pairs, ..VnicConfig::new(name, folder.path().join(name)) };
         door.add(&config, Box::new(|_| ())).unwrap()
     };
     let (bad, good) = (vnic("bad", queue_pairs), vnic("good", 1));

@@ -2,17 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use link::{BURST, Monitor, OutFrame, RxBurst, RxQueue, TxQueue};
+use link::{BURST, OutFrame, RxBurst, RxQueue, TxQueue};
+use niv_adapter::vhost::FrontendEvent;
 use niv_adapter::vhost::memory::{DirtyLog, LogCounters};
 use niv_adapter::vhost::ring::{RingLog, VringRx, VringTx};
-use niv_adapter::vhost::{FrontDoor, FrontendEvent, LinkSignal, VnicConfig};
 use niv_lab::driver::{
-    BASE, DriverRing, Echo, Features, Guest, GuestMemory, Log, NetDriver, PAGE, Request, VirtualNic, Wire,
+    BASE, Door, DriverRing, Features, Guest, GuestMemory, Log, NetDriver, PAGE, Request, VirtualNic, Wire,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -292,43 +292,22 @@ fn switch_log(guest: &Guest, on: bool) {
 
 #[test]
 fn a_copy_made_under_traffic_is_the_guests_memory() {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("vnic0.sock");
-    let door = FrontDoor::start().unwrap();
-    let (send, events) = mpsc::channel();
-    let config = VnicConfig {
-        name: "vnic0".to_owned(),
-        socket: socket.clone(),
-        client: false,
-        queue_pairs: 1,
-        mtu: 1500,
-        link_signal: LinkSignal::default(),
-        socket_mode: None,
-        socket_group: None,
-    };
-    let vnic = door.add(&config, Box::new(move |event| _ = send.send(event))).unwrap();
-    let monitor = Arc::clone(&vnic.monitor);
-    let echo = Echo::start(vnic, false).unwrap();
-    let logged = |on: bool| {
-        let deadline = Instant::now() + SOON;
-        while events.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap()
-            != FrontendEvent::Log(on)
-        {}
-    };
+    let mut door = Door::open(|_| ());
+    let echo = door.echo(false);
     let (mut all, mut no_room) = (0, 0);
     for features in [
         Features::default(),
         Features { rx_buffer: 300, ..Features::default() },
         Features { event_idx: false, rx_header_apart: true, ..Features::plain() },
     ] {
-        let mut guest = Guest::connect(&socket, features).unwrap();
+        let mut guest = Guest::connect(&door.socket, features).unwrap();
         let memory = Arc::clone(guest.memory());
         let end = BASE + memory.regions()[0].size;
         let log = Arc::new(Log::new(end).unwrap());
         set_log_base(guest.wire().unwrap(), &log);
         switch_log(&guest, true);
-        logged(true);
-        assert!(monitor.guest().unwrap().logs);
+        door.await_event(FrontendEvent::Log(true));
+        assert!(door.monitor.guest().unwrap().logs);
         let copier = Arc::new(Copier {
             image: Mutex::new(vec![0; memory.regions()[0].size as usize]),
             memory: Arc::clone(&memory),
@@ -421,12 +400,11 @@ fn a_copy_made_under_traffic_is_the_guests_memory() {
         }
         drop(image);
         switch_log(&guest, false);
-        logged(false);
+        door.await_event(FrontendEvent::Log(false));
         guest.disconnect();
     }
-    let counter = |name: &str| monitor.counters().iter().find(|c| c.name == name).unwrap().value;
-    assert!(counter("guest_log_pages") > 1000);
-    assert_eq!(counter("guest_log_outside"), 0);
-    assert_eq!(counter("guest_requests_refused"), 0);
+    assert!(door.counter("guest_log_pages") > 1000);
+    assert_eq!(door.counter("guest_log_outside"), 0);
+    assert_eq!(door.counter("guest_requests_refused"), 0);
     drop(echo);
 }

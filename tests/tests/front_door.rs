@@ -2,71 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use link::{Monitor, PortState, RxQueue};
-use niv_adapter::vhost::{FrontDoor, FrontendEvent, LinkSignal, Vnic, VnicConfig, VnicMonitor};
-use niv_lab::driver::{Echo, Features, Guest, Request, Wire};
+use link::{Monitor, RxQueue};
+use niv_adapter::vhost::{FrontDoor, FrontendEvent, VnicConfig};
+use niv_lab::driver::{Door, Echo, Features, Guest, Request, Wire};
 use niv_lab::stopwatch::{Stopwatch, threads_named};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(5);
 
-struct Bench {
-    door: FrontDoor,
-    monitor: Arc<VnicMonitor>,
-    vnic: Option<Vnic>,
-    socket: PathBuf,
-    events: mpsc::Receiver<FrontendEvent>,
-    _folder: tempfile::TempDir,
-}
-
-fn config(socket: &Path) -> VnicConfig {
-    VnicConfig {
-        name: "vnic0".to_owned(),
-        socket: socket.to_owned(),
-        client: false,
-        queue_pairs: 1,
-        mtu: 1500,
-        link_signal: LinkSignal::default(),
-        socket_mode: None,
-        socket_group: None,
-    }
-}
-
-fn bench() -> Bench {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("vnic0.sock");
-    let door = FrontDoor::start().unwrap();
-    let (send, events) = mpsc::channel();
-    let vnic = door.add(&config(&socket), Box::new(move |event| _ = send.send(event))).unwrap();
-    Bench { door, monitor: Arc::clone(&vnic.monitor), vnic: Some(vnic), socket, events, _folder: folder }
-}
-
-impl Bench {
-    fn echo(&mut self) -> Echo {
-        Echo::start(self.vnic.take().unwrap(), false).unwrap()
-    }
-
-    fn cause(&self) -> String {
-        match self.monitor.state() {
-            PortState::Up => "up".to_owned(),
-            PortState::Down { cause } => cause,
-        }
-    }
-
-    fn await_event(&self, wanted: impl Fn(&FrontendEvent) -> bool) {
-        let deadline = Instant::now() + SOON;
-        while !wanted(&self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap())
-        {
-        }
-    }
-
-    fn counter(&self, name: &str) -> u64 {
-        self.monitor.counters().iter().find(|c| c.name == name).unwrap_or_else(|| panic!("no {name}")).value
-    }
+fn bench() -> Door {
+    Door::open(|_| ())
 }
 
 fn frame(number: u64, len: usize) -> Vec<u8> {
@@ -93,16 +41,16 @@ fn frames_pass_both_ways_in_every_shape() {
         Features { queue_size: 1024, ..Features::default() },
     ];
     let mut bench = bench();
-    let echo = bench.echo();
+    let echo = bench.echo(false);
     for features in shapes {
         let mut guest = Guest::connect(&bench.socket, features).unwrap();
         for number in 0..3 * u64::from(features.queue_size) {
             ping(&mut guest, number, 60 + (number as usize * 37) % 1400);
         }
         guest.disconnect();
-        bench.await_event(|event| *event == FrontendEvent::Disconnected);
+        bench.await_event(FrontendEvent::Disconnected);
     }
-    assert_eq!(bench.cause(), "no guest");
+    assert_eq!(bench.state(), "no guest");
     drop(echo);
 }
 
@@ -125,7 +73,7 @@ fn a_guest_leaves_and_returns_two_hundred_times() {
         return;
     }
     let mut bench = bench();
-    let echo = bench.echo();
+    let echo = bench.echo(false);
     let mut guest = Guest::new(Features::default()).unwrap();
     let mut before = None;
     for round in 0..200 {
@@ -135,7 +83,7 @@ fn a_guest_leaves_and_returns_two_hundred_times() {
             ping(&mut guest, round * 5 + number, 100);
         }
         guest.disconnect();
-        bench.await_event(|event| *event == FrontendEvent::Disconnected);
+        bench.await_event(FrontendEvent::Disconnected);
         // The guest's memory goes by a thread of its own.
         let deadline = Instant::now() + SOON;
         loop {
@@ -160,7 +108,7 @@ fn a_guest_leaves_and_returns_two_hundred_times() {
 #[test]
 fn a_second_guest_is_turned_away_while_the_first_lives() {
     let mut bench = bench();
-    let echo = bench.echo();
+    let echo = bench.echo(false);
     let mut first = Guest::connect(&bench.socket, Features::default()).unwrap();
     let second = Wire::connect(&bench.socket).unwrap();
     assert_eq!(second.reply().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
@@ -176,13 +124,13 @@ fn a_second_guest_is_turned_away_while_the_first_lives() {
 #[test]
 fn the_base_is_where_the_ring_stopped() {
     let mut bench = bench();
-    let echo = bench.echo();
+    let echo = bench.echo(false);
     let mut guest = Guest::connect(&bench.socket, Features::default()).unwrap();
     for number in 0..300 {
         ping(&mut guest, number, 64);
     }
     assert_eq!(guest.stop().unwrap(), [300, 300]);
-    assert_eq!(bench.cause(), "ring 0: stopped by the guest");
+    assert_eq!(bench.state(), "ring 0: stopped by the guest");
     drop(echo);
 }
 
@@ -190,7 +138,7 @@ fn the_base_is_where_the_ring_stopped() {
 #[test]
 fn what_another_device_had_in_flight_goes_back_empty() {
     let mut bench = bench();
-    let echo = bench.echo();
+    let echo = bench.echo(false);
     let mut guest = Guest::new(Features::default()).unwrap();
     let ring = |guest: &Guest| guest.pairs[0].tx.parts();
     let heads: Vec<u16> = (0..4)
@@ -236,29 +184,29 @@ fn what_another_device_had_in_flight_goes_back_empty() {
 #[test]
 fn causes_say_what_is_missing() {
     let bench = bench();
-    assert_eq!(bench.cause(), "no guest");
+    assert_eq!(bench.state(), "no guest");
     let mut wire = Wire::connect(&bench.socket).unwrap();
     wire.set_number(Request::SET_PROTOCOL_FEATURES, 1 << 3).unwrap();
     wire.acknowledge = true;
     wire.set(Request::SET_OWNER, &[], &[]).unwrap();
-    assert_eq!(bench.cause(), "waiting for the guest's driver");
+    assert_eq!(bench.state(), "waiting for the guest's driver");
     wire.set_number(Request::SET_FEATURES, 1 << 30 | 1 << 15).unwrap();
-    assert_eq!(bench.cause(), "the guest's driver speaks legacy virtio (VIRTIO_F_VERSION_1 is required)");
+    assert_eq!(bench.state(), "the guest's driver speaks legacy virtio (VIRTIO_F_VERSION_1 is required)");
     wire.set_number(Request::SET_FEATURES, 1 << 32 | 1 << 30 | 1 << 10).unwrap_err();
-    assert_eq!(bench.cause(), "the guest accepted features that were not offered (0x400)");
+    assert_eq!(bench.state(), "the guest accepted features that were not offered (0x400)");
     wire.set_number(Request::SET_FEATURES, 1 << 32 | 1 << 30).unwrap();
-    assert_eq!(bench.cause(), "waiting for the guest's memory");
+    assert_eq!(bench.state(), "waiting for the guest's memory");
     let mut table = 1u64.to_ne_bytes().to_vec();
     table.extend([0u64, 4096, 0, 0].into_iter().flat_map(u64::to_ne_bytes));
     wire.set(Request::SET_MEM_TABLE, &table, &[]).unwrap_err();
-    assert_eq!(bench.cause(), "guest memory is not shared (add share=on to the memory backend)");
+    assert_eq!(bench.state(), "guest memory is not shared (add share=on to the memory backend)");
     let memory = rustix::fs::memfd_create("short", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
     let fd = std::os::fd::AsFd::as_fd(&memory);
     wire.set(Request::SET_MEM_TABLE, &table, &[fd]).unwrap_err();
-    assert_eq!(bench.cause(), "guest memory region at 0x0 needs 4096 octets of its file, which has 0");
+    assert_eq!(bench.state(), "guest memory region at 0x0 needs 4096 octets of its file, which has 0");
     rustix::fs::ftruncate(&memory, 4096).unwrap();
     wire.set(Request::SET_MEM_TABLE, &table, &[fd]).unwrap();
-    assert_eq!(bench.cause(), "ring 0: not set up");
+    assert_eq!(bench.state(), "ring 0: not set up");
     wire.set_ring(Request::SET_VRING_NUM, 0, 100).unwrap_err();
     wire.set_ring(Request::SET_VRING_NUM, 2, 128).unwrap_err();
     wire.set_ring(Request::SET_VRING_BASE, 0, 65_536).unwrap_err();
@@ -266,8 +214,8 @@ fn causes_say_what_is_missing() {
     wire.set_fd(Request::SET_VRING_CALL, 0, fd).unwrap_err();
     assert_eq!(bench.counter("guest_requests_refused"), 8);
     drop(wire);
-    bench.await_event(|event| *event == FrontendEvent::Disconnected);
-    assert_eq!(bench.cause(), "no guest");
+    bench.await_event(FrontendEvent::Disconnected);
+    assert_eq!(bench.state(), "no guest");
 }
 
 #[test]
@@ -286,7 +234,7 @@ fn privately_mapped_memory_is_named() {
     table.extend([0u64, 4096, map.addr() as u64, 0].into_iter().flat_map(u64::to_ne_bytes));
     wire.set(Request::SET_MEM_TABLE, &table, &[std::os::fd::AsFd::as_fd(&memory)]).unwrap();
     wire.get(Request::GET_FEATURES).unwrap();
-    assert_eq!(bench.cause(), "guest memory is not shared (add share=on to the memory backend)");
+    assert_eq!(bench.state(), "guest memory is not shared (add share=on to the memory backend)");
     // SAFETY: as above.
     unsafe { munmap(map, 4096) }.unwrap();
 }
@@ -308,7 +256,7 @@ fn unknown_requests_are_answered_not_fatal() {
     wire.set(Request::SET_LOG_FD, &[], &[]).unwrap_err();
     let mac = [0x52, 0x54, 0, 0, 0, 1];
     wire.set_number(Request::SEND_RARP, u64::from_ne_bytes([0x52, 0x54, 0, 0, 0, 1, 0, 0])).unwrap();
-    bench.await_event(|event| *event == FrontendEvent::Announce(mac));
+    bench.await_event(FrontendEvent::Announce(mac));
     assert_eq!(bench.monitor.guest().unwrap().mtu, 1500);
 }
 
@@ -324,25 +272,24 @@ fn what_cannot_be_skipped_closes_the_connection() {
         let wire = Wire::connect(&bench.socket).unwrap();
         wire.raw(octets, &[]).unwrap();
         assert!(wire.reply().is_err());
-        bench.await_event(|event| *event == FrontendEvent::Disconnected);
+        bench.await_event(FrontendEvent::Disconnected);
     }
     let wire = Wire::connect(&bench.socket).unwrap();
     let fd = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().unwrap();
     too_many.resize_with(200, || std::os::fd::AsFd::as_fd(&fd));
     wire.send(Request::SET_MEM_TABLE as u32, 1, &[], &too_many).unwrap();
     assert!(wire.reply().is_err());
-    bench.await_event(|event| *event == FrontendEvent::Disconnected);
+    bench.await_event(FrontendEvent::Disconnected);
 }
 
 #[test]
 fn half_a_message_delays_nobody_else() {
     let mut bench = bench();
-    let mut other = config(&bench.socket.with_extension("other"));
-    other.name = "vnic1".to_owned();
+    let other = VnicConfig::new("vnic1", bench.socket.with_extension("other"));
     let _vnic = bench.door.add(&other, Box::new(|_| ())).unwrap();
     let stuck = Wire::connect(&other.socket).unwrap();
     stuck.raw(&[1, 0, 0, 0, 1], &[]).unwrap();
-    let echo = bench.echo();
+    let echo = bench.echo(false);
     let mut guest = Guest::connect(&bench.socket, Features::default()).unwrap();
     ping(&mut guest, 1, 64);
     // The rest of a question, octet by octet.
@@ -358,13 +305,13 @@ fn a_guest_that_reads_no_replies_is_disconnected() {
     let bench = bench();
     let wire = Wire::connect(&bench.socket).unwrap();
     while wire.send(Request::GET_FEATURES as u32, 1, &[], &[]).is_ok() {}
-    bench.await_event(|event| *event == FrontendEvent::Disconnected);
+    bench.await_event(FrontendEvent::Disconnected);
 }
 
 #[test]
 fn memory_can_change_under_a_running_ring() {
     let mut bench = bench();
-    let echo = bench.echo();
+    let echo = bench.echo(false);
     let mut guest = Guest::connect(&bench.socket, Features::default()).unwrap();
     for number in 0..50 {
         ping(&mut guest, number, 200);
@@ -392,27 +339,26 @@ fn a_region_is_there_until_it_was_removed_as_often_as_added() {
     wire.set(Request::REM_MEM_REG, &region(0, 4096), &[]).unwrap_err();
     // QEMU 7.2 adds each region once per queue pair.
     for _ in 0..2 {
-        assert_eq!(bench.cause(), waiting);
+        assert_eq!(bench.state(), waiting);
         wire.set(Request::ADD_MEM_REG, &region(0, 4096), &fd).unwrap();
         wire.set(Request::ADD_MEM_REG, &region(0, 4096), &fd).unwrap();
         wire.set(Request::ADD_MEM_REG, &region(8192, 8192), &fd).unwrap();
         wire.set(Request::REM_MEM_REG, &region(8192, 8192), &fd).unwrap();
         wire.set(Request::REM_MEM_REG, &region(0, 4096), &[]).unwrap();
-        assert_eq!(bench.cause(), not_set_up);
+        assert_eq!(bench.state(), not_set_up);
         wire.set(Request::REM_MEM_REG, &region(0, 4096), &[]).unwrap();
     }
     wire.set(Request::ADD_MEM_REG, &region(0, 8192), &fd).unwrap();
     wire.set(Request::ADD_MEM_REG, &region(4096, 8192), &fd).unwrap_err();
-    assert_eq!(bench.cause(), "guest memory regions overlap at 0x1000");
+    assert_eq!(bench.state(), "guest memory regions overlap at 0x1000");
 }
 
 #[test]
 fn memory_that_is_cut_off_stops_its_own_rings_only() {
     let mut bench = bench();
-    let mut other = config(&bench.socket.with_extension("other"));
-    other.name = "vnic1".to_owned();
+    let other = VnicConfig::new("vnic1", bench.socket.with_extension("other"));
     let other_echo = Echo::start(bench.door.add(&other, Box::new(|_| ())).unwrap(), false).unwrap();
-    let echo = bench.echo();
+    let echo = bench.echo(false);
     let mut neighbour = Guest::connect(&other.socket, Features::default()).unwrap();
     let mut guest = Guest::connect(&bench.socket, Features::default()).unwrap();
     ping(&mut guest, 1, 64);
@@ -420,15 +366,15 @@ fn memory_that_is_cut_off_stops_its_own_rings_only() {
     // From here on this test must not touch the guest's memory either.
     let deadline = Instant::now() + SOON;
     let mut number = 0;
-    while number < 100 || !bench.cause().contains("rx_lost_memory") {
-        assert!(Instant::now() < deadline, "{}", bench.cause());
+    while number < 100 || !bench.state().contains("rx_lost_memory") {
+        assert!(Instant::now() < deadline, "{}", bench.state());
         rustix::io::write(guest.kick_fd(1), &1u64.to_ne_bytes()).unwrap();
         // Before, in and after the moment.
         ping(&mut neighbour, number, 64);
         number += 1;
     }
     guest.disconnect();
-    bench.await_event(|event| *event == FrontendEvent::Disconnected);
+    bench.await_event(FrontendEvent::Disconnected);
     let mut next = Guest::connect(&bench.socket, Features::default()).unwrap();
     ping(&mut next, 2, 64);
     drop((echo, other_echo));
@@ -459,7 +405,7 @@ fn readable(fd: std::os::fd::BorrowedFd<'_>) -> bool {
 fn an_armed_queue_hears_of_frames_starts_and_stops_on_one_descriptor() {
     for event_idx in [true, false] {
         let mut bench = bench();
-        let mut rx = bench.vnic.take().unwrap().rx.remove(0);
+        let mut rx = bench.vnic().rx.remove(0);
         let fd = std::os::fd::AsRawFd::as_raw_fd(&rx.event().unwrap());
         assert!(rx.arm());
         assert!(!readable(rx.event().unwrap()));
@@ -490,7 +436,7 @@ fn an_armed_queue_hears_of_frames_starts_and_stops_on_one_descriptor() {
             rx.release(1);
             assert!(rx.arm());
             guest.disconnect();
-            bench.await_event(|event| *event == FrontendEvent::Disconnected);
+            bench.await_event(FrontendEvent::Disconnected);
             assert!(readable(rx.event().unwrap()), "the ring stopped");
             rx.disarm();
             assert_eq!(std::os::fd::AsRawFd::as_raw_fd(&rx.event().unwrap()), fd);
@@ -504,9 +450,9 @@ fn sockets_say_what_is_wrong_with_them() {
     let add =
         |config: &VnicConfig| bench.door.add(config, Box::new(|_| ())).map(drop).unwrap_err().to_string();
     let folder = bench.socket.parent().unwrap();
-    assert_eq!(add(&config(&folder.join("a.sock"))), "there is one of this name already");
+    assert_eq!(add(&VnicConfig::new("vnic0", folder.join("a.sock"))), "there is one of this name already");
     assert!(!folder.join("a.sock").exists());
-    let named = |socket: PathBuf| VnicConfig { name: "vnic1".to_owned(), ..config(&socket) };
+    let named = |socket: PathBuf| VnicConfig::new("vnic1", socket);
     assert!(add(&named(folder.join("no/a.sock"))).contains("no does not exist"));
     assert!(add(&named(bench.socket.clone())).ends_with("another process listens on this socket"));
     fs::write(folder.join("file"), "").unwrap();
@@ -530,7 +476,9 @@ fn a_client_finds_its_front_end_when_it_comes() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("qemu.sock");
     let door = FrontDoor::start().unwrap();
-    let vnic = door.add(&VnicConfig { client: true, ..config(&socket) }, Box::new(|_| ())).unwrap();
+    let vnic = door
+        .add(&VnicConfig { client: true, ..VnicConfig::new("vnic0", &socket) }, Box::new(|_| ()))
+        .unwrap();
     let echo = Echo::start(vnic, false).unwrap();
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let mut guest = Guest::new(Features::default()).unwrap();
@@ -571,7 +519,7 @@ fn a_guest_with_much_memory_leaves_without_a_delay_for_others() {
         touch("much-memory");
         let begin = Stopwatch::start(&thread);
         drop(wire);
-        bench.await_event(|event| *event == FrontendEvent::Disconnected);
+        bench.await_event(FrontendEvent::Disconnected);
         let took = begin.took(&thread);
         println!("round {round}: {took:?}");
         let begin = Instant::now();

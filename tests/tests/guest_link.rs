@@ -4,19 +4,17 @@
 
 mod puppet;
 
-use link::{Monitor, PortState};
-use niv_adapter::vhost::{
-    Carrier, FrontDoor, FrontendEvent, LinkSeen, LinkSignal, Vnic, VnicConfig, VnicMonitor,
-};
-use niv_lab::driver::{Features, Guest, Request, Wire};
+use niv_adapter::vhost::{Carrier, FrontDoor, FrontendEvent, LinkSeen, LinkSignal, Vnic, VnicConfig};
+use niv_lab::driver::{Door, Features, Guest, Request, Wire};
 use niv_lab::stopwatch::{Stopwatch, threads_named};
 use puppet::Puppet;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Write};
+use std::ops::Deref;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::path::Path;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -27,37 +25,18 @@ const ANSWER: Duration = Duration::from_millis(10);
 /// Why the link is down in these tests.
 const CAUSE: &str = "disabled by the switch: shutdown";
 
-struct Bench {
-    door: FrontDoor,
-    monitor: Arc<VnicMonitor>,
-    _vnic: Vnic,
-    socket: PathBuf,
-    events: mpsc::Receiver<FrontendEvent>,
-    folder: tempfile::TempDir,
-}
+/// A vNIC whose link goes up and down.
+struct Bench(Door);
 
-fn config(socket: &Path) -> VnicConfig {
-    VnicConfig {
-        name: "vnic0".to_owned(),
-        socket: socket.to_owned(),
-        client: false,
-        queue_pairs: 1,
-        mtu: 1500,
-        link_signal: LinkSignal::Socket,
-        socket_mode: None,
-        socket_group: None,
+impl Deref for Bench {
+    type Target = Door;
+    fn deref(&self) -> &Door {
+        &self.0
     }
 }
 
 fn bench(change: impl FnOnce(&mut VnicConfig)) -> Bench {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("vnic0.sock");
-    let door = FrontDoor::start().unwrap();
-    let (send, events) = mpsc::channel();
-    let mut config = config(&socket);
-    change(&mut config);
-    let vnic = door.add(&config, Box::new(move |event| _ = send.send(event))).unwrap();
-    Bench { door, monitor: Arc::clone(&vnic.monitor), _vnic: vnic, socket, events, folder }
+    Bench(Door::open(change))
 }
 
 impl Bench {
@@ -86,22 +65,8 @@ impl Bench {
         self.await_link(&format!("{seen:?}"), |carrier| carrier.seen == seen)
     }
 
-    fn await_event(&self, wanted: FrontendEvent) {
-        let deadline = Instant::now() + SOON;
-        while self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap() != wanted
-        {
-        }
-    }
-
-    fn state(&self) -> String {
-        match self.monitor.state() {
-            PortState::Up => "up".to_owned(),
-            PortState::Down { cause } => cause,
-        }
-    }
-
     fn downs(&self) -> u64 {
-        self.monitor.counters().iter().find(|c| c.name == "guest_link_downs").unwrap().value
+        self.counter("guest_link_downs")
     }
 }
 
@@ -369,7 +334,7 @@ fn qemu_is_told_by_its_monitor_and_told_again_when_it_returns() {
     assert!(obstacle.starts_with("qmp:") && obstacle.contains("cannot connect: No such file"), "{obstacle}");
     assert_eq!(carrier.seen, LinkSeen::Up);
 
-    let links = monitor(&bench.folder.path().join("qmp.sock"), &bench.socket);
+    let links = monitor(&bench.socket.with_file_name("qmp.sock"), &bench.socket);
     assert_eq!(links.recv_timeout(SOON).unwrap(), json!({ "name": "n0", "up": false }));
     let carrier = bench.await_seen(LinkSeen::Down);
     assert_eq!((carrier.cause.as_deref(), carrier.obstacle), (Some(CAUSE), None));
@@ -413,10 +378,7 @@ fn four_thousand_vnics_come_and_go_and_every_message_is_answered_within_10_ms() 
     let name = |n: usize| format!("vnic{n}");
     let begin = Stopwatch::start(&[]);
     let vnics: Vec<Vnic> = (0..VNICS)
-        .map(|n| {
-            let config = VnicConfig { name: name(n), ..config(&socket(n)) };
-            door.add(&config, Box::new(|_| ())).unwrap()
-        })
+        .map(|n| door.add(&VnicConfig::new(name(n), socket(n)), Box::new(|_| ())).unwrap())
         .collect();
     let thread = threads_named("front-door");
     let added = begin.took(&thread);

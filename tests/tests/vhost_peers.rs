@@ -3,11 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
 use link::{Monitor, PortState};
-use niv_adapter::vhost::{FrontDoor, FrontendEvent, LinkSignal, VnicConfig, VnicMonitor};
-use niv_lab::driver::Echo;
-use std::path::PathBuf;
+use niv_lab::driver::{Door, Echo};
+use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// Booting a guest by translation on a busy machine takes a while.
@@ -41,39 +39,23 @@ impl Drop for Peer {
 
 /// A vNIC that sends every frame back.
 struct Bench {
-    monitor: Arc<VnicMonitor>,
-    socket: PathBuf,
-    events: mpsc::Receiver<FrontendEvent>,
+    door: Door,
     _echo: Echo,
-    _door: FrontDoor,
-    _folder: tempfile::TempDir,
+}
+
+impl Deref for Bench {
+    type Target = Door;
+    fn deref(&self) -> &Door {
+        &self.door
+    }
 }
 
 fn bench(queue_pairs: u16) -> Bench {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("vnic0.sock");
-    let door = FrontDoor::start().unwrap();
-    let (send, events) = mpsc::channel();
-    let config = VnicConfig {
-        name: "vnic0".to_owned(),
-        socket: socket.clone(),
-        client: false,
-        queue_pairs,
-        mtu: 1500,
-        link_signal: LinkSignal::default(),
-        socket_mode: None,
-        socket_group: None,
-    };
-    let vnic = door.add(&config, Box::new(move |event| _ = send.send(event))).unwrap();
-    let monitor = Arc::clone(&vnic.monitor);
-    Bench { monitor, socket, events, _echo: Echo::start(vnic, true).unwrap(), _door: door, _folder: folder }
+    let mut door = Door::open(|config| config.queue_pairs = queue_pairs);
+    Bench { _echo: door.echo(true), door }
 }
 
 impl Bench {
-    fn counter(&self, name: &str) -> u64 {
-        self.monitor.counters().into_iter().find(|counter| counter.name == name).unwrap().value
-    }
-
     /// Looks whenever something happens, and now and then.
     fn until(&self, peer: &mut Peer, what: &str, done: impl Fn(&Self) -> bool) {
         let end = Instant::now() + PATIENCE;

@@ -32,6 +32,23 @@ pub struct VnicConfig {
     pub socket_group: Option<u32>,
 }
 
+impl VnicConfig {
+    /// A vNIC that listens at `socket`, with one queue pair, an MTU of 1,500, and everything else as usual.
+    #[must_use]
+    pub fn new(name: impl Into<String>, socket: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            socket: socket.into(),
+            client: false,
+            queue_pairs: 1,
+            mtu: 1500,
+            link_signal: LinkSignal::default(),
+            socket_mode: None,
+            socket_group: None,
+        }
+    }
+}
+
 /// What happens at the front door. Delivered on its thread: the receiver must not block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrontendEvent {

@@ -4,7 +4,6 @@ use super::machine::{boot, machine, nic, took};
 use niv_adapter::vhost::{FrontDoor, LinkSeen, LinkSignal, Vnic, VnicConfig};
 use niv_lab::lab::carrier::{Carrier, Clock};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A guest's clock that stands still no longer than this has only waited for a processor.
@@ -18,19 +17,6 @@ fn door(config: &VnicConfig) -> (FrontDoor, Vnic) {
     (door, vnic)
 }
 
-fn config(socket: &str) -> VnicConfig {
-    VnicConfig {
-        name: "vnic0".to_owned(),
-        socket: PathBuf::from(socket),
-        client: false,
-        queue_pairs: 1,
-        mtu: 1500,
-        link_signal: LinkSignal::Socket,
-        socket_mode: None,
-        socket_group: None,
-    }
-}
-
 fn set(door: &FrontDoor, up: bool) -> Instant {
     door.set_carrier("vnic0", (!up).then(|| "shutdown".to_owned()));
     Instant::now()
@@ -40,7 +26,7 @@ fn set(door: &FrontDoor, up: bool) -> Instant {
 fn a_guest_follows_its_link_by_the_socket_and_its_clock_never_stops() {
     let Some((machine, _turn)) = machine() else { return };
     let socket = "niv-run/socket.sock";
-    let (door, vnic) = door(&config(socket));
+    let (door, vnic) = door(&VnicConfig::new("vnic0", socket));
     let nic = nic(socket.as_ref(), "reconnect=1", MAC);
     let (guest, agent) = boot("socket", machine, &nic);
     let mut carrier = Carrier::watch(&agent).unwrap();
@@ -85,7 +71,7 @@ fn a_guest_follows_its_link_by_the_socket_and_its_clock_never_stops() {
 fn a_guest_whose_qemu_listens_follows_too() {
     let Some((machine, _turn)) = machine() else { return };
     let socket = "niv-run/server.sock";
-    let (door, _vnic) = door(&VnicConfig { client: true, ..config(socket) });
+    let (door, _vnic) = door(&VnicConfig { client: true, ..VnicConfig::new("vnic0", socket) });
     let nic = nic(socket.as_ref(), "server=on,wait=off", MAC);
     let (guest, agent) = boot("server", machine, &nic);
     let mut carrier = Carrier::watch(&agent).unwrap();
@@ -112,7 +98,10 @@ fn a_guest_whose_qemu_listens_follows_too() {
 fn a_guest_follows_its_link_by_the_monitor_of_qemu() {
     let Some((machine, _turn)) = machine() else { return };
     let (socket, monitor) = ("niv-run/qmp.sock", "niv-run/qmp.qmp");
-    let (door, vnic) = door(&VnicConfig { link_signal: LinkSignal::Qmp(monitor.into()), ..config(socket) });
+    let (door, vnic) = door(&VnicConfig {
+        link_signal: LinkSignal::Qmp(monitor.into()),
+        ..VnicConfig::new("vnic0", socket)
+    });
     let mut nic = nic(socket.as_ref(), "reconnect=1", MAC);
     nic.extend(["-qmp".to_owned(), format!("unix:{monitor},server=on,wait=off")]);
     let (guest, agent) = boot("qmp", machine, &nic);

@@ -8,31 +8,15 @@ use vis_switch::config::running::RunningConfig;
 use vis_switch::config::text::running_config;
 
 /// One port of each kind: an NIV link without negotiation, one with, two ordinary ones.
-const CHASSIS: &str = r#"
-[node]
-name = "vis0"
-
-[[port]]
-name = "ethernet1/1"
-mode = "vntag"
-device = "memif:link0.sock"
-negotiation = "off"
-
-[[port]]
-name = "ethernet1/2"
-mode = "trunk"
-device = "tap:visup0"
-
-[[port]]
-name = "ethernet1/3"
-device = "packet:eth0"
-negotiation = "off"
-
+const CHASSIS: &str = concat!(
+    include_str!("../../../../vis-switch/src/config/tests/chassis.toml"),
+    r#"
 [[port]]
 name = "ethernet1/4"
 mode = "vntag"
 device = "memif:link1.sock"
-"#;
+"#
+);
 
 /// What a chassis with these ports begins with.
 pub(super) fn initial() -> RunningConfig {

@@ -5,7 +5,7 @@ use super::super::child;
 use super::steps::Steps;
 use crate::driver::{Request, Wire};
 use link::{BURST, OutFrame, RxBurst, RxQueue, TxQueue};
-use niv_adapter::vhost::{FrontDoor, FrontendEvent, LinkSignal, Vnic, VnicConfig};
+use niv_adapter::vhost::{FrontDoor, FrontendEvent, Vnic, VnicConfig};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use std::fs;
@@ -43,16 +43,8 @@ impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let door = FrontDoor::start().expect("a front door");
-        let config = |name: &str| VnicConfig {
-            name: name.to_owned(),
-            socket: folder.path().join(name),
-            client: false,
-            queue_pairs: PAIRS,
-            mtu: 1500,
-            link_signal: LinkSignal::default(),
-            socket_mode: None,
-            socket_group: None,
-        };
+        let config =
+            |name: &str| VnicConfig { queue_pairs: PAIRS, ..VnicConfig::new(name, folder.path().join(name)) };
         let (send, events) = mpsc::channel();
         let vnic = door.add(&config("liar"), Box::new(move |event| _ = send.send(event))).expect("a vNIC");
         door.add(&config("healthy"), Box::new(drop)).expect("a vNIC");

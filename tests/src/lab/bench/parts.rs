@@ -10,7 +10,7 @@ use crate::lab::paths::RUN;
 use crate::world::frames::{frame, mac};
 use anyhow::{Context, Result, bail};
 use link::{BURST, Defaults, Device, OutFrame, Port, PortState, Role, RxBurst};
-use niv_adapter::vhost::{FrontDoor, LinkSignal, VnicConfig};
+use niv_adapter::vhost::{FrontDoor, VnicConfig};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -152,16 +152,7 @@ pub(super) fn vrings() -> Duel {
 }
 
 fn our_vrings(stage: &Stage, socket: &Path) -> Result<f64> {
-    let config = VnicConfig {
-        name: "echo".to_owned(),
-        socket: socket.into(),
-        client: false,
-        queue_pairs: 1,
-        mtu: 1500,
-        link_signal: LinkSignal::default(),
-        socket_mode: None,
-        socket_group: None,
-    };
+    let config = VnicConfig::new("echo", socket);
     let door = FrontDoor::start()?;
     let vnic = door.add(&config, Box::new(|_| ()))?;
     on_core(SWITCH_CORE)?;

@@ -23,26 +23,7 @@ use niv_node::output::Output;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-const CHASSIS: &str = r#"
-[node]
-name = "vis0"
-
-[[port]]
-name = "ethernet1/1"
-mode = "vntag"
-device = "memif:link0.sock"
-negotiation = "off"
-
-[[port]]
-name = "ethernet1/2"
-mode = "trunk"
-device = "tap:visup0"
-
-[[port]]
-name = "ethernet1/3"
-device = "packet:eth0"
-negotiation = "off"
-"#;
+const CHASSIS: &str = include_str!("chassis.toml");
 
 /// A candidate, and what the adapters ask for.
 struct Session {
