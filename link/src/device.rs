@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `memif:SOCKET[,id=N][,queues=N][,role=server\|client]` | shared memory; `@NAME` as SOCKET is an abstract socket |
 //! | `packet:IF` | an existing network interface, through AF_PACKET |
-//! | `xdp:IF` | the same through AF_XDP; recognised, not yet opened |
+//! | `xdp:IF[,queues=N][,mode=auto\|copy\|zerocopy]` | the same through AF_XDP, past the host's own protocols |
 //! | `tap:NAME` | a tap interface, made if it is not there |
 //! | `pcap:FILE` | takes frames into a pcapng file, brings none |
 //! | `vhost-user:SOCKET[,client]` | a guest's interface; opened by the adapter, not by this crate |
@@ -23,7 +23,7 @@ pub enum Device {
     /// An existing network interface, through AF_PACKET.
     Packet(InterfaceName),
     /// An existing network interface, through AF_XDP.
-    Xdp(InterfaceName),
+    Xdp(XdpDevice),
     /// A tap interface.
     Tap(InterfaceName),
     /// A file that takes frames and brings none.
@@ -61,6 +61,29 @@ pub enum Role {
     Client,
 }
 
+/// The parts of an `xdp:` device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct XdpDevice {
+    /// The interface.
+    pub interface: InterfaceName,
+    /// How many of its receive queues are served, from the first one; all of them when it is not written.
+    pub queues: Option<u16>,
+    /// How frames come from the driver.
+    pub mode: XdpMode,
+}
+
+/// How an AF_XDP socket gets its frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum XdpMode {
+    /// As the driver can: without copies, or else with one.
+    #[default]
+    Auto,
+    /// With one copy, which every driver can.
+    Copy,
+    /// Without copies, or not at all.
+    ZeroCopy,
+}
+
 /// The name of a network interface: 1 to 15 octets that the kernel accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InterfaceName(String);
@@ -75,6 +98,7 @@ pub struct DeviceError {
 
 const KINDS: &str = "memif:, packet:, xdp:, tap:, pcap: or vhost-user:";
 const MEMIF: &str = "memif:SOCKET[,id=N][,queues=N][,role=server|client]";
+const XDP: &str = "xdp:IF[,queues=N][,mode=auto|copy|zerocopy]";
 
 /// Octets of a Unix socket's path.
 const SOCKET_MAX: usize = 107;
@@ -84,6 +108,9 @@ const INTERFACE_MAX: usize = 15;
 
 /// Queues that a memif may be given.
 const QUEUES_MAX: u16 = 255;
+
+/// Queues of an interface that may be served; each has a socket with some megabytes of memory.
+const XDP_QUEUES_MAX: u16 = 64;
 
 impl FromStr for Device {
     type Err = DeviceError;
@@ -108,7 +135,7 @@ fn parse(text: &str) -> Result<Device, String> {
     match kind {
         "memif" => Ok(Device::Memif(memif(rest)?)),
         "packet" => Ok(Device::Packet(interface(rest)?)),
-        "xdp" => Ok(Device::Xdp(interface(rest)?)),
+        "xdp" => Ok(Device::Xdp(xdp(rest)?)),
         "tap" => Ok(Device::Tap(interface(rest)?)),
         "pcap" if rest.is_empty() => Err("the file is missing, write pcap:FILE".to_owned()),
         "pcap" => Ok(Device::Pcap(rest.into())),
@@ -145,6 +172,34 @@ fn memif(rest: &str) -> Result<MemifDevice, String> {
                 _ => return Err(format!("role is \"{value}\", not server or client")),
             },
             _ => return Err(format!("\"{part}\" is no option of a memif, write {MEMIF}")),
+        }
+        if seen.contains(&key) {
+            return Err(format!("{key} is there twice"));
+        }
+        seen.push(key);
+    }
+    Ok(device)
+}
+
+fn xdp(rest: &str) -> Result<XdpDevice, String> {
+    let mut parts = rest.split(',');
+    let name = parts.next().unwrap_or_default();
+    let mut device = XdpDevice { interface: interface(name)?, queues: None, mode: XdpMode::Auto };
+    let mut seen = Vec::new();
+    for part in parts {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        match key {
+            "queues" => match value.parse() {
+                Ok(queues @ 1..=XDP_QUEUES_MAX) => device.queues = Some(queues),
+                _ => return Err(format!("queues is \"{value}\", not a number from 1 to {XDP_QUEUES_MAX}")),
+            },
+            "mode" => match value {
+                "auto" => device.mode = XdpMode::Auto,
+                "copy" => device.mode = XdpMode::Copy,
+                "zerocopy" => device.mode = XdpMode::ZeroCopy,
+                _ => return Err(format!("mode is \"{value}\", not auto, copy or zerocopy")),
+            },
+            _ => return Err(format!("\"{part}\" is no option of an xdp device, write {XDP}")),
         }
         if seen.contains(&key) {
             return Err(format!("{key} is there twice"));
@@ -236,7 +291,17 @@ impl fmt::Display for Device {
                 memif.role.map_or(Ok(()), |role| write!(f, ",role={role}"))
             }
             Self::Packet(name) => write!(f, "packet:{name}"),
-            Self::Xdp(name) => write!(f, "xdp:{name}"),
+            Self::Xdp(xdp) => {
+                write!(f, "xdp:{}", xdp.interface)?;
+                if let Some(queues) = xdp.queues {
+                    write!(f, ",queues={queues}")?;
+                }
+                match xdp.mode {
+                    XdpMode::Auto => Ok(()),
+                    XdpMode::Copy => f.write_str(",mode=copy"),
+                    XdpMode::ZeroCopy => f.write_str(",mode=zerocopy"),
+                }
+            }
             Self::Tap(name) => write!(f, "tap:{name}"),
             Self::Pcap(file) => write!(f, "pcap:{}", file.display()),
             Self::VhostUser { socket, client } => {
@@ -286,6 +351,11 @@ mod tests {
             ("tap:a234567890123456", "has 16 octets"),
             ("packet:eth 0", "cannot be the name of an interface"),
             ("tap:tap%d", "cannot be the name of an interface"),
+            ("xdp:", "interface's name is missing"),
+            ("xdp:eth0,queues=65", "queues is \"65\", not a number from 1 to 64"),
+            ("xdp:eth0,mode=fast", "mode is \"fast\", not auto, copy or zerocopy"),
+            ("xdp:eth0,zerocopy", "\"zerocopy\" is no option of an xdp device"),
+            ("xdp:eth0,mode=copy,mode=copy", "mode is there twice"),
             ("pcap:", "write pcap:FILE"),
             ("vhost-user:a,server", "\"server\" is no option"),
         ] {
@@ -297,13 +367,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_can_be_read_again(text in "(memif:@?[a-z/.]{1,20}(,id=[1-9])?(,queues=[1-9])?(,role=(server|client))?|(packet|xdp|tap):[a-z0-9.-]{3,15}|pcap:[a-z/]{1,9}|vhost-user:[a-z/]{1,9}(,client)?)") {
+        fn what_is_shown_can_be_read_again(text in "(memif:@?[a-z/.]{1,20}(,id=[1-9])?(,queues=[1-9])?(,role=(server|client))?|(packet|tap):[a-z0-9.-]{3,15}|xdp:[a-z0-9.-]{3,15}(,queues=[1-9])?(,mode=(copy|zerocopy))?|pcap:[a-z/]{1,9}|vhost-user:[a-z/]{1,9}(,client)?)") {
             let device: Device = text.parse().unwrap();
             prop_assert_eq!(device.to_string(), text);
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "(memif|packet|tap|vhost-user)?:?.{0,40}") {
+        fn no_text_makes_it_panic(text in "(memif|packet|xdp|tap|vhost-user)?:?.{0,40}") {
             let _ = text.parse::<Device>();
         }
     }

@@ -31,7 +31,8 @@ impl Device {
     #[must_use]
     pub fn interface(&self) -> Option<&InterfaceName> {
         match self {
-            Self::Packet(name) | Self::Xdp(name) | Self::Tap(name) => Some(name),
+            Self::Packet(name) | Self::Tap(name) => Some(name),
+            Self::Xdp(xdp) => Some(&xdp.interface),
             Self::Memif(_) | Self::Pcap(_) | Self::VhostUser { .. } => None,
         }
     }

@@ -16,8 +16,8 @@
 //!
 //! Time comes in as [`Nanos`]; only a capture file is given the time of the wall clock.
 //!
-//! A frame may be *unfinished*: its sender left a checksum or segmentation to others ([`Frame::undone`]). `packet`
-//! lends such frames, a memif between two ends that announced it carries them, and what wraps a queue hands that on. Finishing
+//! A frame may be *unfinished*: its sender left a checksum or segmentation to others ([`Frame::undone`]). `packet` and `xdp`
+//! lend such frames, a memif between two ends that announced it carries them, and what wraps a queue hands that on. Finishing
 //! them is for those who know what a frame is: no queue is given one that does not [take](TxQueue::takes) it.
 
 #![deny(unsafe_code)]
@@ -46,13 +46,14 @@ pub mod sources;
 mod sys;
 mod tap;
 mod watch;
+mod xdp;
 
-pub use device::{Device, InterfaceName, MemifDevice, Role};
+pub use device::{Device, InterfaceName, MemifDevice, Role, XdpDevice, XdpMode};
 pub use error::OpenError;
 pub use fault::FaultPlan;
 pub use frame::{Frame, Gather, OutFrame, Seg, Undone};
 pub use interface::Interface;
-pub use open::{Defaults, Opening, Options, Uses, open, open_by, open_with, wrap};
+pub use open::{Defaults, Opening, Options, Recognise, Uses, open, open_by, open_with, wrap};
 pub use port::{Changes, Monitor, Port, PortCounter, PortState, Tell};
 pub use queue::{BURST, Nanos, ORDINARY, RxBurst, RxQueue, Taken, TxQueue};
 pub use sources::{SourceId, Sources};

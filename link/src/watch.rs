@@ -25,6 +25,8 @@ pub(crate) enum Condition {
     Down,
     /// It is up but has no carrier.
     NoCarrier,
+    /// It went away, is there again, and cannot be opened again.
+    Refused,
 }
 
 impl Condition {
@@ -34,6 +36,7 @@ impl Condition {
             0 => Self::Up,
             2 => Self::Down,
             3 => Self::NoCarrier,
+            4 => Self::Refused,
             _ => Self::Gone,
         }
     }
@@ -45,6 +48,9 @@ impl Condition {
             Self::Gone => Some(format!("interface {name} is gone")),
             Self::Down => Some(format!("interface {name} is down")),
             Self::NoCarrier => Some(format!("interface {name} has no carrier")),
+            Self::Refused => {
+                Some(format!("interface {name} was made again and cannot be opened (the log says why)"))
+            }
         }
     }
 }

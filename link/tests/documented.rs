@@ -14,11 +14,12 @@ fn every_counter_of_a_device_is_in_the_documentation() {
     }
     let dir = tempfile::tempdir().unwrap();
     let net = Net::new().unwrap();
-    let (veth, _) = net.veth().unwrap();
+    let (veth, peer) = net.veth().unwrap();
     let capture = Capture::create(&dir.path().join("a.pcapng")).unwrap();
     let mut kinds: Vec<(&str, Port)> = vec![
         ("memif", open_with_mtu(&format!("memif:{}", dir.path().join("m").display()), 1500).unwrap()),
         ("packet", open_device(&format!("packet:{veth}"))),
+        ("xdp", open_device(&format!("xdp:{peer}"))),
         ("tap", open_device(&format!("tap:{}", net.name("t")))),
         ("`fault`", fault::inject(pair::pair(1).0, FaultPlan::new(1))),
     ];

@@ -1,16 +1,26 @@
-//! AF_PACKET and tap against the kernel: veth pairs, network namespaces, real hosts in them.
+//! AF_PACKET, AF_XDP and tap against the kernel: veth pairs, network namespaces, real hosts in them.
 
 mod common;
 
 use common::{
     Cable, Net, PATIENCE, counter, drain, ip, missing, missing_program, open_device, open_with_mtu, receive,
-    text, until, within,
+    send, text, until, within,
 };
 use link::{BURST, OutFrame, PortState, Taken};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
+
+/// Devices that are interfaces of the kernel: what is asked of one is asked of the other.
+const KINDS: [&str; 2] = ["packet", "xdp"];
+
+/// Runs a test for each of them.
+fn each(test: impl Fn(&str)) {
+    if !missing() {
+        KINDS.iter().for_each(|kind| test(kind));
+    }
+}
 
 fn frame(ethertype_and_rest: &[u8], len: usize) -> Vec<u8> {
     let mut frame = vec![0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2];
@@ -21,12 +31,19 @@ fn frame(ethertype_and_rest: &[u8], len: usize) -> Vec<u8> {
 
 #[test]
 fn tags_are_where_the_wire_has_them() {
-    if missing() {
-        return;
+    for kinds in [["packet"; 2], ["xdp"; 2], ["packet", "xdp"]] {
+        if missing() {
+            return;
+        }
+        let net = Net::new().unwrap();
+        let (a, b) = net.veth().unwrap();
+        let [a, b] = [(kinds[0], a), (kinds[1], b)].map(|(kind, end)| open_device(&format!("{kind}:{end}")));
+        tags_pass(a, b);
     }
-    let net = Net::new().unwrap();
-    let (a, b) = net.veth().unwrap();
-    let (mut a, mut b) = (open_device(&format!("packet:{a}")), open_device(&format!("packet:{b}")));
+}
+
+/// Frames with tags of all kinds go from one port to the other.
+fn tags_pass(mut a: link::Port, mut b: link::Port) {
     let frames = [
         frame(&[0x88, 0xb5], 60),
         frame(&[0x81, 0x00, 0x20, 0x0a, 0x88, 0xb5], 64),
@@ -43,7 +60,7 @@ fn tags_are_where_the_wire_has_them() {
             OutFrame::complete(head, link::Gather::one(link::Seg::from_slice(rest)))
         })
         .collect();
-    assert_eq!(a.tx[0].send(0, &out), Taken { frames: out.len(), refused: 0 });
+    assert_eq!(send(&mut a, &out), Taken { frames: out.len(), refused: 0 });
     assert_eq!(receive(&mut b, frames.len()), frames);
     assert_eq!(counter(&a, "tx_frames"), 6);
     assert_eq!(counter(&b, "rx_frames"), 6);
@@ -55,48 +72,47 @@ fn tags_are_where_the_wire_has_them() {
 
 #[test]
 fn what_was_not_released_is_lent_again() {
-    if missing() {
-        return;
-    }
-    let net = Net::new().unwrap();
-    let (a, b) = net.veth().unwrap();
-    let (mut a, mut b) = (open_device(&format!("packet:{a}")), open_device(&format!("packet:{b}")));
-    let frames: Vec<_> = (0..100).map(|n| frame(&[0x88, 0xb5, n], 60)).collect();
-    let out: Vec<_> = frames.iter().map(|f| OutFrame::private(f)).collect();
-    assert_eq!(a.tx[0].send(0, &out).frames, 100);
-    let mut got = Vec::new();
-    while got.len() < 100 {
-        let mut burst = link::RxBurst::new();
-        b.rx[0].recv(0, 40, &mut burst);
-        let release = burst.len().min(7);
-        got.extend(burst.iter().take(release).map(|f| f.data.to_vec()));
-        drop(burst);
-        b.rx[0].release(release);
-    }
-    assert_eq!(got, frames);
+    each(|kind| {
+        let net = Net::new().unwrap();
+        let (a, b) = net.veth().unwrap();
+        let (mut a, mut b) = (open_device(&format!("{kind}:{a}")), open_device(&format!("{kind}:{b}")));
+        let frames: Vec<_> = (0..100).map(|n| frame(&[0x88, 0xb5, n], 60)).collect();
+        let out: Vec<_> = frames.iter().map(|f| OutFrame::private(f)).collect();
+        assert_eq!(send(&mut a, &out).frames, 100);
+        let mut got = Vec::new();
+        while got.len() < 100 {
+            let mut burst = link::RxBurst::new();
+            b.rx[0].recv(0, 40, &mut burst);
+            let release = burst.len().min(7);
+            got.extend(burst.iter().take(release).map(|f| f.data.to_vec()));
+            drop(burst);
+            b.rx[0].release(release);
+        }
+        assert_eq!(got, frames);
+        assert_eq!(counter(&b, "rx_frames"), 100, "a frame that is lent again is counted once");
+    });
 }
 
 #[test]
 fn an_mtu_that_is_too_small_is_refused_with_the_command_that_mends_it() {
-    if missing() {
-        return;
-    }
-    let net = Net::new().unwrap();
-    let (a, b) = net.veth().unwrap();
-    let device = format!("packet:{a}");
-    let error = open_with_mtu(&device, 1510).err().unwrap().to_string();
-    let command = format!("link set dev {a} mtu 1510");
-    assert_eq!(error, format!("{device}: its MTU is 1500, this port needs 1510: ip {command}"));
-    ip(&command).unwrap();
-    let mut a = open_with_mtu(&device, 1510).unwrap();
-    ip(&format!("link set dev {b} mtu 1510")).unwrap();
-    let mut b = open_device(&format!("packet:{b}"));
-    // The longest frame of an NIV link passes; a longer one is refused and the one behind it passes.
-    let (long, longer) = (frame(&[0x89, 0x26], 1524), frame(&[0x89, 0x26], 1525));
-    let out = [&long, &longer, &long].map(|f| OutFrame::private(f));
-    assert_eq!(a.tx[0].send(0, &out), Taken { frames: 3, refused: 1 });
-    assert_eq!(counter(&a, "tx_too_long"), 1);
-    assert_eq!(receive(&mut b, 2), [long.clone(), long]);
+    each(|kind| {
+        let net = Net::new().unwrap();
+        let (a, b) = net.veth().unwrap();
+        let device = format!("{kind}:{a}");
+        let error = open_with_mtu(&device, 1510).err().unwrap().to_string();
+        let command = format!("link set dev {a} mtu 1510");
+        assert_eq!(error, format!("{device}: its MTU is 1500, this port needs 1510: ip {command}"));
+        ip(&command).unwrap();
+        let mut a = open_with_mtu(&device, 1510).unwrap();
+        ip(&format!("link set dev {b} mtu 1510")).unwrap();
+        let mut b = open_device(&format!("{kind}:{b}"));
+        // The longest frame of an NIV link passes; a longer one is refused and the one behind it passes.
+        let (long, longer) = (frame(&[0x89, 0x26], 1524), frame(&[0x89, 0x26], 1525));
+        let out = [&long, &longer, &long].map(|f| OutFrame::private(f));
+        assert_eq!(send(&mut a, &out), Taken { frames: 3, refused: 1 });
+        assert_eq!(counter(&a, "tx_too_long"), 1);
+        assert_eq!(receive(&mut b, 2), [long.clone(), long]);
+    });
 }
 
 #[test]
@@ -108,10 +124,10 @@ fn devices_that_cannot_be_opened_say_why() {
     let (a, _) = net.veth().unwrap();
     let why = |device: String| open_with_mtu(&device, 1500).err().unwrap().to_string();
     let gone = net.name("z");
-    assert_eq!(
-        why(format!("packet:{gone}")),
-        format!("packet:{gone}: there is no interface {gone} (see: ip link)")
-    );
+    for kind in KINDS {
+        let no_such = format!("{kind}:{gone}: there is no interface {gone} (see: ip link)");
+        assert_eq!(why(format!("{kind}:{gone}")), no_such);
+    }
     assert!(why(format!("tap:{a}")).contains("that is not a tap"), "{}", why(format!("tap:{a}")));
     let tap = net.name("t");
     let _port = open_device(&format!("tap:{tap}"));
@@ -130,41 +146,40 @@ fn told(port: &link::Port) -> impl Fn() -> u32 + use<> {
 
 #[test]
 fn an_interface_goes_down_and_away_and_the_port_comes_back_with_it() {
-    if missing() {
-        return;
-    }
-    let net = Net::new().unwrap();
-    let (a, b) = net.veth().unwrap();
-    let mut port = open_device(&format!("packet:{a}"));
-    let down = |cause: String| PortState::Down { cause };
-    let state = |want: PortState| move |port: &mut link::Port| port.monitor.state() == want;
+    each(|kind| {
+        let net = Net::new().unwrap();
+        let (a, b) = net.veth().unwrap();
+        let mut port = open_device(&format!("{kind}:{a}"));
+        let down = |cause: String| PortState::Down { cause };
+        let state = |want: PortState| move |port: &mut link::Port| port.monitor.state() == want;
 
-    let told = told(&port);
-    ip(&format!("link set {b} down")).unwrap();
-    until(&mut port, "no carrier", state(down(format!("interface {a} has no carrier"))));
-    let one = frame(&[0x88, 0xb5], 60);
-    assert_eq!(port.tx[0].send(0, &[OutFrame::private(&one)]), Taken::default());
-    assert!(!port.tx[0].is_up());
+        let told = told(&port);
+        ip(&format!("link set {b} down")).unwrap();
+        until(&mut port, "no carrier", state(down(format!("interface {a} has no carrier"))));
+        let one = frame(&[0x88, 0xb5], 60);
+        assert_eq!(port.tx[0].send(0, &[OutFrame::private(&one)]), Taken::default());
+        assert!(!port.tx[0].is_up());
 
-    ip(&format!("link set {a} down")).unwrap();
-    until(&mut port, "down", state(down(format!("interface {a} is down"))));
-    ip(&format!("link set {a} up")).unwrap();
-    ip(&format!("link set {b} up")).unwrap();
-    until(&mut port, "up", state(PortState::Up));
+        ip(&format!("link set {a} down")).unwrap();
+        until(&mut port, "down", state(down(format!("interface {a} is down"))));
+        ip(&format!("link set {a} up")).unwrap();
+        ip(&format!("link set {b} up")).unwrap();
+        until(&mut port, "up", state(PortState::Up));
 
-    assert!(told() >= 3, "no carrier, down, up");
-    ip(&format!("link del {a}")).unwrap();
-    until(&mut port, "gone", state(down(format!("interface {a} is gone"))));
-    drain(&mut port);
-    assert!(port.rx[0].arm(), "a port that is down lets its worker sleep");
-    let (_, b) = net.veth().unwrap();
-    until(&mut port, "up again", state(PortState::Up));
-    assert!(told() >= 5, "gone, up");
-    let mut peer = open_device(&format!("packet:{b}"));
-    assert_eq!(port.tx[0].send(0, &[OutFrame::private(&one)]).frames, 1);
-    assert_eq!(receive(&mut peer, 1), std::slice::from_ref(&one));
-    assert_eq!(peer.tx[0].send(0, &[OutFrame::private(&one)]).frames, 1);
-    assert_eq!(receive(&mut port, 1), [one]);
+        assert!(told() >= 3, "no carrier, down, up");
+        ip(&format!("link del {a}")).unwrap();
+        until(&mut port, "gone", state(down(format!("interface {a} is gone"))));
+        drain(&mut port);
+        assert!(port.rx[0].arm(), "a port that is down lets its worker sleep");
+        let (_, b) = net.veth().unwrap();
+        until(&mut port, "up again", state(PortState::Up));
+        assert!(told() >= 5, "gone, up");
+        let mut peer = open_device(&format!("{kind}:{b}"));
+        assert_eq!(send(&mut port, &[OutFrame::private(&one)]).frames, 1);
+        assert_eq!(receive(&mut peer, 1), std::slice::from_ref(&one));
+        assert_eq!(send(&mut peer, &[OutFrame::private(&one)]).frames, 1);
+        assert_eq!(receive(&mut port, 1), [one]);
+    });
 }
 
 /// A program in the background that ends with its test.
@@ -234,21 +249,25 @@ fn wrong_checksums(ns: &str) -> [u64; 3] {
 
 #[test]
 fn hosts_behind_veths_talk_with_their_offloads_on() {
-    if missing() || missing_program("iperf3") {
+    if missing_program("iperf3") {
         return;
     }
-    let (one, two) = (Net::new().unwrap(), Net::new().unwrap());
-    let ((a, b), (c, d)) = (one.veth().unwrap(), two.veth().unwrap());
-    let x = one.host("x", &b, &address(4, 1)).unwrap();
-    let y = two.host("y", &d, &address(4, 2)).unwrap();
-    let cable = Cable::between(open_device(&format!("packet:{a}")), open_device(&format!("packet:{c}")));
-    hosts_talk([&x, &y], [&b, &d]);
-    assert_eq!(cable.longest(), 1514, "super-frames were cut to what a wire carries");
-    for port in cable.stop() {
-        assert!(counter(&port, "rx_unfinished") > 0, "the hosts did leave checksums and segmentation");
-        assert_eq!(counter(&port, "rx_bad_offload"), 0);
-        assert_eq!(counter(&port, "tx_too_long"), 0);
-    }
+    each(|kind| {
+        let (one, two) = (Net::new().unwrap(), Net::new().unwrap());
+        let ((a, b), (c, d)) = (one.veth().unwrap(), two.veth().unwrap());
+        let x = one.host("x", &b, &address(4, 1)).unwrap();
+        let y = two.host("y", &d, &address(4, 2)).unwrap();
+        let cable = Cable::between(open_device(&format!("{kind}:{a}")), open_device(&format!("{kind}:{c}")));
+        hosts_talk([&x, &y], [&b, &d]);
+        assert_eq!(cable.longest(), 1514, "super-frames were cut to what a wire carries");
+        for port in cable.stop() {
+            assert!(counter(&port, "rx_unfinished") > 0, "the hosts did leave checksums and segmentation");
+            for loss in ["rx_bad_offload", "rx_too_long", "tx_too_long"] {
+                let counters = port.monitor.counters();
+                assert!(counters.iter().all(|c| c.name != loss || c.value == 0), "{counters:?}");
+            }
+        }
+    });
 }
 
 #[test]

@@ -27,12 +27,17 @@ fn main() {
         ..Node::without_file("confined")
     };
     let mut policy = Policy::of(&node);
-    policy.add(&Needs { writes: vec![folder.join("tee.pcapng")], packet: true, ..Needs::default() });
+    policy.add(&Needs {
+        writes: vec![folder.join("tee.pcapng")],
+        packet: true,
+        xdp: true,
+        ..Needs::default()
+    });
     let sandbox = policy.enter().expect("a sandbox");
     println!("in");
     // Any thread is as good as any other.
     let done = match deed.as_str() {
-        "at-start" => sandbox.at_start(true, packet_socket),
+        "at-start" => sandbox.at_start(true, || packet_socket().and_then(|()| xdp_socket())),
         _ => {
             sandbox.started();
             let (folder, deed) = (folder.to_owned(), deed.clone());
@@ -46,6 +51,10 @@ fn packet_socket() -> io::Result<()> {
     Ok(socket(AddressFamily::PACKET, SocketType::RAW, None).map(drop)?)
 }
 
+fn xdp_socket() -> io::Result<()> {
+    Ok(socket(AddressFamily::XDP, SocketType::RAW, None).map(drop)?)
+}
+
 fn act(folder: &Path, deed: &str) -> io::Result<()> {
     let parent = || getppid().unwrap_or(Pid::INIT);
     match deed {
@@ -57,6 +66,7 @@ fn act(folder: &Path, deed: &str) -> io::Result<()> {
         "fork" => Command::new("/bin/true").spawn().map(drop),
         "internet" => Ok(socket(AddressFamily::INET, SocketType::STREAM, None).map(drop)?),
         "packet" => packet_socket(),
+        "xdp" => xdp_socket(),
         // Files.
         "read-secret" => fs::read(folder.join("secret")).map(drop),
         "write-secret" => fs::write(folder.join("secret"), "mine"),

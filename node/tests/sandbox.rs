@@ -72,7 +72,9 @@ fn what_opening_needed_is_gone_afterwards() {
     }
     let folder = folder();
     assert_eq!(deed(folder.path(), "at-start").1, "in\ndone\n");
-    assert_eq!(deed(folder.path(), "packet").1, "in\nPermissionDenied\n");
+    for socket in ["packet", "xdp"] {
+        assert_eq!(deed(folder.path(), socket).1, "in\nPermissionDenied\n", "{socket}");
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ use vis_switch::config::chassis::{Chassis, ChassisPort};
 use vis_switch::config::running::{PortMode, RunningConfig};
 use vis_switch::switch::start::Beginning;
 use vis_switch::switch::{IN_EFFECT, Kept, Parts, assemble};
+use vntag::offload::{NetHeader, recognise};
 use vntag::uuid::Uuid;
 
 /// What a VNTag and the 802.1Q tag behind it add to a frame.
@@ -43,9 +44,10 @@ fn prepare(file: Option<&Path>) -> anyhow::Result<(Chassis, Policy)> {
     daemon::api_folder(&chassis.node.api)?;
     let mut policy = Policy::of(&chassis.node);
     for port in &chassis.ports {
-        let Uses { listens, writes, abstract_names, connects, tap, packet } = port.options.uses(Role::Server);
+        let Uses { listens, writes, abstract_names, connects, tap, packet, xdp } =
+            port.options.uses(Role::Server);
         let listens = listens.into_iter().collect();
-        policy.add(&Needs { listens, writes, abstract_names, connects, tap, packet, group: false });
+        policy.add(&Needs { listens, writes, abstract_names, connects, tap, packet, xdp, group: false });
     }
     Ok((chassis, policy))
 }
@@ -56,7 +58,7 @@ fn serve(chassis: Chassis, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()>
     let mut ports = Vec::new();
     for port in &chassis.ports {
         let defaults = defaults(port, &beginning.config);
-        let needs_start = port.options.uses(defaults.role).packet;
+        let needs_start = port.options.uses(defaults.role).needs_start();
         let opened = link::open_by(&port.options, &defaults, |opening| {
             sandbox.at_start(needs_start, move || opening.open())
         });
@@ -134,5 +136,6 @@ fn defaults(port: &ChassisPort, config: &RunningConfig) -> Defaults {
         role: Role::Server,
         queues: 1,
         mtu: usize::from(configured.switchport.mtu) + tags,
+        recognise: Some(|frame| recognise(frame).map(NetHeader::to_bytes)),
     }
 }

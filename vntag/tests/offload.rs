@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use proptest::prelude::*;
-use vntag::offload::{BATCH, BadOffload, FRAMES_MAX, Finisher, HEADERS_MAX, NetHeader, Offload, Sum};
+use vntag::offload::{
+    BATCH, BadOffload, FRAMES_MAX, Finisher, HEADERS_MAX, NetHeader, Offload, Sum, recognise,
+};
 
 /// Checksums as RFC 1071 describes them, two octets at a time.
 fn slow_sum(bytes: &[u8]) -> u16 {
@@ -341,6 +343,26 @@ proptest! {
         // And one that is only to be summed.
         let header = NetHeader { gso_type: 0, gso_size: 0, ..header };
         prop_assert_eq!(finish(&mut Finisher::default(), &header, &frame), [datagram(&tags, v6, 0xffff, &payload, true)]);
+    }
+
+    #[test]
+    fn an_unfinished_frame_is_told_by_its_look(
+        sender in sender(), udp: bool, tags in 0usize..3, payload in prop::collection::vec(any::<u8>(), 0..1500), at: prop::sample::Index,
+    ) {
+        let made = |finished| match udp {
+            true => datagram(&[0x81, 0, 0, 10].repeat(tags), sender.v6, 7, &payload, finished),
+            false => sender.frame(0, 0, 0x18, &payload, finished),
+        };
+        let (unfinished, finished) = (made(false), made(true));
+        let header = recognise(&unfinished).unwrap();
+        prop_assert_eq!(finish(&mut Finisher::default(), &header, &unfinished), std::slice::from_ref(&finished));
+        // A finished one is not, or it comes out as it was.
+        if let Some(header) = recognise(&finished) {
+            prop_assert_eq!(finish(&mut Finisher::default(), &header, &finished), [finished]);
+        }
+        // Nor is one that is cut off, or has something behind it.
+        prop_assert_eq!(recognise(&unfinished[..at.index(unfinished.len())]), None);
+        prop_assert_eq!(recognise(&[&unfinished[..], &[0]].concat()), None);
     }
 
     #[test]

@@ -136,7 +136,7 @@ fn a_mistake_is_one_line_that_names_its_place() {
         ("52:54:00:00:00:01", "53:54:00:00:00:01", "key \"mac\": a station's address"),
         ("52:54:00:00:00:01", "52:54", "`52:54` is not a MAC address"),
         ("\"webservers\"", "\"web?\"", "key \"profile\": 1 to 39 printing ASCII characters"),
-        ("tap:guest1", "memif:/x", "key \"device\": a vNIC is vhost-user:, tap: or packet:"),
+        ("tap:guest1", "memif:/x", "key \"device\": a vNIC is vhost-user:, tap:, packet: or xdp:"),
         ("memif:/run/niv/link0.sock", "vhost-user:/x", "[[link]] link0: key \"device\": a guest's interface"),
         ("id = 1", "id = 0", "key \"id\": 1 to 16383 are allowed"),
         ("[5, 6, 7]", "[5, 5]", "key \"members\": VIF 5 is there twice"),

@@ -29,8 +29,8 @@ pub fn judge<'a>(
     unique(file, &written.name, before.clone().map(|vnic| &vnic.name))?;
     let guest = match written.device.get_ref() {
         Device::VhostUser { .. } => true,
-        Device::Tap(_) | Device::Packet(_) => false,
-        _ => return Err(file.error(&written.device, "a vNIC is vhost-user:, tap: or packet:")),
+        Device::Tap(_) | Device::Packet(_) | Device::Xdp(_) => false,
+        _ => return Err(file.error(&written.device, "a vNIC is vhost-user:, tap:, packet: or xdp:")),
     };
     let link = find_link(file, &written.link, links)?;
     let attachment = match links[link].negotiation {

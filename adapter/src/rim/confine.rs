@@ -30,7 +30,7 @@ pub(super) fn vnic(config: &VnicConfig) -> Needs {
 }
 
 fn needs(uses: Uses) -> Needs {
-    let Uses { listens, writes, abstract_names, connects, tap, packet } = uses;
+    let Uses { listens, writes, abstract_names, connects, tap, packet, xdp } = uses;
     let listens = listens.into_iter().collect();
-    Needs { listens, writes, abstract_names, connects, tap, packet, group: false }
+    Needs { listens, writes, abstract_names, connects, tap, packet, xdp, group: false }
 }

@@ -7,10 +7,13 @@ use crate::engine::{LinkSetup, Punted, VnicSlot};
 use crate::inventory::LinkEntry;
 use crate::vhost::{self, FrontDoor, LinkSignal, VnicMonitor};
 use anyhow::{Context, bail};
-use link::{Defaults, Device, Interface, Monitor, OpenError, Options, Port, PortCounter, PortState, Role};
+use link::{
+    Defaults, Device, Interface, Monitor, OpenError, Options, Port, PortCounter, PortState, Role, Undone,
+};
 use niv_node::mailbox::Sender;
 use niv_node::sandbox::Sandbox;
 use std::sync::Arc;
+use vntag::offload::{NetHeader, recognise};
 use vntag::{VlanTag, Vntag};
 
 /// What a frame grows by on the link: the VNTag, and the tag behind it.
@@ -35,6 +38,7 @@ pub(super) fn link(
         role: Role::Client,
         queues: 1,
         mtu: usize::from(mtu.unwrap_or(ETHERNET_MTU)) + LINK_OVERHEAD,
+        recognise: Some(undone),
     };
     let port = device(&link.options, &defaults, sandbox).with_context(|| format!("link {}", link.name))?;
     let Some(tx) = port.tx.into_iter().next() else { bail!("link {}: the device has no queue", link.name) };
@@ -56,9 +60,14 @@ pub(super) fn link(
     Ok((LinkSetup { rx: port.rx, tx, punt }, entry))
 }
 
+/// What a local host left undone in a frame of which its kernel says nothing.
+fn undone(frame: &[u8]) -> Option<Undone> {
+    recognise(frame).map(NetHeader::to_bytes)
+}
+
 /// Opens what needs no more than its device.
 fn device(options: &Options, defaults: &Defaults, sandbox: &Sandbox) -> Result<Port, OpenError> {
-    let needs_start = options.uses(defaults.role).packet;
+    let needs_start = options.uses(defaults.role).needs_start();
     link::open_by(options, defaults, |opening| sandbox.at_start(needs_start, move || opening.open()))
 }
 
@@ -111,7 +120,13 @@ pub(super) fn vnic(
 ) -> anyhow::Result<Opened> {
     let fixed = vnic.fixed().map(|(_, params)| params.mtu);
     let mtu_needed = usize::from(fixed.unwrap_or(ETHERNET_MTU));
-    let defaults = Defaults { name: vnic.name.clone(), role: Role::Client, queues: 1, mtu: mtu_needed };
+    let defaults = Defaults {
+        name: vnic.name.clone(),
+        role: Role::Client,
+        queues: 1,
+        mtu: mtu_needed,
+        recognise: Some(undone),
+    };
     let Device::VhostUser { socket, client } = &vnic.options.device else {
         let port = device(&vnic.options, &defaults, sandbox)?;
         let news = Arc::clone(news);

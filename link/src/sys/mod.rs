@@ -1,8 +1,11 @@
 //! The system calls for which there is no safe wrapper. All `unsafe` of the interface devices is here.
 
+pub(crate) mod bpf;
+pub(crate) mod ethtool;
 pub(crate) mod netif;
 pub(crate) mod packet;
 pub(crate) mod tap;
+pub(crate) mod xsk;
 
 use crate::frame::OutFrame;
 use std::io;

@@ -2,7 +2,9 @@
 
 use arrayvec::ArrayVec;
 use link::PortState;
-use link::{BURST, Defaults, Device, Gather, OutFrame, Port, Role, RxBurst, Seg, open};
+use link::{
+    BURST, Defaults, Device, Gather, OutFrame, Port, Recognise, Role, RxBurst, Seg, Taken, Undone, open,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -108,7 +110,12 @@ pub(crate) fn text(output: &Output) -> String {
 
 pub(crate) fn open_with_mtu(device: &str, mtu: usize) -> Result<Port, link::OpenError> {
     let device: Device = device.parse().expect("a device");
-    open(&device, &Defaults { name: "test".to_owned(), role: Role::Server, queues: 1, mtu })
+    let recognise = Some(recognise as Recognise);
+    open(&device, &Defaults { name: "test".to_owned(), role: Role::Server, queues: 1, mtu, recognise })
+}
+
+fn recognise(frame: &[u8]) -> Option<Undone> {
+    vntag::offload::recognise(frame).map(NetHeader::to_bytes)
 }
 
 /// Opens a device and waits until frames can pass: a veth has its carrier a moment after it is up.
@@ -156,6 +163,13 @@ pub(crate) fn until(port: &mut Port, what: &str, mut done: impl FnMut(&mut Port)
         assert!(Instant::now() < end, "waited in vain: {what}");
         wait(port);
     }
+}
+
+/// Sends frames, and hands them over.
+pub(crate) fn send(port: &mut Port, frames: &[OutFrame<'_>]) -> Taken {
+    let taken = port.tx[0].send(0, frames);
+    port.tx[0].kick();
+    taken
 }
 
 /// The next `n` frames.

@@ -118,7 +118,7 @@ impl Node {
                 let allowed = Allowed::parse(text).ok_or_else(|| {
                     file.error(
                         written,
-                        format!("\"{text}\" is not \"tap\", \"packet\" or the path of a folder"),
+                        format!("\"{text}\" is not \"tap\", \"packet\", \"xdp\" or the path of a folder"),
                     )
                 })?;
                 sandbox_allow.push(allowed);

@@ -8,7 +8,7 @@
 use libc::{c_int, c_long};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    apply_filter_all_threads,
+    apply_filter,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -79,10 +79,16 @@ const OPTIONS: &[c_int] =
 /// Families of sockets.
 const FAMILIES: &[c_int] = &[libc::AF_UNIX, libc::AF_NETLINK, libc::AF_PACKET];
 
-/// Filters the calls of all threads of this process from now on.
-pub(super) fn filter() -> io::Result<()> {
-    for program in programs().map_err(io::Error::other)? {
-        apply_filter_all_threads(&program).map_err(|error| match error {
+/// What a thread that opens AF_XDP devices calls beside that: bpf(2), the requests of ethtool, and a family of sockets.
+const XDP_REQUEST: u64 = libc::SIOCETHTOOL;
+const XDP_FAMILY: c_int = libc::AF_XDP;
+/// Commands of bpf(2): `BPF_MAP_CREATE`, `BPF_MAP_UPDATE_ELEM`, `BPF_PROG_LOAD`, `BPF_LINK_CREATE`.
+const XDP_COMMANDS: &[c_int] = &[0, 2, 5, 28];
+
+/// Filters the calls of this thread, and of the threads that it will start, from now on; `xdp`: it opens AF_XDP devices.
+pub(super) fn filter(xdp: bool) -> io::Result<()> {
+    for program in programs(xdp).map_err(io::Error::other)? {
+        apply_filter(&program).map_err(|error| match error {
             seccompiler::Error::Seccomp(error) | seccompiler::Error::Prctl(error) => error,
             other => io::Error::other(other),
         })?;
@@ -91,21 +97,22 @@ pub(super) fn filter() -> io::Result<()> {
 }
 
 /// The programs. The last one is the one behind which no other can be put.
-fn programs() -> Result<[BpfProgram; 3], seccompiler::BackendError> {
+fn programs(xdp: bool) -> Result<[BpfProgram; 3], seccompiler::BackendError> {
     let arch = std::env::consts::ARCH.try_into()?;
     let missing = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    let known = CALLS.iter().chain(OLDER).map(|call| (*call, Vec::new())).collect();
+    let loading: &[c_long] = if xdp { &[libc::SYS_bpf] } else { &[] };
+    let known = CALLS.iter().chain(OLDER).chain(loading).map(|call| (*call, Vec::new())).collect();
     let refuse = |error: c_int| SeccompAction::Errno(error.unsigned_abs());
     Ok([
         SeccompFilter::new(missing, SeccompAction::Allow, refuse(libc::ENOSYS), arch)?.try_into()?,
-        SeccompFilter::new(wrong_arguments()?, SeccompAction::Allow, refuse(libc::EPERM), arch)?
+        SeccompFilter::new(wrong_arguments(xdp)?, SeccompAction::Allow, refuse(libc::EPERM), arch)?
             .try_into()?,
         SeccompFilter::new(known, SeccompAction::KillProcess, SeccompAction::Allow, arch)?.try_into()?,
     ])
 }
 
 /// Arguments that fail: a rule is met by what it describes.
-fn wrong_arguments() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError> {
+fn wrong_arguments(xdp: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError> {
     use SeccompCmpOp::{MaskedEq, Ne};
     let (word, long) = (|| SeccompCmpArgLen::Dword, || SeccompCmpArgLen::Qword);
     let is = SeccompCondition::new;
@@ -117,10 +124,13 @@ fn wrong_arguments() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Bac
     let this = u64::from(std::process::id());
     let (execute, both) = (flags(libc::PROT_EXEC), flags(libc::PROT_WRITE | libc::PROT_EXEC));
     let one = |condition| SeccompRule::new(vec![condition]);
+    let families: &[c_int] = if xdp { &[XDP_FAMILY] } else { &[] };
+    let requests: &[u64] = if xdp { &[XDP_REQUEST] } else { &[] };
     Ok(BTreeMap::from([
-        (libc::SYS_socket, vec![none_of(0, &mut numbers(FAMILIES))?]),
+        (libc::SYS_bpf, vec![none_of(0, &mut numbers(XDP_COMMANDS))?]),
+        (libc::SYS_socket, vec![none_of(0, &mut numbers(FAMILIES).chain(numbers(families)))?]),
         (libc::SYS_socketpair, vec![none_of(0, &mut numbers(&[libc::AF_UNIX]))?]),
-        (libc::SYS_ioctl, vec![none_of(1, &mut REQUESTS.iter().copied())?]),
+        (libc::SYS_ioctl, vec![none_of(1, &mut REQUESTS.iter().chain(requests).copied())?]),
         (libc::SYS_prctl, vec![none_of(0, &mut numbers(OPTIONS))?]),
         // Threads, no processes.
         (libc::SYS_clone, vec![one(is(0, long(), MaskedEq(flags(libc::CLONE_THREAD)), 0)?)?]),
@@ -140,9 +150,10 @@ mod tests {
 
     #[test]
     fn the_filters_compile_and_are_small() {
-        let programs = programs().unwrap();
-        // The kernel takes 4,096 instructions.
-        assert!(programs.iter().all(|program| program.len() < 1024), "{:?}", programs.map(|p| p.len()));
+        for programs in [false, true].map(|xdp| programs(xdp).unwrap()) {
+            // The kernel takes 4,096 instructions.
+            assert!(programs.iter().all(|program| program.len() < 1024), "{:?}", programs.map(|p| p.len()));
+        }
     }
 
     #[test]

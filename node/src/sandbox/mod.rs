@@ -14,7 +14,7 @@
 //!   [`Report::files`] says what is in force.
 //! - **`no_new_privs`**, always.
 //!
-//! What commands may use beyond what the file uses, `sandbox_allow` in `[node]` says: folders, `tap`, `packet`.
+//! What commands may use beyond what the file uses, `sandbox_allow` in `[node]` says: folders, `tap`, `packet`, `xdp`.
 //! `docs/security.md` tells all this to administrators, `docs/decisions/0008-sandbox.md` why it is so.
 
 mod calls;
@@ -55,6 +55,8 @@ pub struct Needs {
     pub tap: bool,
     /// It is a network interface, by packet sockets.
     pub packet: bool,
+    /// It is a network interface, by AF_XDP sockets.
+    pub xdp: bool,
     /// It gives a socket to another group.
     pub group: bool,
 }
@@ -68,14 +70,30 @@ pub struct Policy {
     later: CapabilitySet,
     grants: Vec<Grant>,
     abstract_names: bool,
+    /// Programs for XDP are loaded at start.
+    xdp_start: bool,
+    /// And for good.
+    xdp_later: bool,
 }
+
+/// What opening network interfaces by packet sockets wants: more room in the socket than others get wants the second one.
+const PACKET: CapabilitySet = CapabilitySet::NET_RAW.union(CapabilitySet::NET_ADMIN);
+/// What opening them by AF_XDP sockets wants; their memory is locked.
+const XDP: CapabilitySet = PACKET.union(CapabilitySet::BPF).union(CapabilitySet::IPC_LOCK);
 
 impl Policy {
     /// What every daemon needs: its state, its API, the startup file, and what the file allows commands.
     #[must_use]
     pub fn of(node: &Node) -> Self {
         let none = CapabilitySet::empty();
-        let mut policy = Self { start: none, later: none, grants: Vec::new(), abstract_names: false };
+        let mut policy = Self {
+            start: none,
+            later: none,
+            grants: Vec::new(),
+            abstract_names: false,
+            xdp_start: false,
+            xdp_later: false,
+        };
         policy.grant(&node.state_dir, Right::State);
         policy.grant(folder(&node.api), Right::Api);
         if let Some(startup) = &node.startup {
@@ -93,7 +111,8 @@ impl Policy {
         for allowed in &node.sandbox_allow {
             match allowed {
                 Allowed::Tap => policy.tap(),
-                Allowed::Packet => policy.later |= CapabilitySet::NET_RAW | CapabilitySet::NET_ADMIN,
+                Allowed::Packet => policy.later |= PACKET,
+                Allowed::Xdp => (policy.later, policy.xdp_later) = (policy.later | XDP, true),
                 Allowed::Folder(folder) => policy.grant(folder, Right::Open),
             }
         }
@@ -114,8 +133,10 @@ impl Policy {
             self.tap();
         }
         if needs.packet {
-            // More room in the socket than others get wants the second one.
-            self.start |= CapabilitySet::NET_RAW | CapabilitySet::NET_ADMIN;
+            self.start |= PACKET;
+        }
+        if needs.xdp {
+            (self.start, self.xdp_start) = (self.start | XDP, true);
         }
         if needs.group {
             self.later |= CapabilitySet::CHOWN;
@@ -155,10 +176,16 @@ impl Policy {
         capabilities::bound(self.start | self.later).map_err(failed("capabilities"))?;
         let opener = match capabilities::held().map_err(failed("capabilities"))? {
             held if self.later.contains(held) => None,
-            _ => Some(Opener::spawn().map_err(failed("a thread"))?),
+            _ => {
+                let opener = Opener::spawn().map_err(failed("a thread"))?;
+                // It has a filter of its own, for it may load programs.
+                let xdp = self.xdp_start || self.xdp_later;
+                opener.run(move || calls::filter(xdp)).map_err(failed("seccomp"))?;
+                Some(opener)
+            }
         };
         let kept = capabilities::keep(self.later).map_err(failed("capabilities"))?;
-        calls::filter().map_err(failed("seccomp"))?;
+        calls::filter(self.xdp_later).map_err(failed("seccomp"))?;
         let report = Report { sandbox: State::On, capabilities: kept.names(), system_calls: true, files };
         tracing::info!(sandbox = %report, "rights given up");
         let grants = self.grants.into_iter().filter_map(Grant::canonical).collect();
@@ -174,7 +201,7 @@ impl Policy {
 pub fn onlooker() -> Result<(), SandboxError> {
     let failed = |what| move |cause: io::Error| SandboxError { what, cause };
     capabilities::bound(CapabilitySet::SYS_PTRACE).map_err(failed("capabilities"))?;
-    calls::filter().map_err(failed("seccomp"))
+    calls::filter(false).map_err(failed("seccomp"))
 }
 
 /// The folder of a file; that of a bare name is the working directory.
@@ -189,17 +216,20 @@ pub enum Allowed {
     Tap,
     /// `packet`: commands may add network interfaces.
     Packet,
+    /// `xdp`: the same through AF_XDP; and those that are made again are opened again.
+    Xdp,
     /// A folder, where commands may have sockets and captures.
     Folder(PathBuf),
 }
 
 impl Allowed {
-    /// Reads an entry: `tap`, `packet`, or a path, which has a `/` in it.
+    /// Reads an entry: `tap`, `packet`, `xdp`, or a path, which has a `/` in it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "tap" => Some(Self::Tap),
             "packet" => Some(Self::Packet),
+            "xdp" => Some(Self::Xdp),
             path if path.contains('/') => Some(Self::Folder(path.into())),
             _ => None,
         }
@@ -270,6 +300,9 @@ impl Sandbox {
         let starting = || self.0.opener.lock().is_some();
         if needs.packet && lacks(CapabilitySet::NET_RAW) && !starting() {
             return allow("packet");
+        }
+        if needs.xdp && lacks(CapabilitySet::BPF) && !starting() {
+            return allow("xdp");
         }
         let grants = &self.0.grants;
         // A folder that is not there is somebody else's complaint.
@@ -351,6 +384,9 @@ mod tests {
         policy.add(&Needs { packet: true, ..Needs::default() });
         assert_eq!(policy.later, CapabilitySet::empty());
         assert_eq!(policy.start, CapabilitySet::NET_RAW | CapabilitySet::NET_ADMIN);
+        policy.add(&Needs { xdp: true, ..Needs::default() });
+        assert_eq!((policy.later, policy.xdp_later), (CapabilitySet::empty(), false));
+        assert!(policy.xdp_start && policy.start.contains(CapabilitySet::BPF));
         policy.add(&Needs { tap: true, group: true, listens: vec!["run/a".into()], ..Needs::default() });
         assert_eq!(policy.later, CapabilitySet::NET_ADMIN | CapabilitySet::CHOWN);
         assert!(policy.grants.contains(&Grant { path: "run".into(), right: Right::Sockets }));
@@ -360,6 +396,8 @@ mod tests {
         let policy = Policy::of(&Node { sandbox_allow: allow, ..node() });
         assert_eq!(policy.later, CapabilitySet::NET_RAW | CapabilitySet::NET_ADMIN);
         assert!(policy.grants.contains(&Grant { path: "/srv/vms".into(), right: Right::Open }));
+        let policy = Policy::of(&Node { sandbox_allow: vec![Allowed::parse("xdp").unwrap()], ..node() });
+        assert!(policy.xdp_later && policy.later.contains(CapabilitySet::BPF));
         assert_eq!(Allowed::parse("raw"), None);
     }
 

@@ -19,13 +19,13 @@ impl Drop for Background {
 }
 
 /// Hosts on every kind of port, one in each place: a tap and a veth at the adapter, a tap and a veth at the switch.
-/// The link's device is that of the switch and that of the adapter.
-fn hosts_talk(net: &mut Net, devices: [&str; 2]) {
+/// The link's device is that of the switch and that of the adapter; `kind` is how veths are opened.
+fn hosts_talk(net: &mut Net, devices: [&str; 2], kind: &str) {
     let (taps, veths) = ([net.tap(), net.tap()], [net.veth(1500), net.veth(1500)]);
     let chassis = node("vis0")
         + &niv_port(1, devices[0])
         + &port(2, "access", &format!("tap:{}", taps[1]))
-        + &port(3, "access", &format!("packet:{}", veths[1][0]));
+        + &port(3, "access", &format!("{kind}:{}", veths[1][0]));
     let lines = vethernet(1, 10, 1, 5)
         + &vethernet(2, 10, 1, 6)
         + &vif_list(1, 1, "5,6")
@@ -33,7 +33,7 @@ fn hosts_talk(net: &mut Net, devices: [&str; 2]) {
     let adapter = node("adapter0")
         + &link("link0", devices[1])
         + &vnic("tapped", &format!("tap:{}", taps[0]), 5, 10)
-        + &vnic("wired", &format!("packet:{}", veths[0][0]), 6, 10)
+        + &vnic("wired", &format!("{kind}:{}", veths[0][0]), 6, 10)
         + &list(1, &[5, 6]);
     let mut place = Place::new(&[("vis0.toml", chassis), ("vis0.cfg", lines), ("adapter0.toml", adapter)]);
     let address = |n: usize| format!("198.18.66.{}", n + 1);
@@ -87,7 +87,7 @@ fn cannot_run(programs: &[&str]) -> bool {
 fn hosts_talk_over_a_memif_whose_roles_are_reversed() {
     if !cannot_run(&["ip", "ping", "iperf3"]) {
         let devices = ["memif:link0.sock,role=client", "memif:link0.sock,role=server"];
-        hosts_talk(&mut Net::default(), devices);
+        hosts_talk(&mut Net::default(), devices, "packet");
     }
 }
 
@@ -98,7 +98,17 @@ fn hosts_talk_over_a_veth_that_is_the_link() {
     }
     let mut net = Net::default();
     let [a, b] = net.veth(1510);
-    hosts_talk(&mut net, [&format!("packet:{a}"), &format!("packet:{b}")]);
+    hosts_talk(&mut net, [&format!("packet:{a}"), &format!("packet:{b}")], "packet");
+}
+
+#[test]
+fn hosts_talk_through_af_xdp_at_every_place() {
+    if cannot_run(&["ip", "ping", "iperf3"]) {
+        return;
+    }
+    let mut net = Net::default();
+    let [a, b] = net.veth(1510);
+    hosts_talk(&mut net, [&format!("xdp:{a}"), &format!("xdp:{b}")], "xdp");
 }
 
 #[test]
@@ -124,8 +134,8 @@ fn a_link_with_too_small_an_mtu_is_refused_with_the_command_that_mends_it() {
 
 /// The link as the daemon under test has it, and the interface at which the tester is.
 enum Wire {
-    /// One end of a veth.
-    Veth,
+    /// One end of a veth, opened so.
+    Veth(&'static str),
     /// A tap.
     Tap,
     /// A memif whose other end is DPDK's, which carries frames between it and the tester's veth.
@@ -135,9 +145,9 @@ enum Wire {
 /// Makes the wire: the daemon's device, the tester's interface, and DPDK's interface.
 fn lay(wire: &Wire, net: &mut Net) -> (String, String, Option<String>) {
     match wire {
-        Wire::Veth => {
+        Wire::Veth(kind) => {
             let [a, b] = net.veth(1510);
-            (format!("packet:{a}"), b, None)
+            (format!("{kind}:{a}"), b, None)
         }
         Wire::Tap => {
             let tap = net.tap();
@@ -155,7 +165,7 @@ fn a_tester_is_an_adapter_to_the_switch() {
     if cannot_run(&["ip", "dpdk-testpmd", "stdbuf"]) {
         return;
     }
-    for wire in [Wire::Veth, Wire::Tap, Wire::Dpdk] {
+    for wire in [Wire::Veth("packet"), Wire::Veth("xdp"), Wire::Tap, Wire::Dpdk] {
         let mut net = Net::default();
         let (device, interface, dpdk) = lay(&wire, &mut net);
         let mut place = Place::new(&[
@@ -191,7 +201,7 @@ fn a_tester_is_a_switch_to_the_adapter() {
     if cannot_run(&["ip", "dpdk-testpmd", "stdbuf"]) {
         return;
     }
-    for wire in [Wire::Veth, Wire::Tap, Wire::Dpdk] {
+    for wire in [Wire::Veth("packet"), Wire::Veth("xdp"), Wire::Tap, Wire::Dpdk] {
         let mut net = Net::default();
         let (device, interface, dpdk) = lay(&wire, &mut net);
         let adapter = node("adapter0")

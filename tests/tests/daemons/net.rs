@@ -76,6 +76,21 @@ impl Net {
         quiet(tap);
     }
 
+    /// Deletes a veth and makes it again, up.
+    pub(crate) fn veth_again(&self, [a, b]: &[String; 2], mtu: usize) {
+        ip(&format!("link del {a}")).unwrap();
+        ip(&format!("link add {a} mtu {mtu} type veth peer name {b} mtu {mtu}")).unwrap();
+        for end in [a, b] {
+            quiet(end);
+            self.set_up(end);
+        }
+    }
+
+    /// What `ip` says of an interface.
+    pub(crate) fn shown(interface: &str) -> String {
+        text(&Command::new("ip").args(["-d", "link", "show", interface]).output().unwrap())
+    }
+
     /// Sets an interface up, of which whoever watches it hears.
     pub(crate) fn set_up(&self, interface: &str) {
         ip(&format!("link set {interface} up")).unwrap();
@@ -195,7 +210,8 @@ pub(crate) struct Tester(Port);
 impl Tester {
     pub(crate) fn on(interface: &str) -> Self {
         let device: Device = format!("packet:{interface}").parse().unwrap();
-        let defaults = Defaults { name: "tester".to_owned(), role: Role::Server, queues: 1, mtu: 1500 };
+        let defaults =
+            Defaults { name: "tester".to_owned(), role: Role::Server, queues: 1, mtu: 1500, recognise: None };
         let mut tester = Self(link::open(&device, &defaults).unwrap());
         let end = Instant::now() + PATIENCE;
         while tester.0.monitor.state() != PortState::Up {

@@ -74,6 +74,7 @@ fn with_shared_memory_alone_no_thread_has_a_capability() {
         ("device vhost-user:/tmp/niv-elsewhere.sock", "sandbox_allow = [\"/tmp\"]"),
         ("device tap:niv-elsewhere", "sandbox_allow = [\"tap\"]"),
         ("device packet:lo", "sandbox_allow = [\"packet\"]"),
+        ("device xdp:lo", "sandbox_allow = [\"xdp\"]"),
     ] {
         let refused = adapter.exec(&format!("vnic add more {settings} link link0")).unwrap_err().to_string();
         assert!(refused.contains(room), "{refused}");
@@ -155,6 +156,63 @@ fn a_tap_keeps_one_capability_and_packet_sockets_none() {
     net.set_up(&tap);
     until("the tap is back", || place.log("adapter0").contains(&format!("tap:{tap}: up")).then_some(()));
     place.vnic_up("adapter0", "tapped");
+}
+
+#[test]
+fn af_xdp_keeps_no_capability_and_leaves_nothing_behind() {
+    if left_out(only_root()) || left_out(missing_program(&["ip"])) || left_out(missing_rights()) {
+        return;
+    }
+    let mut net = Net::default();
+    let veth = net.veth(1510);
+    let [at_switch, at_adapter] = [0, 1].map(|end| format!("xdp:{}", veth[end]));
+    let chassis = node("vis0") + &niv_port(1, &at_switch) + "capture = \"link.pcapng\"\n";
+    let mut place = Place::new(&[
+        ("vis0.toml", chassis.clone()),
+        ("vis0.cfg", String::new()),
+        (
+            "adapter0.toml",
+            node("adapter0") + &link("link0", &at_adapter) + &vnic("socket", "vhost-user:vnic.sock", 5, 10),
+        ),
+    ]);
+    place.start("vis0");
+    place.start("adapter0");
+    place.link_up("adapter0", "link0", "vis0", "1/1");
+    confined(&place, "vis0", 0, "\"capabilities\":[]");
+    confined(&place, "adapter0", 0, "on; capabilities: none");
+    assert!(Net::shown(&veth[0]).contains("prog/xdp"));
+    for name in ["vis0", "adapter0"] {
+        place.kill(name);
+    }
+    for end in &veth {
+        let shown = Net::shown(end);
+        assert!(!shown.contains("prog/xdp") && shown.contains("promiscuity 0"), "{shown}");
+    }
+
+    // An interface that is made again wants rights that are gone.
+    place.start("vis0");
+    place.port_up("vis0", "1/1");
+    net.veth_again(&veth, 1510);
+    until("the new interface is refused", || {
+        let port = place.show("vis0", "show interface ethernet 1/1").to_string();
+        port.contains("cannot be opened (the log says why)").then_some(())
+    });
+    let log = place.log("vis0");
+    assert!(log.contains("it is there again, but cannot be opened: AF_XDP needs the capabilities"), "{log}");
+
+    // Unless they are kept.
+    place.stop("vis0");
+    place.write("vis0.toml", &chassis.replacen("[node]\n", "[node]\nsandbox_allow = [\"xdp\"]\n", 1));
+    place.start("vis0");
+    place.port_up("vis0", "1/1");
+    const BPF: u64 = 1 << 39;
+    const NET_RAW: u64 = 1 << 13;
+    const IPC_LOCK: u64 = 1 << 14;
+    confined(&place, "vis0", BPF | NET_ADMIN | NET_RAW | IPC_LOCK, "CAP_BPF");
+    net.veth_again(&veth, 1510);
+    until("it is opened again", || place.log("vis0").contains(&format!("xdp:{}: up", veth[0])).then_some(()));
+    place.port_up("vis0", "1/1");
+    assert!(Net::shown(&veth[0]).contains("prog/xdp"));
 }
 
 #[test]

@@ -53,7 +53,8 @@ impl Scripted {
     /// Is at the other end of this device.
     pub(crate) fn on(device: &str, boot_id: u64) -> Self {
         let device: Device = device.parse().unwrap();
-        let defaults = Defaults { name: "script".to_owned(), role: Role::Server, queues: 1, mtu: 1510 };
+        let defaults =
+            Defaults { name: "script".to_owned(), role: Role::Server, queues: 1, mtu: 1510, recognise: None };
         let port = link::open(&device, &defaults).unwrap();
         let session = Session::new(config(boot_id));
         Self {

@@ -25,6 +25,7 @@ mod checksum;
 mod finisher;
 mod headers;
 mod net_header;
+mod recognise;
 mod segment;
 mod size;
 
@@ -32,6 +33,7 @@ pub use checksum::{Checksum, Sum};
 pub use finisher::{BATCH, Finished, Finisher, Piece};
 pub use headers::HEADERS_MAX;
 pub use net_header::NetHeader;
+pub use recognise::recognise;
 pub use segment::{Segment, Segmentation, Segments};
 pub use size::Size;
 

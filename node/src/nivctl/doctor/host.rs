@@ -15,7 +15,7 @@ crate::finding_kinds! {
         "No tap can be made, so a daemon with `tap:` devices does not start.",
         "`modprobe tun`";
     NO_RIGHTS = "daemon-rights", Hint:
-        "`tap:` and `packet:` devices cannot be opened by it; memif and vhost-user need no rights.",
+        "`tap:`, `packet:` and `xdp:` devices cannot be opened by it; memif and vhost-user need no rights.",
         "the units of `node/systemd/`, or start it as root";
     NO_SANDBOX = "sandbox-off", Warning:
         "A guest or peer that takes the daemon over by a mistake in it gets whatever the daemon's user has.",

@@ -40,7 +40,10 @@ fn our_memif(stage: &Stage) -> Result<Vec<f64>> {
     let path = socket("bench-memif.sock")?;
     let open = |role: Role, word: &str| -> Result<Port> {
         let device: Device = format!("memif:{},role={word}", path.display()).parse()?;
-        Ok(link::open(&device, &Defaults { name: word.to_owned(), role, queues: 1, mtu: 1510 })?)
+        Ok(link::open(
+            &device,
+            &Defaults { name: word.to_owned(), role, queues: 1, mtu: 1510, recognise: None },
+        )?)
     };
     let (mut server, mut client) = (open(Role::Server, "server")?, open(Role::Client, "client")?);
     wait_for("our memif", PATIENCE, || {
