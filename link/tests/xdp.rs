@@ -5,6 +5,8 @@ mod common;
 
 use common::{Net, counter, drain, ip, missing, open_device, open_with_mtu, receive, send, text, until};
 use link::{OutFrame, Port};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use std::process::Command;
 
 fn frame(nth: u16, len: usize) -> Vec<u8> {
@@ -71,6 +73,48 @@ fn what_an_interface_cannot_have_is_refused_in_words() {
     open_device(&format!("xdp:{a},mode=copy"));
 }
 
+/// What is said to a thread that has all capabilities but these.
+fn why_without(device: &str, missing: CapabilitySet) -> String {
+    std::thread::scope(|scope| {
+        let without = || {
+            // Capabilities are a thread's own.
+            let left = capabilities(None).expect("capabilities").permitted & !missing;
+            let sets =
+                CapabilitySets { effective: left, permitted: left, inheritable: CapabilitySet::empty() };
+            set_capabilities(None, sets).expect("capabilities");
+            why(device)
+        };
+        scope.spawn(without).join().expect("it does not panic")
+    })
+}
+
+#[test]
+fn a_lack_of_rights_is_one_clear_error() {
+    if missing() {
+        return;
+    }
+    let net = Net::new().unwrap();
+    let (a, _b) = net.veth().unwrap();
+    let device = format!("xdp:{a}");
+    for right in [CapabilitySet::NET_RAW, CapabilitySet::NET_ADMIN, CapabilitySet::BPF] {
+        assert_eq!(
+            // Who has this one has the others.
+            why_without(&device, right | CapabilitySet::SYS_ADMIN),
+            "AF_XDP needs the capabilities CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF (or root)",
+            "{right:?}"
+        );
+    }
+    let limit = Rlimit { current: Some(64 << 10), ..getrlimit(Resource::Memlock) };
+    setrlimit(Resource::Memlock, limit).unwrap();
+    assert_eq!(
+        why_without(&device, CapabilitySet::IPC_LOCK),
+        "each of its queues locks 6 MiB of memory, which is more than may be locked: raise the limit \
+         (ulimit -l, LimitMEMLOCK=), or give CAP_IPC_LOCK"
+    );
+    // Nothing of all that is left.
+    open_device(&device);
+}
+
 #[test]
 fn an_mtu_above_two_kilobytes_has_larger_chunks() {
     if missing() {
@@ -134,7 +178,7 @@ fn every_chunk_comes_back_in_both_directions() {
         assert_eq!(send(&mut a, &out).frames, out.len());
         assert_eq!(receive(&mut b, out.len()), frames);
     }
-    assert_eq!(a.tx[0].room(), 1024);
+    assert_eq!(a.tx[0].room(1024), 1024);
     for (port, lost) in [(&a, "tx_dropped"), (&a, "tx_refused"), (&b, "rx_overrun"), (&b, "rx_too_long")] {
         assert_eq!(counter(port, lost), 0, "{lost}");
     }

@@ -97,6 +97,15 @@ impl core::fmt::Display for Words {
 }
 
 impl Problem {
+    /// Somebody else has the queue, or a program at the interface.
+    pub(super) fn is_busy(&self) -> bool {
+        match self {
+            Self::Bind(error) => *error == Errno::BUSY,
+            Self::Attach(error) => error.raw_os_error() == Some(libc::EBUSY),
+            _ => false,
+        }
+    }
+
     /// In words: of the interface of this name, whose queues have so much memory each.
     pub(super) fn named(self, name: &str, is_veth: bool, octets: usize) -> Words {
         let (step, cause): (_, io::Error) = match self {

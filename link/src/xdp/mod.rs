@@ -33,7 +33,6 @@ use crate::watch::{Condition, Watch};
 use attach::{Attached, Problem};
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
-use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -47,7 +46,8 @@ const SEND: u32 = 1024;
 const HEADER: usize = 14;
 const TAG: usize = 4;
 
-/// How long the kernel may take to let go of a queue whose socket was closed: it does so later, and tells nobody.
+/// How long the kernel may take to let go of a queue whose socket was closed, or of a program whose process ended: it does so
+/// later, and tells nobody.
 const LETTING_GO: Duration = Duration::from_secs(1);
 const A_MOMENT: Duration = Duration::from_millis(5);
 
@@ -240,7 +240,7 @@ pub(crate) fn open(config: &XdpDevice, defaults: &Defaults) -> Result<Port, Open
     let shape = if mtu + HEADER + TAG <= SMALL.longest() { SMALL } else { LARGE };
     let of = |problem: Problem| problem.named(name, is_veth, shape.octets()).of(&device);
     sys::packet::set_promiscuous(promiscuous.as_fd(), index).map_err(Problem::Promiscuous).map_err(of)?;
-    let attached = Attached::new(index, queues).map_err(of)?;
+    let attached = patiently(|| Attached::new(index, queues)).map_err(of)?;
     // A local host's frames come by a veth, or past a driver that has no place for the program.
     let recognise = defaults.recognise.filter(|_| is_veth || !attached.is_native());
     let native = attached.is_native();
@@ -267,13 +267,7 @@ pub(crate) fn open(config: &XdpDevice, defaults: &Defaults) -> Result<Port, Open
     let mut watch = Some(watch);
     let mut zero_copy = false;
     for queue in 0..queues {
-        let end = Instant::now() + LETTING_GO;
-        let receiver = loop {
-            match shared.serve(queue, index) {
-                Err(Problem::Bind(Errno::BUSY)) if Instant::now() < end => std::thread::sleep(A_MOMENT),
-                served => break served.map_err(of)?,
-            }
-        };
+        let receiver = patiently(|| shared.serve(queue, index)).map_err(of)?;
         zero_copy = receiver.socket().is_zero_copy();
         let watch = watch.take().map_or_else(|| Watch::new(name), Ok);
         let watch = watch.map_err(failed("the interface cannot be watched"))?;
@@ -291,6 +285,17 @@ pub(crate) fn open(config: &XdpDevice, defaults: &Defaults) -> Result<Port, Open
         if zero_copy { "without copies" } else { "with one copy" },
     );
     Ok(port)
+}
+
+/// Tries again for a while, where whoever had the interface before may be about to let go of it.
+fn patiently<T>(mut open: impl FnMut() -> Result<T, Problem>) -> Result<T, Problem> {
+    let end = Instant::now() + LETTING_GO;
+    loop {
+        match open() {
+            Err(problem) if problem.is_busy() && Instant::now() < end => std::thread::sleep(A_MOMENT),
+            done => return done,
+        }
+    }
 }
 
 struct XdpMonitor {

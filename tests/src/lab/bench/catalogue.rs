@@ -2,7 +2,7 @@
 
 use super::curve::Curve;
 use super::duel::Duel;
-use super::{bulk, forwarding, hosts, pace, parts, scale};
+use super::{bulk, forwarding, hosts, pace, parts, scale, veth};
 
 /// All of it.
 pub(super) fn all() -> Vec<Duel> {
@@ -27,6 +27,8 @@ pub(super) fn all() -> Vec<Duel> {
         scale::memory(),
         parts::vrings(),
         parts::memif(),
+        veth::duel(),
+        hosts::xdp(),
         scale::silent_vnics("two guests talk, 14 are silent", "vnics-16-idle", 16),
         scale::silent_vnics("two guests talk, 254 are silent", "vnics-256-idle", 256),
         scale::silent_vnics("two guests talk, 1,022 are silent", "vnics-1024-idle", 1024),

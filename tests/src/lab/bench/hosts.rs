@@ -27,8 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How a host is joined to the switch side.
 #[derive(Clone, Copy)]
 enum Card {
-    /// One end of a veth is the host's, the other one is in the switch's namespace.
+    /// One end of a veth is the host's, the other one is in the switch's namespace and the adapter's by AF_PACKET.
     Veth,
+    /// The same by AF_XDP.
+    Xdp,
     /// A tap of the adapter is the host's.
     Tap,
 }
@@ -43,6 +45,13 @@ pub(super) fn tap() -> Duel {
 pub(super) fn veth() -> Duel {
     let what = "TCP by iperf3 between hosts on veths: ours by AF_PACKET, or a Linux bridge";
     duel(what, vec![rate("iperf3-veth")], Card::Veth, transfer)
+}
+
+/// The same by AF_XDP, against ourselves by AF_PACKET.
+pub(super) fn xdp() -> Duel {
+    let what = "TCP by iperf3 between hosts on veths that are ours: by AF_XDP, or by AF_PACKET";
+    let theirs = duel(what, vec![rate("iperf3-xdp")], Card::Veth, transfer).ours;
+    Duel { peer: "af-packet", theirs, ..duel(what, vec![rate("iperf3-xdp")], Card::Xdp, transfer) }
 }
 
 /// Datagrams there and back, while everything that can sleep does so between two of them.
@@ -148,9 +157,10 @@ impl Hosts {
         let middle = namespace();
         let kind = match card {
             Card::Veth => "packet",
+            Card::Xdp => "xdp",
             Card::Tap => "tap",
         };
-        if let Card::Veth = card {
+        if let Card::Veth | Card::Xdp = card {
             hosts.veths()?;
         }
         let vnics = [0, 1].map(|nr| Vnic { device: format!("{kind}:{}", port(nr)), vlan: 10 });

@@ -30,6 +30,7 @@ mod parts;
 mod report;
 mod scale;
 mod testpmd;
+mod veth;
 
 pub(super) use huge::give_back;
 
