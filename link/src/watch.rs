@@ -48,9 +48,9 @@ impl Condition {
             Self::Gone => Some(format!("interface {name} is gone")),
             Self::Down => Some(format!("interface {name} is down")),
             Self::NoCarrier => Some(format!("interface {name} has no carrier")),
-            Self::Refused => {
-                Some(format!("interface {name} was made again and cannot be opened (the log says why)"))
-            }
+            Self::Refused => Some(format!(
+                "interface {name} was made again and cannot be opened (the log says why; a restart opens it)"
+            )),
         }
     }
 }

@@ -348,6 +348,7 @@ proptest! {
     #[test]
     fn an_unfinished_frame_is_told_by_its_look(
         sender in sender(), udp: bool, tags in 0usize..3, payload in prop::collection::vec(any::<u8>(), 0..1500), at: prop::sample::Index,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
         let made = |finished| match udp {
             true => datagram(&[0x81, 0, 0, 10].repeat(tags), sender.v6, 7, &payload, finished),
@@ -363,6 +364,15 @@ proptest! {
         // Nor is one that is cut off, or has something behind it.
         prop_assert_eq!(recognise(&unfinished[..at.index(unfinished.len())]), None);
         prop_assert_eq!(recognise(&[&unfinished[..], &[0]].concat()), None);
+        // Whatever is said of whichever frame can be done.
+        let mut changed = unfinished.clone();
+        for (place, value) in changes {
+            changed[place.index(unfinished.len().min(100))] = value;
+        }
+        if let Some(header) = recognise(&changed) {
+            let front = &changed[..changed.len().min(HEADERS_MAX)];
+            prop_assert!(matches!(Offload::of(&header, front, changed.len()), Ok(Some(Offload::Checksum(_)))));
+        }
     }
 
     #[test]
