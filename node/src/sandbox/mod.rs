@@ -168,6 +168,9 @@ impl Policy {
         if std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() > 1) {
             return Err(failed("threads")(io::Error::other("one was started too early")));
         }
+        // The clock is read without a system call once the place of the kernel's own page for that is known, which is looked
+        // up at the first reading, in a file and by a call that are both given up here.
+        let _ = crate::clock::monotonic();
         self.grants.iter().for_each(Grant::prepare);
         if self.grants.iter().any(Grant::belongs_to_others) {
             self.later |= CapabilitySet::DAC_OVERRIDE;
