@@ -2,8 +2,12 @@
 
 use crate::queue::{Nanos, RxQueue};
 
-/// Empty visits in a row after which a queue is armed.
+/// Empty visits in a row after which a queue is armed, where few queues are polled.
 pub const EMPTY_VISITS: u8 = 16;
+
+/// Empty visits in a row of all polled queues together. Where few queues are busy, looking again is cheaper than an event;
+/// among many, each look costs a miss of the cache, and by the time of the next one the worker has been elsewhere for long.
+const ALL_VISITS: usize = 64;
 
 /// A queue's place in [`Sources`]; also the token of its event.
 pub type SourceId = usize;
@@ -11,13 +15,14 @@ pub type SourceId = usize;
 struct Slot {
     queue: Box<dyn RxQueue>,
     empty: u8,
-    polled: bool,
+    /// Its place among the polled ones.
+    polled: Option<usize>,
 }
 
 /// The receiving queues of one worker.
 ///
 /// ```text
-///            16 empty visits, arm() says nothing waits
+///      empty visits ([`EMPTY_VISITS`] at the most), arm() says nothing waits
 ///   polled ------------------------------------------> armed
 ///      ^                                                 |
 ///      +------- wake(id), or its deadline passed --------+
@@ -29,13 +34,15 @@ pub struct Sources {
     /// Queues that may have deadlines.
     timed: Vec<SourceId>,
     first: usize,
+    /// Empty visits in a row after which a queue is armed in this round.
+    patience: u8,
 }
 
 impl Sources {
     /// Adds a queue, polled at first.
     pub fn add(&mut self, queue: Box<dyn RxQueue>) -> SourceId {
         let timed = queue.has_deadlines();
-        let slot = Slot { queue, empty: 0, polled: true };
+        let slot = Slot { queue, empty: 0, polled: Some(self.polled.len()) };
         let id = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
         if id == self.slots.len() {
             self.slots.push(None);
@@ -51,7 +58,9 @@ impl Sources {
     /// Takes a queue out.
     pub fn remove(&mut self, id: SourceId) -> Option<Box<dyn RxQueue>> {
         let slot = self.slots.get_mut(id)?.take()?;
-        self.polled.retain(|polled| *polled != id);
+        if let Some(at) = slot.polled {
+            self.rest(at);
+        }
         self.timed.retain(|timed| *timed != id);
         Some(slot.queue)
     }
@@ -64,10 +73,10 @@ impl Sources {
     /// Its event fired, or somebody knows that it has frames: polled from now on.
     pub fn wake(&mut self, id: SourceId) {
         if let Some(Some(slot)) = self.slots.get_mut(id)
-            && !slot.polled
+            && slot.polled.is_none()
         {
             slot.queue.disarm();
-            slot.polled = true;
+            slot.polled = Some(self.polled.len());
             slot.empty = 0;
             self.polled.push(id);
         }
@@ -86,6 +95,7 @@ impl Sources {
         if self.polled.is_empty() {
             return;
         }
+        self.patience = (ALL_VISITS / self.polled.len()).clamp(1, EMPTY_VISITS.into()) as u8;
         self.first = (self.first + 1) % self.polled.len();
         order.extend_from_slice(&self.polled[self.first..]);
         order.extend_from_slice(&self.polled[..self.first]);
@@ -100,13 +110,25 @@ impl Sources {
             return;
         }
         slot.empty = slot.empty.saturating_add(1);
-        if slot.empty >= EMPTY_VISITS && slot.polled {
+        if slot.empty >= self.patience
+            && let Some(at) = slot.polled
+        {
             if slot.queue.arm() {
-                slot.polled = false;
-                self.polled.retain(|polled| *polled != id);
+                slot.polled = None;
+                self.rest(at);
             } else {
                 slot.empty = 0;
             }
+        }
+    }
+
+    /// The queue at this place is polled no more; the last one takes its place.
+    fn rest(&mut self, at: usize) {
+        self.polled.swap_remove(at);
+        if let Some(moved) = self.polled.get(at)
+            && let Some(Some(slot)) = self.slots.get_mut(*moved)
+        {
+            slot.polled = Some(at);
         }
     }
 
@@ -129,7 +151,7 @@ impl Sources {
         for index in 0..self.timed.len() {
             let id = self.timed[index];
             if let Some(Some(slot)) = self.slots.get(id)
-                && !slot.polled
+                && slot.polled.is_none()
                 && slot.queue.deadline().is_some_and(|due| due <= now)
             {
                 self.wake(id);
@@ -167,6 +189,32 @@ mod tests {
             all += lent;
         }
         all
+    }
+
+    #[test]
+    fn among_many_queues_each_is_armed_sooner() {
+        for (queues, visits) in [(1, 16), (4, 16), (8, 8), (64, 1), (200, 1)] {
+            let mut sources = Sources::default();
+            let mut ends: Vec<_> = (0..queues).map(|_| pair(8)).collect();
+            for (_, b, _) in &mut ends {
+                sources.add(b.rx.remove(0));
+            }
+            // The last one is busy all the time.
+            let busy = queues - 1;
+            for round in 0..visits {
+                assert_eq!(sources.polled(), queues, "{queues} queues, round {round}");
+                ends[busy].0.tx[0].send(0, &[OutFrame::private(&[1])]);
+                assert_eq!(visit(&mut sources, 0), 1);
+            }
+            assert_eq!(sources.polled(), 1, "{queues} queues");
+            // Whoever is woken is polled in its old place or another one, once.
+            (0..queues).for_each(|id| sources.wake(id));
+            assert_eq!(sources.polled(), queues);
+            ends.iter_mut().for_each(|(a, _, _)| _ = a.tx[0].send(0, &[OutFrame::private(&[1])]));
+            assert_eq!(visit(&mut sources, 0), queues);
+            (0..queues).for_each(|id| drop(sources.remove(id)));
+            assert_eq!(sources.polled(), 0);
+        }
     }
 
     #[test]
