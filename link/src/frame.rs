@@ -5,6 +5,7 @@
 //! pointer and only ever copies out of it; what a racing writer can do is garble the copy, never its bounds.
 
 use core::marker::PhantomData;
+use core::num::NonZeroU64;
 use core::ptr::NonNull;
 
 /// One piece of a frame, in memory that somebody else may write while we read it.
@@ -75,7 +76,17 @@ impl<'a> Seg<'a> {
     }
 }
 
-/// Copies `n` octets. Small frames and heads, which are most of all copies, are copied in place as two overlapping
+/// Copies `bytes` to memory that others may use meanwhile.
+///
+/// # Safety
+/// As many octets are mapped at `to` and may be written, and none of them is in `bytes`.
+#[inline(always)]
+pub unsafe fn put(bytes: &[u8], to: NonNull<u8>) {
+    // SAFETY: the caller's contract.
+    unsafe { copy_octets(bytes.as_ptr(), to.as_ptr(), bytes.len()) };
+}
+
+/// Copies `n` octets. Small frames and heads, which are most of all copies, are copied in place as overlapping
 /// blocks of a fixed size: a call to `memcpy` costs more than its work there. Nothing to copy is common, too: a
 /// frame that is all head.
 ///
@@ -87,17 +98,30 @@ impl<'a> Seg<'a> {
 /// As for [`core::ptr::copy_nonoverlapping`]. The source may change meanwhile.
 #[inline]
 unsafe fn copy_octets(src: *const u8, dst: *mut u8, n: usize) {
+    const HALF: usize = 32;
     const BLOCK: usize = 64;
+    const HEAD_WITH_TAGS: usize = 144;
     const ADDRESSES: usize = 12;
     const PIECE: usize = 16;
     match n {
         0 => {}
-        BLOCK..=128 => {
+        32..BLOCK => {
+            // SAFETY: HALF <= n <= 2 * HALF, so both pieces lie within the n octets.
+            unsafe {
+                dst.copy_from_nonoverlapping(src, HALF);
+                dst.add(n - HALF).copy_from_nonoverlapping(src.add(n - HALF), HALF);
+            }
+        }
+        BLOCK..=HEAD_WITH_TAGS => {
             let last = n - BLOCK;
-            // SAFETY: BLOCK <= n, last + BLOCK = n and ADDRESSES + PIECE < BLOCK, so all three pieces lie within
-            // the n octets that the caller vouches for on either side.
+            // SAFETY: BLOCK <= n, last + BLOCK = n and ADDRESSES + PIECE < BLOCK, so all pieces lie within
+            // the n octets that the caller vouches for on either side; that in the middle, where it is needed, does because n
+            // is more than two blocks then.
             unsafe {
                 dst.add(last).copy_from_nonoverlapping(src.add(last), BLOCK);
+                if n > 2 * BLOCK {
+                    dst.add(BLOCK).copy_from_nonoverlapping(src.add(BLOCK), BLOCK);
+                }
                 dst.copy_from_nonoverlapping(src, BLOCK);
                 dst.add(ADDRESSES).copy_from_nonoverlapping(src.add(ADDRESSES), PIECE);
             }
@@ -176,7 +200,7 @@ impl<'a> Gather<'a> {
     }
 
     /// Copies from the beginning as many octets as both have; says how many.
-    #[inline]
+    #[inline(always)]
     pub fn copy_to(&self, dst: &mut [u8]) -> usize {
         let mut done = self.first.copy_to(dst);
         if self.more.is_empty() {
@@ -211,7 +235,37 @@ pub struct Frame<'a> {
 /// The virtio-net header that says what a sender left undone in a frame (`struct virtio_net_hdr_v1`; virtio 1.2,
 /// 5.1.6), exactly as the sender wrote it: nobody has checked it. This crate reads it only to carry it in another form.
 /// Its words are little-endian; places in the frame count from the frame's first octet.
-pub type Undone = [u8; 12];
+///
+/// In two registers, and `None` without a word of its own: nearly all frames are complete, and where a frame is put into a list
+/// an array of octets would be copied with them, in pieces that the processor has to wait for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Undone {
+    /// Flags to the place of the checksum; the first two octets say that something is undone.
+    front: NonZeroU64,
+    back: u32,
+}
+
+impl Undone {
+    /// A header in these octets. `None` where the first eight are zero: it says nothing.
+    #[must_use]
+    #[inline]
+    pub const fn from_bytes(bytes: [u8; 12]) -> Option<Self> {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+        match NonZeroU64::new(u64::from_le_bytes([a, b, c, d, e, f, g, h])) {
+            Some(front) => Some(Self { front, back: u32::from_le_bytes([i, j, k, l]) }),
+            None => None,
+        }
+    }
+
+    /// Its octets.
+    #[must_use]
+    #[inline]
+    pub const fn to_bytes(self) -> [u8; 12] {
+        let [a, b, c, d, e, f, g, h] = self.front.get().to_le_bytes();
+        let [i, j, k, l] = self.back.to_le_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l]
+    }
+}
 
 impl<'a> Frame<'a> {
     /// A frame in which nothing is left to do.

@@ -51,7 +51,7 @@ mod xdp;
 pub use device::{Device, InterfaceName, MemifDevice, Role, XdpDevice, XdpMode};
 pub use error::OpenError;
 pub use fault::FaultPlan;
-pub use frame::{Frame, Gather, OutFrame, Seg, Undone};
+pub use frame::{Frame, Gather, OutFrame, Seg, Undone, put};
 pub use interface::Interface;
 pub use open::{Defaults, Opening, Options, Recognise, Uses, open, open_by, open_with, wrap};
 pub use port::{Changes, Monitor, Port, PortCounter, PortState, Tell};

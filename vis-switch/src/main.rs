@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use core::hash::{BuildHasher, Hasher};
 use link::device::Role;
-use link::{Defaults, Uses};
+use link::{Defaults, Undone, Uses};
 use niv_node::config::{File, Node};
 use niv_node::part;
 use niv_node::sandbox::{Needs, Policy, Sandbox};
@@ -22,7 +22,7 @@ use vis_switch::config::chassis::{Chassis, ChassisPort};
 use vis_switch::config::running::{PortMode, RunningConfig};
 use vis_switch::switch::start::Beginning;
 use vis_switch::switch::{IN_EFFECT, Kept, Parts, assemble};
-use vntag::offload::{NetHeader, recognise};
+use vntag::offload::recognise;
 use vntag::uuid::Uuid;
 
 /// What a VNTag and the 802.1Q tag behind it add to a frame.
@@ -136,6 +136,6 @@ fn defaults(port: &ChassisPort, config: &RunningConfig) -> Defaults {
         role: Role::Server,
         queues: 1,
         mtu: usize::from(configured.switchport.mtu) + tags,
-        recognise: Some(|frame| recognise(frame).map(NetHeader::to_bytes)),
+        recognise: Some(|frame| Undone::from_bytes(recognise(frame)?.to_bytes())),
     }
 }

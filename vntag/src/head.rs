@@ -54,32 +54,45 @@ impl Head {
 
     /// Puts `tag` directly after the addresses. `false`, and nothing changed, where the head has no addresses
     /// or the headroom is used up.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn insert(&mut self, tag: &[u8]) -> bool {
         if self.end - self.start < ADDRESSES || tag.len() > self.start {
             return false;
         }
-        let from = self.start;
-        let to = from - tag.len();
-        self.buf.copy_within(from..from + ADDRESSES, to);
-        self.buf[to + ADDRESSES..from + ADDRESSES].copy_from_slice(tag);
+        let to = self.start - tag.len();
+        if !self.move_addresses(to) {
+            return false;
+        }
+        self.buf[to + ADDRESSES..self.start + ADDRESSES].copy_from_slice(tag);
         self.start = to;
         true
     }
 
     /// Takes `len` octets out directly after the addresses. `false`, and nothing changed, where there are not
     /// so many.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn remove(&mut self, len: usize) -> bool {
         if ADDRESSES.checked_add(len).is_none_or(|needed| self.end - self.start < needed) {
             return false;
         }
-        let from = self.start;
-        self.buf.copy_within(from..from + ADDRESSES, from + len);
-        self.start = from + len;
-        true
+        let to = self.start + len;
+        let moved = self.move_addresses(to);
+        self.start = if moved { to } else { self.start };
+        moved
+    }
+
+    /// Copies the addresses to another place; in registers, for a call costs more than that.
+    #[inline(always)]
+    fn move_addresses(&mut self, to: usize) -> bool {
+        let from = self.buf.get(self.start..).and_then(<[u8]>::first_chunk::<ADDRESSES>).copied();
+        let place = self.buf.get_mut(to..).and_then(<[u8]>::first_chunk_mut::<ADDRESSES>);
+        if let (Some(addresses), Some(place)) = (from, place) {
+            *place = addresses;
+            return true;
+        }
+        false
     }
 
     /// Octets more in front of what stands behind the addresses than when it was loaded; less, where that is negative.

@@ -100,6 +100,7 @@ impl NivTag for Vntag {
     }
 }
 
+#[inline(always)]
 fn put_vntag(tag: Vntag, out: &mut [u8]) {
     let [t0, t1] = TYPE_VNTAG.to_be_bytes();
     let [a, b, c, d] = tag.word().to_be_bytes();

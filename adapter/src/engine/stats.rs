@@ -37,11 +37,18 @@ pub struct GroupStats {
     pub broadcast_octets: Counter,
 }
 
+/// A frame that begins like this goes to a group.
+#[inline]
+#[must_use]
+pub fn is_group(head: &[u8]) -> bool {
+    head.first().is_some_and(|octet| octet & 1 == 1)
+}
+
 impl GroupStats {
     /// Counts frames that begin like this, if they are such, and their octets.
     #[inline]
     pub fn count(&self, head: &[u8], count: u64, octets: u64) {
-        if head.first().is_some_and(|octet| octet & 1 == 1) {
+        if is_group(head) {
             self.count_group(head, count, octets);
         }
     }

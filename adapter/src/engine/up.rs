@@ -15,7 +15,7 @@ const MAX_INSERTED: usize = 8 + VlanTag::LEN;
 ///
 /// # Errors
 /// The reason why it is dropped: the first line of the conformance table that matches.
-#[inline]
+#[inline(always)]
 pub fn judge<T: NivTag>(
     head: &mut Head,
     len: usize,
@@ -41,14 +41,15 @@ pub fn judge<T: NivTag>(
     }
     let mut tags = [0; MAX_INSERTED];
     T::emit_up(UpTag { source }, &mut tags[..T::LEN]);
-    let tags = if vlan.is_some() {
-        &tags[..T::LEN]
+    // Each with a length known to the compiler, which then needs no memory for the tags: octets written one by one and read as
+    // one word make the processor wait.
+    let inserted = if vlan.is_some() {
+        head.insert(&tags[..T::LEN])
     } else {
         tags[T::LEN..T::LEN + VlanTag::LEN].copy_from_slice(&VlanTag::new(0, pcp, false).to_bytes());
-        &tags[..T::LEN + VlanTag::LEN]
+        head.insert(&tags[..T::LEN + VlanTag::LEN])
     };
     // The head has its addresses, and the headroom is made for these two tags.
-    let inserted = head.insert(tags);
     debug_assert!(inserted);
     Ok(())
 }

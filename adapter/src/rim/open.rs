@@ -13,7 +13,7 @@ use link::{
 use niv_node::mailbox::Sender;
 use niv_node::sandbox::Sandbox;
 use std::sync::Arc;
-use vntag::offload::{NetHeader, recognise};
+use vntag::offload::recognise;
 use vntag::{VlanTag, Vntag};
 
 /// What a frame grows by on the link: the VNTag, and the tag behind it.
@@ -62,7 +62,7 @@ pub(super) fn link(
 
 /// What a local host left undone in a frame of which its kernel says nothing.
 fn undone(frame: &[u8]) -> Option<Undone> {
-    recognise(frame).map(NetHeader::to_bytes)
+    Undone::from_bytes(recognise(frame)?.to_bytes())
 }
 
 /// Opens what needs no more than its device.

@@ -35,7 +35,7 @@ const UDP_FIELD: u16 = 6;
 
 /// The word for a header; `None` where the word cannot say it, and for one that leaves nothing undone.
 pub(super) fn pack(undone: &Undone) -> Option<u32> {
-    let [flags, gso_type, _, _, a, b, c, d, e, f, _, _] = *undone;
+    let [flags, gso_type, _, _, a, b, c, d, e, f, _, _] = undone.to_bytes();
     let [size, start, field] = [[a, b], [c, d], [e, f]].map(u16::from_le_bytes);
     if flags & NEEDS_CSUM == 0 {
         return None;
@@ -53,7 +53,7 @@ pub(super) fn pack(undone: &Undone) -> Option<u32> {
 
 /// The header for a word, which is a peer's: what makes no sense becomes a header that makes none.
 #[cold]
-pub(super) fn unpack(word: u32) -> Undone {
+pub(super) fn unpack(word: u32) -> Option<Undone> {
     let kind = word >> 29;
     let (gso_type, size, start, field) = if kind == CHECKSUM {
         (0, 0, word as u16, (word >> 16) as u16 & FIELD_MAX)
@@ -63,7 +63,7 @@ pub(super) fn unpack(word: u32) -> Undone {
         (gso | ecn, word as u16, (word >> 16) as u16 & START_MAX, checksum_field(kind))
     };
     let [[a, b], [c, d], [e, f]] = [size, start, field].map(u16::to_le_bytes);
-    [NEEDS_CSUM, gso_type, 0, 0, a, b, c, d, e, f, 0, 0]
+    Undone::from_bytes([NEEDS_CSUM, gso_type, 0, 0, a, b, c, d, e, f, 0, 0])
 }
 
 fn checksum_field(kind: u32) -> u16 {
@@ -75,6 +75,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn word_of(header: [u8; 12]) -> Option<u32> {
+        pack(&Undone::from_bytes(header)?)
+    }
+
+    fn header_of(word: u32) -> [u8; 12] {
+        unpack(word).unwrap().to_bytes()
+    }
+
     proptest! {
         #[test]
         fn what_is_packed_comes_out_again(kind in 0usize..4, size: u16, start in 0u16..=START_MAX, field in 0u16..=FIELD_MAX, ecn: bool) {
@@ -83,23 +91,23 @@ mod tests {
             let gso = gso | if ecn && (gso == 1 || gso == 4) { GSO_ECN } else { 0 };
             let [s, at, f] = [size, start, field].map(u16::to_le_bytes);
             let header = [1, gso, 0, 0, s[0], s[1], at[0], at[1], f[0], f[1], 0, 0];
-            let word = pack(&header).unwrap();
+            let word = word_of(header).unwrap();
             prop_assert!(word != 0);
-            prop_assert_eq!(unpack(word), header);
+            prop_assert_eq!(header_of(word), header);
             // The hints are not carried.
             let mut hinted = header;
             (hinted[2], hinted[10], hinted[0]) = (99, 3, 3);
-            prop_assert_eq!(pack(&hinted), Some(word));
+            prop_assert_eq!(word_of(hinted), Some(word));
         }
 
         #[test]
         fn any_word_is_read_and_any_header_refused_or_kept(word in 1u32.., header: [u8; 12]) {
-            let said = unpack(word);
+            let said = header_of(word);
             // Nonsense stays nonsense: it has no word.
-            prop_assert!(pack(&said).is_none_or(|again| unpack(again) == said));
-            if let Some(word) = pack(&header) {
-                prop_assert!(unpack(word)[4..10] == header[4..10]);
-                prop_assert_eq!(unpack(word)[1], header[1]);
+            prop_assert!(word_of(said).is_none_or(|again| header_of(again) == said));
+            if let Some(word) = word_of(header) {
+                prop_assert!(header_of(word)[4..10] == header[4..10]);
+                prop_assert_eq!(header_of(word)[1], header[1]);
             }
         }
     }
@@ -107,14 +115,14 @@ mod tests {
     #[test]
     fn what_has_no_word() {
         let tcp = [1, 1, 0, 0, 0xa0, 5, 34, 0, 16, 0, 0, 0];
-        assert!(pack(&tcp).is_some());
+        assert!(word_of(tcp).is_some());
         for (at, value) in [(0, 0), (0, 2), (1, 3), (1, 0x83), (1, 0x85), (7, 0x10), (8, 6)] {
             let mut other = tcp;
             other[at] = value;
             if at == 1 && value == 0x85 {
                 other[8] = 6;
             }
-            assert_eq!(pack(&other), None, "{at} {value}");
+            assert_eq!(word_of(other), None, "{at} {value}");
         }
     }
 }

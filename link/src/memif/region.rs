@@ -157,9 +157,23 @@ impl<'a> Place<'a> {
     #[inline]
     pub(super) fn fill(self, frame: &OutFrame<'_>) {
         let mut to = self;
-        for seg in frame.segs() {
+        to.put_private(frame.head);
+        for seg in frame.body.segs() {
             to.put(&seg);
         }
+    }
+
+    /// Copies octets of our own here, as far as they fit, and steps behind them.
+    #[inline(always)]
+    fn put_private(&mut self, bytes: &[u8]) {
+        let bytes = bytes.get(..self.len).unwrap_or(bytes);
+        // SAFETY: as many octets are writable here; nobody has a reference to them, so `bytes` are others. The step is to
+        // the end of the range at most.
+        unsafe {
+            crate::frame::put(bytes, self.ptr);
+            self.ptr = self.ptr.add(bytes.len());
+        }
+        self.len -= bytes.len();
     }
 
     /// Copies octets here and steps behind them; says how many fitted.

@@ -29,6 +29,12 @@ const DESCRIPTORS: usize = 128;
 /// The frame goes on in the next descriptor.
 pub(super) const NEXT: u16 = 1;
 
+/// Octets of a frame that is put where many such lie close together, in whole lines.
+///
+/// In a buffer of the usual size each short frame has a page of its own. A ring of 1,024 is then as many entries as a
+/// processor has for all that it translates, and two processes on one core push each other's out at every turn.
+pub(super) const SHORT: u32 = 128;
+
 /// The receiver polls and wants no interrupts.
 const MASK_INT: u16 = 1;
 
@@ -49,7 +55,8 @@ pub(super) struct Desc {
     pub(super) length: u32,
     /// Where the buffer begins in the region.
     pub(super) offset: u32,
-    /// What is left undone in the frame, where both ends announced that; otherwise 0 and not read.
+    /// Where both ends announced that they read it, otherwise 0. Of a frame: what is left undone in it. Of an empty buffer: where
+    /// a frame of at most [`SHORT`] octets may be put instead, in the same region; 0: nowhere.
     pub(super) metadata: u32,
 }
 
@@ -191,7 +198,8 @@ impl Ring {
     }
 }
 
-/// How the client divides its memory: all rings, then a buffer for each descriptor.
+/// How the client divides its memory: all rings, then for each of them a buffer for each descriptor and, behind these, a place
+/// for a [short](SHORT) frame for each.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     /// Logarithm of the size of every ring.
@@ -220,7 +228,7 @@ impl Layout {
     }
 
     fn ring_buffers(&self) -> u64 {
-        self.stride() << self.log2_ring_size
+        (self.stride() + u64::from(SHORT)) << self.log2_ring_size
     }
 
     /// Size of the region.
@@ -238,6 +246,7 @@ impl Layout {
         let first = u64::from(self.rings) * self.ring_octets() + u64::from(ring) * self.ring_buffers();
         Buffers {
             first: first as u32,
+            short: (first + (self.stride() << self.log2_ring_size)) as u32,
             stride: self.stride() as u32,
             size: self.buffer_size,
             mask: (1 << self.log2_ring_size) - 1,
@@ -249,6 +258,7 @@ impl Layout {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Buffers {
     first: u32,
+    short: u32,
     stride: u32,
     size: u32,
     mask: u16,
@@ -258,8 +268,9 @@ impl Buffers {
     /// The empty buffer of the descriptor with this (free-running) index.
     #[inline]
     pub(super) fn empty(&self, index: u16) -> Desc {
-        let offset = self.first + u32::from(index & self.mask) * self.stride;
-        Desc { flags: 0, region: 0, length: self.size, offset, metadata: 0 }
+        let slot = u32::from(index & self.mask);
+        let offset = self.first + slot * self.stride;
+        Desc { flags: 0, region: 0, length: self.size, offset, metadata: self.short + slot * SHORT }
     }
 
     /// Octets of all of them.
@@ -278,7 +289,9 @@ mod tests {
         let mut ranges: Vec<(u64, u64)> = Vec::new();
         for ring in 0..3 {
             ranges.push((layout.ring(ring).into(), octets(4).into()));
-            ranges.extend((0..16).map(|i| (layout.buffers(ring).empty(i).offset.into(), 100)));
+            let empty = |slot| layout.buffers(ring).empty(slot);
+            ranges.extend((0..16).map(|slot| (empty(slot).offset.into(), 100)));
+            ranges.extend((0..16).map(|slot| (empty(slot).metadata.into(), SHORT.into())));
         }
         ranges.sort_unstable();
         for pair in ranges.windows(2) {

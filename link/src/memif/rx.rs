@@ -32,7 +32,7 @@ pub(super) struct RxRing {
     segs: Box<[Seg<'static>]>,
     /// Losses of shared memory that this ring knows not to be its own.
     losses: u64,
-    /// All bits of the metadata that are read: none where the peer announced nothing.
+    /// All bits of the metadata that are read or written: none where the peer announced nothing.
     metadata: u32,
     broken: bool,
 }
@@ -47,7 +47,7 @@ impl RxRing {
     pub(super) fn client(ring: Ring, buffers: Buffers, unfinished: bool) -> Self {
         let rx = Self::new(ring, Some(buffers), unfinished);
         for slot in 0..rx.ring.size() {
-            rx.ring.set_desc(slot, buffers.empty(slot));
+            rx.post(slot, &buffers);
         }
         rx.ring.set_head(rx.ring.size());
         rx
@@ -68,6 +68,13 @@ impl RxRing {
             metadata: if unfinished { u32::MAX } else { 0 },
             broken: false,
         }
+    }
+
+    /// Posts the empty buffer of a slot.
+    #[inline]
+    fn post(&self, slot: u16, buffers: &Buffers) {
+        let empty = buffers.empty(slot);
+        self.ring.set_desc(slot, Desc { metadata: empty.metadata & self.metadata, ..empty });
     }
 
     /// Slots that hold frames.
@@ -123,7 +130,7 @@ impl RxRing {
             *frame_end = slot;
             self.lent += 1;
             let metadata = desc.metadata & self.metadata;
-            let undone = if metadata == 0 { None } else { Some(metadata::unpack(metadata)) };
+            let undone = if metadata == 0 { None } else { metadata::unpack(metadata) };
             burst.push(Frame { data, undone });
         }
         Ok(())
@@ -138,7 +145,7 @@ impl RxRing {
         if let Some(buffers) = self.buffers {
             while self.next != end {
                 let slot = self.next.wrapping_add(self.ring.size());
-                self.ring.set_desc(slot, buffers.empty(slot));
+                self.post(slot, &buffers);
                 self.next = self.next.wrapping_add(1);
             }
             self.ring.set_head(end.wrapping_add(self.ring.size()));

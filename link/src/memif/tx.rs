@@ -7,7 +7,7 @@
 use super::fault::Fault;
 use super::metadata;
 use super::region::Place;
-use super::ring::{Buffers, Desc, NEXT, Ring};
+use super::ring::{Buffers, Desc, NEXT, Ring, SHORT};
 use crate::frame::OutFrame;
 use crate::queue::Taken;
 use std::os::fd::OwnedFd;
@@ -38,6 +38,8 @@ pub(super) struct TxRing {
     losses: u64,
     /// The peer takes unfinished frames.
     unfinished: bool,
+    /// The metadata of an empty buffer is our own, or the client announced it.
+    metadata: bool,
     broken: bool,
     eventfd: OwnedFd,
 }
@@ -66,6 +68,7 @@ impl TxRing {
     fn new(ring: Ring, buffers: Option<Buffers>, eventfd: OwnedFd, unfinished: bool) -> Self {
         Self {
             ring,
+            metadata: buffers.is_some() || unfinished,
             buffers,
             next: 0,
             limit: 0,
@@ -157,15 +160,19 @@ impl TxRing {
         (taken, result)
     }
 
-    /// The empty buffer of a slot: our own, or what the client posted there.
+    /// The empty buffer of a slot for a frame of `len` octets, or for the beginning of it: our own, or what the client posted
+    /// there.
     #[inline]
-    fn empty(&self, slot: u16) -> Result<(Desc, Place<'_>), Fault> {
-        let desc = match &self.buffers {
+    fn empty(&self, slot: u16, len: usize) -> Result<(Desc, Place<'_>), Fault> {
+        let mut desc = match &self.buffers {
             Some(buffers) => buffers.empty(slot),
             None => self.ring.desc(slot),
         };
         if desc.length < MIN_BUFFER {
             return Err(Fault::BadDescriptorBounds);
+        }
+        if len <= SHORT.min(desc.length) as usize && self.metadata && desc.metadata != 0 {
+            (desc.offset, desc.length) = (desc.metadata, SHORT);
         }
         Ok((desc, self.ring.buffer(&desc)?))
     }
@@ -183,12 +190,12 @@ impl TxRing {
                 None => return Ok(Fate::Never),
             },
         };
-        let (desc, place) = self.empty(self.next)?;
+        let (desc, place) = self.empty(self.next, len)?;
         if len > desc.length as usize {
             return self.put_chain(frame, metadata);
         }
         if self.free() > AHEAD
-            && let Ok((_, later)) = self.empty(self.next.wrapping_add(AHEAD))
+            && let Ok((_, later)) = self.empty(self.next.wrapping_add(AHEAD), len)
         {
             later.prefetch_for_write();
         }
@@ -211,7 +218,7 @@ impl TxRing {
         let mut seg = segs.next();
         for i in 0..slots {
             let slot = self.next.wrapping_add(i);
-            let (desc, mut place) = self.empty(slot)?;
+            let (desc, mut place) = self.empty(slot, usize::MAX)?;
             let size = desc.length as usize;
             let mut room = size.min(left);
             let length = room as u32;
@@ -235,7 +242,7 @@ impl TxRing {
     fn slots_for(&self, len: usize) -> Result<Option<u16>, Fault> {
         let mut room = 0;
         for slots in 1..=self.free() {
-            let (desc, _) = self.empty(self.next.wrapping_add(slots - 1))?;
+            let (desc, _) = self.empty(self.next.wrapping_add(slots - 1), usize::MAX)?;
             room += u64::from(desc.length);
             if room >= len as u64 {
                 return Ok(Some(slots));

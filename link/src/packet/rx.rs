@@ -141,7 +141,7 @@ fn undone(hdr: &[u8; VNET_HDR], tagged: u16) -> Option<Undone> {
         let word = if at % 2 == 0 { word.saturating_add(tagged) } else { word };
         undone[2 + 2 * at..4 + 2 * at].copy_from_slice(&word.to_le_bytes());
     }
-    Some(undone)
+    Undone::from_bytes(undone)
 }
 
 #[derive(Default)]
@@ -194,8 +194,8 @@ mod tests {
     fn the_kernels_words_become_those_of_virtio() {
         let word = |value: u16| value.to_ne_bytes();
         let hdr = [&[3, 1][..], &word(66), &word(1448), &word(34), &word(16)].concat().try_into().unwrap();
-        assert_eq!(undone(&hdr, 0), Some([3, 1, 66, 0, 0xa8, 5, 34, 0, 16, 0, 0, 0]));
-        assert_eq!(undone(&hdr, 4), Some([3, 1, 70, 0, 0xa8, 5, 38, 0, 16, 0, 0, 0]));
+        assert_eq!(undone(&hdr, 0), Undone::from_bytes([3, 1, 66, 0, 0xa8, 5, 34, 0, 16, 0, 0, 0]));
+        assert_eq!(undone(&hdr, 4), Undone::from_bytes([3, 1, 70, 0, 0xa8, 5, 38, 0, 16, 0, 0, 0]));
         // Verified, and nothing to do.
         assert_eq!(undone(&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0), None);
     }

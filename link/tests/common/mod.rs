@@ -115,7 +115,7 @@ pub(crate) fn open_with_mtu(device: &str, mtu: usize) -> Result<Port, link::Open
 }
 
 fn recognise(frame: &[u8]) -> Option<Undone> {
-    vntag::offload::recognise(frame).map(NetHeader::to_bytes)
+    vntag::offload::recognise(frame).and_then(|header| Undone::from_bytes(header.to_bytes()))
 }
 
 /// Opens a device and waits until frames can pass: a veth has its carrier a moment after it is up.
@@ -250,7 +250,7 @@ fn carry(from: &mut Port, to: &mut Port, finisher: &mut Finisher, longest: &Atom
             continue;
         };
         let copy = |to: &mut [u8]| _ = frame.data.copy_to(to);
-        let finished = finisher.frame(&NetHeader::from_bytes(undone), frame.len(), copy);
+        let finished = finisher.frame(&NetHeader::from_bytes(undone.to_bytes()), frame.len(), copy);
         // TCP sends again what finds no room half way.
         finished.expect("the kernel says what is so").batches(|batch| {
             let frames: ArrayVec<_, BURST> = batch

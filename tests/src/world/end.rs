@@ -1,7 +1,7 @@
 //! The far end of a port, held by a test: a guest, a host, or a link peer made by hand.
 
 use crate::driver::{HEADER, NetDriver};
-use link::{Frame, OutFrame, Port, RxBurst};
+use link::{Frame, OutFrame, Port, RxBurst, Undone};
 
 /// One far end.
 pub struct End(Kind);
@@ -61,7 +61,7 @@ impl End {
     /// When this is a guest with a driver.
     pub fn send_undone(&mut self, undone: [u8; HEADER], frame: &[u8]) -> bool {
         let Kind::Cable(port) = &mut self.0 else { panic!("a guest sends with a header") };
-        let frame = OutFrame { undone: Some(undone), ..OutFrame::private(frame) };
+        let frame = OutFrame { undone: Undone::from_bytes(undone), ..OutFrame::private(frame) };
         let taken = port.tx[0].send(0, &[frame]);
         taken.frames == 1 && taken.refused == 0
     }
@@ -70,7 +70,9 @@ impl End {
     pub fn received_unfinished(&mut self) -> Vec<([u8; HEADER], Vec<u8>)> {
         match &mut self.0 {
             Kind::Virtio(driver) => core::iter::from_fn(|| driver.poll_unfinished()).collect(),
-            Kind::Cable(port) => taken(port, |frame| (frame.undone.unwrap_or_default(), frame.data.to_vec())),
+            Kind::Cable(port) => {
+                taken(port, |frame| (frame.undone.map_or([0; HEADER], Undone::to_bytes), frame.data.to_vec()))
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use super::tables::{PortRole, Tables};
 use super::unfinished::Sizes;
 use super::verdict::DropReason;
 use arrayvec::ArrayVec;
-use link::{BURST, Frame, Gather, Nanos, ORDINARY, OutFrame, Seg, Taken, TxQueue};
+use link::{BURST, Frame, Gather, Nanos, ORDINARY, OutFrame, Seg, Taken, TxQueue, Undone};
 use vntag::offload::{Finisher, NetHeader};
 
 /// A frame that waits to be sent.
@@ -31,10 +31,6 @@ pub(super) enum Receiver {
     /// The members of one copy of a flood; and whose frame it is, where it goes back down its link.
     Copy { flood: u16, copy: u16, looped: Option<LifId> },
 }
-
-/// No other frame may wait for this port.
-#[derive(Debug)]
-pub(super) struct Full;
 
 struct Outgoing {
     queue: Box<dyn TxQueue>,
@@ -108,15 +104,21 @@ impl Outbox {
         Self { touched: Vec::with_capacity(ports.len()), ports, finisher: Finisher::default() }
     }
 
-    /// Puts a frame behind the others for that port. An error: as many as a burst has wait already, which happens where a
-    /// frame leaves by several lists; they have to be sent first.
-    #[inline]
-    pub(super) fn push(&mut self, port: u16, waiting: Waiting) -> Result<(), Full> {
-        let Some(outgoing) = self.ports.get_mut(usize::from(port)) else { return Ok(()) };
+    /// As many frames as a burst has wait for that port already, which happens where a frame leaves by several lists; they have
+    /// to be sent first.
+    #[inline(always)]
+    pub(super) fn is_full(&self, port: u16) -> bool {
+        self.ports.get(usize::from(port)).is_some_and(|outgoing| outgoing.waiting.is_full())
+    }
+
+    /// Puts a frame behind the others for that port, which is not full.
+    #[inline(always)]
+    pub(super) fn push(&mut self, port: u16, waiting: Waiting) {
+        let Some(outgoing) = self.ports.get_mut(usize::from(port)) else { return };
         if outgoing.waiting.is_empty() {
             self.touched.push(port);
         }
-        outgoing.waiting.try_push(waiting).map_err(|_| Full)
+        outgoing.waiting.push(waiting);
     }
 
     /// Sends everything that waits.
@@ -128,8 +130,9 @@ impl Outbox {
                 Mixed { turn, capture, outgoing, port }.send(&waiting, &mut self.finisher);
                 continue;
             }
-            let frames: ArrayVec<OutFrame<'_>, BURST> =
-                outgoing.waiting.iter().map(|waiting| turn.desk.outgoing(waiting, turn.burst)).collect();
+            // Not collected, which would move the whole array.
+            let mut frames: ArrayVec<OutFrame<'_>, BURST> = ArrayVec::new();
+            frames.extend(outgoing.waiting.iter().map(|waiting| turn.desk.outgoing(waiting, turn.burst)));
             let (taken, left) = outgoing.offer(turn.now, &frames, outgoing.reserved);
             let sent = Sent { waiting: &outgoing.waiting, frames: &frames, port, taken, left };
             sent.count(turn);
@@ -245,16 +248,16 @@ impl Mixed<'_, '_> {
             let inserted = turn.desk.inserted(one);
             // What may wait is in the head, so it can be moved by any tag.
             let header = header.shifted(inserted).unwrap_or(header);
-            let undone = header.to_bytes();
-            if !self.outgoing.queue.takes(&undone, frame.len()) {
+            let undone = Undone::from_bytes(header.to_bytes());
+            if !undone.is_some_and(|undone| self.outgoing.queue.takes(&undone, frame.len())) {
                 self.singles(&mut run);
                 self.finish(*one, &frame, (&header, size.frames), finisher);
             } else if size.frames == 1 {
-                frame.undone = Some(undone);
+                frame.undone = undone;
                 run.push((*one, frame));
             } else {
                 self.singles(&mut run);
-                frame.undone = Some(undone);
+                frame.undone = undone;
                 let octets = size.octets_with(inserted);
                 self.whole(*one, frame, size.frames, octets);
             }

@@ -302,13 +302,12 @@ impl<T: NivTag> Pipeline<T> {
     }
 
     /// Lets a frame wait for its port.
-    #[inline]
+    #[inline(always)]
     fn post(&mut self, turn: &Burst<'_>, port: u16, waiting: Waiting) {
-        if self.outbox.push(port, waiting).is_err() {
+        if self.outbox.is_full(port) {
             self.flush(turn);
-            // There is room now.
-            let _ = self.outbox.push(port, waiting);
         }
+        self.outbox.push(port, waiting);
     }
 
     /// One copy for each ordinary port of the VLAN, and for each of its lists with members other than the originator (F4-F6,
@@ -367,6 +366,7 @@ impl<T: NivTag> Pipeline<T> {
         Ok(number)
     }
 
+    #[inline(never)]
     fn flush(&mut self, turn: &Burst<'_>) {
         let leaving = Leaving {
             tag_len: T::LEN,

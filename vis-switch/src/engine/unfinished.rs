@@ -55,7 +55,7 @@ impl Sizes {
         frame: &Frame<'_>,
         head: &[u8],
     ) -> Option<Size> {
-        let header = NetHeader::from_bytes(*undone);
+        let header = NetHeader::from_bytes(undone.to_bytes());
         let (mut front, mut end) = ([0; HEADERS_MAX], head.len());
         front.get_mut(..end)?.copy_from_slice(head);
         end += frame.data.skip(end).copy_to(front.get_mut(end..)?);
@@ -113,7 +113,7 @@ impl Odd {
 
     /// Keeps a completed copy of the frame, if it is an odd one. The copy is judged again like any frame.
     fn sum(&mut self, index: usize, undone: &Undone, frame: &Frame<'_>) {
-        let header = NetHeader::from_bytes(*undone);
+        let header = NetHeader::from_bytes(undone.to_bytes());
         let mut front = [0; HEADERS_MAX];
         let len = frame.data.copy_to(&mut front);
         let front = front.get(..len).unwrap_or_default();

@@ -17,7 +17,7 @@ use vntag::ethernet::Mac;
 use vntag::{NivTag, VifId};
 
 /// Frames a turn moves at the most.
-const TURN: usize = 512;
+const TURN: usize = 1024;
 /// A second of engine time sweeps one part of this many of the MAC table.
 const SWEEP_PARTS: u32 = 64;
 /// The token of the mailbox among those of the sources.

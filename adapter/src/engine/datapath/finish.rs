@@ -174,7 +174,7 @@ impl Finish {
         let len = frame.data.copy_to(&mut front);
         let front = front.get(..len).unwrap_or_default();
         *loaded = load(head, front);
-        let header = NetHeader::from_bytes(*undone);
+        let header = NetHeader::from_bytes(undone.to_bytes());
         let begun = begun.next(frame);
         let private = front.get(..usize::from(*loaded)).unwrap_or_default();
         if begun == 0
@@ -209,7 +209,7 @@ impl Finish {
         room: Room,
     ) -> Finishing {
         // What may wait is in the head, so tags can move it.
-        let undone = header.shifted(head.inserted()).unwrap_or(*header).to_bytes();
+        let undone = header.shifted(head.inserted()).unwrap_or(*header);
         if slots(len) > room.slots {
             return Finishing::UpTo(0);
         }
@@ -217,7 +217,7 @@ impl Finish {
             segment: 0,
             octets: size.octets as u32,
             frames: size.frames as u32,
-            undone: Some(undone),
+            undone: Undone::from_bytes(undone.to_bytes()),
             headers: 0,
             start: 0,
             end: 0,

@@ -1,10 +1,14 @@
 //! One burst from a guest to the link.
+//!
+//! Nearly every burst is one of complete frames that all pass; it takes a short way of its own ([`pass`]), which knows nothing
+//! of what the others need.
 
 use super::deliver::Bench;
 use super::finish::{self, Begun, Finishing, Host, Room};
-use super::{Datapath, Visit};
+use super::{Datapath, Link, Visit, Vnic};
 use crate::engine::capture::FromHost;
 use crate::engine::drops::DropReason;
+use crate::engine::stats::is_group;
 use crate::engine::up;
 use crate::engine::vif::VnicSlot;
 use ::link::{BURST, Frame, Nanos, OutFrame, RxBurst, SourceId, Taken, TxQueue};
@@ -44,7 +48,6 @@ struct Judged {
 
 impl Judged {
     /// A frame in which nothing is left to do.
-    #[inline(always)]
     fn complete<T: NivTag>(&mut self, bench: &mut Bench, (place, frame): (u8, &Frame<'_>), host: Host<'_>) {
         let at = usize::from(place);
         let head = &mut bench.heads[at];
@@ -60,9 +63,9 @@ impl Judged {
         self.frames = at + 1;
     }
 
-    /// The frames that were not looked at yet, of which the first one is unfinished, as far as there is `room`.
+    /// The frames of the burst, as far as there is `room`.
     #[inline(never)]
-    fn rest<T: NivTag>(
+    fn judge<T: NivTag>(
         &mut self,
         bench: &mut Bench,
         burst: &RxBurst<'_>,
@@ -139,6 +142,53 @@ fn send_apart(tx: &mut dyn TxQueue, out: &[OutFrame<'_>], judged: &Judged, now: 
     (all, refused)
 }
 
+/// The usual burst: brings its frames to the link, up to the first one that is dropped. Says how many the link took. `None`
+/// where there is more to decide: something is left undone in a frame, or the first one is dropped.
+#[inline(always)]
+fn pass<T: NivTag>(
+    bench: &mut Bench,
+    burst: &RxBurst<'_>,
+    link: &mut Link,
+    (source, vnic): (u32, &Vnic),
+    now: Nanos,
+) -> Option<usize> {
+    if burst.iter().any(|frame| frame.undone.is_some()) {
+        return None;
+    }
+    let mut out: ArrayVec<OutFrame<'_>, BURST> = ArrayVec::new();
+    let mut groups = false;
+    for (frame, head) in burst.iter().zip(&mut bench.heads) {
+        let loaded = head.load(|room| frame.data.copy_to(room));
+        if up::judge::<T>(head, frame.len(), Some(source), &vnic.params).is_err() {
+            break;
+        }
+        let head = head.bytes();
+        groups |= is_group(head);
+        out.push(OutFrame::complete(head, frame.data.skip(loaded)));
+    }
+    if out.is_empty() {
+        return None;
+    }
+    let taken = link.tx.send(now, &out);
+    link.kick |= taken.frames > 0;
+    let (from, to) = (&burst[..taken.frames], &out[..taken.frames]);
+    let (frames, refused) = (taken.frames as u64, taken.refused as u64);
+    link.stats.tx_frames.add(frames - refused);
+    link.stats.tx_octets.add(to.iter().map(|frame| frame.len() as u64).sum());
+    let counters = &vnic.stats;
+    counters.rx_frames.add(frames);
+    counters.rx_octets.add(from.iter().map(|frame| frame.len() as u64).sum());
+    if groups {
+        for (frame, sent) in from.iter().zip(to) {
+            counters.rx_groups.count(sent.head, 1, frame.len() as u64);
+        }
+    }
+    if refused > 0 {
+        counters.drops[DropReason::LinkRefused].add(refused);
+    }
+    Some(taken.frames)
+}
+
 impl<T: NivTag> Datapath<T> {
     pub(super) fn visit_host(&mut self, id: SourceId, slot: VnicSlot, now: Nanos) -> Visit {
         let Self { sources, vnics, links, bench, begun, .. } = self;
@@ -165,17 +215,21 @@ impl<T: NivTag> Datapath<T> {
             return Visit::Empty;
         }
 
+        let captured = bench.capture.begin();
+        if let (Some((uplink, link)), true, false) = (&mut way, up, captured)
+            && let Some(sent) = pass::<T>(bench, &burst, link, (uplink.source, vnic), now)
+        {
+            begun[id] = Begun::default();
+            drop(burst);
+            queue.release(sent);
+            return if sent == 0 { Visit::Blocked } else { Visit::Moved(sent) };
+        }
+
         let source = way.as_ref().map(|(uplink, _)| uplink.source);
         let link = way.as_ref().filter(|_| up).map(|(_, link)| &*link.tx);
         let host = Host { source, vif: &vnic.params, link };
         let mut judged = Judged::default();
-        for (place, frame) in (0u8..).zip(&burst) {
-            if frame.undone.is_some() {
-                judged.rest::<T>(bench, &burst, host, begun[id], Room { frames: max, slots });
-                break;
-            }
-            judged.complete::<T>(bench, (place, frame), host);
-        }
+        judged.judge::<T>(bench, &burst, host, begun[id], Room { frames: max, slots });
         let Judged { passed, dropped, .. } = &judged;
 
         let out: ArrayVec<OutFrame<'_>, BURST> = passed
@@ -236,7 +290,7 @@ impl<T: NivTag> Datapath<T> {
             counters.drops[DropReason::LinkRefused].add(refused);
         }
 
-        if bench.capture.begin() {
+        if captured {
             let sent = &out[..taken.frames];
             // As the guest would have sent them, one by one; in its order.
             let went = passed.iter().zip(sent).map(|(one, frame)| {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use vntag::{ListId, NivTag, VifId};
 
 /// Frames a turn moves at the most.
-pub const TURN: usize = 512;
+pub const TURN: usize = 1024;
 /// Queue pairs of a vNIC at the most.
 pub const MAX_QUEUES: usize = 8;
 /// How long to wait before a full link is tried again; nothing tells us when a peer makes room.

@@ -7,7 +7,7 @@ use crate::engine::capture::Capture;
 use crate::engine::drops::DropReason;
 use crate::engine::stats::VnicStats;
 use crate::engine::vif::VnicSlot;
-use ::link::{BURST, Frame, Gather, Nanos, OutFrame, RxBurst, Seg, TxQueue};
+use ::link::{BURST, Frame, Gather, Nanos, OutFrame, RxBurst, Seg, TxQueue, Undone};
 use arrayvec::ArrayVec;
 use vntag::Head;
 use vntag::offload::{Finisher, HEADERS_MAX, NetHeader, Size};
@@ -74,7 +74,7 @@ fn judge(frame: &Frame<'_>, head: &[u8]) -> Option<Size> {
     let (mut front, mut end) = ([0; HEADERS_MAX], head.len());
     front[..end].copy_from_slice(head);
     end += frame.data.skip(end).copy_to(&mut front[end..]);
-    Size::waiting(&NetHeader::from_bytes(*undone), &front[..end], frame.len())
+    Size::waiting(&NetHeader::from_bytes(undone.to_bytes()), &front[..end], frame.len())
 }
 
 /// What one queue of a host port gets of a burst with unfinished frames.
@@ -111,18 +111,18 @@ impl Mixed<'_> {
                 run.push((place, frame));
                 continue;
             };
-            let undone = header.to_bytes();
+            let undone = Undone::from_bytes(header.to_bytes());
             // A guest shall find nothing else in the headers than what was judged.
             let field = usize::from(header.csum_start) + usize::from(header.csum_offset) + 2;
             let private = field.max(header.hdr_len.into()) <= frame.head.len();
-            if !private || !to.to.queue.takes(&undone, frame.len()) {
+            if !private || !undone.is_some_and(|undone| to.to.queue.takes(&undone, frame.len())) {
                 sent |= to.singles(&mut run);
                 sent |= to.finish((place, &frame), (&header, size.frames), finisher);
             } else if size.frames == 1 {
-                run.push((place, OutFrame { undone: Some(undone), ..frame }));
+                run.push((place, OutFrame { undone, ..frame }));
             } else {
                 sent |= to.singles(&mut run);
-                let frame = OutFrame { undone: Some(undone), ..frame };
+                let frame = OutFrame { undone, ..frame };
                 sent |= to.whole((place, frame), &size, inserted);
             }
         }

@@ -77,7 +77,7 @@ fn undone(header: [u8; NET_HEADER], offloads: Offloads) -> Result<Option<Undone>
     if read.is_complete() {
         Ok(None)
     } else if offloads.permit(&read) {
-        Ok(Some(header))
+        Ok(Undone::from_bytes(header))
     } else {
         Err(Fault::BadHeader)
     }
@@ -190,9 +190,8 @@ impl RxQueue for VringRx {
 
     fn arm(&mut self) -> bool {
         self.release(0);
-        if let Some(event) = &self.slot.event {
-            event.drain();
-        }
+        // What was notified since `disarm` stays in the event: at worst the worker wakes once for nothing, which is rarer than
+        // arming, and a system call less each time.
         let mut guard = self.slot.ring.lock();
         let Some(ring) = guard.as_mut().filter(|ring| !ring.broken) else { return true };
         ring.want_notify();

@@ -123,7 +123,8 @@ impl TxQueue for VringTx {
     }
 
     fn takes(&self, undone: &Undone, _len: usize) -> bool {
-        Offloads::from_bits(self.slot.takes.load(Ordering::Relaxed)).permit(&NetHeader::from_bytes(*undone))
+        Offloads::from_bits(self.slot.takes.load(Ordering::Relaxed))
+            .permit(&NetHeader::from_bytes(undone.to_bytes()))
     }
 
     fn room(&self, _: usize) -> usize {
@@ -134,7 +135,7 @@ impl TxQueue for VringTx {
 /// The header of a frame that is spread over so many buffers: 1, not 0, even where buffers are not merged.
 #[inline(always)]
 fn header(frame: &OutFrame<'_>, num_buffers: u16) -> [u8; NET_HEADER] {
-    let mut header = frame.undone.unwrap_or_default();
+    let mut header = frame.undone.map_or([0; NET_HEADER], Undone::to_bytes);
     header[10..].copy_from_slice(&num_buffers.to_le_bytes());
     header
 }
@@ -144,7 +145,9 @@ impl Ring {
     /// in between makes a difference.
     #[inline(always)]
     fn may_have(&self, frame: &OutFrame<'_>) -> bool {
-        frame.undone.is_none_or(|undone| self.features.takes.permit(&NetHeader::from_bytes(undone)))
+        frame
+            .undone
+            .is_none_or(|undone| self.features.takes.permit(&NetHeader::from_bytes(undone.to_bytes())))
     }
 
     /// Asks for what the frame `ahead` of the next one will be written to.
@@ -170,9 +173,9 @@ impl Ring {
         let Some(ptr) = self.at(desc.addr, desc.len) else { return false };
         // SAFETY: total <= desc.len octets are mapped at ptr while the ring's lock is held.
         unsafe {
-            write(ptr, &header(frame, 1));
+            ptr.cast().write_unaligned(header(frame, 1));
             let mut to = ptr.add(NET_HEADER);
-            write(to, frame.head);
+            link::put(frame.head, to);
             to = to.add(frame.head.len());
             let mut left = len - frame.head.len();
             for seg in frame.body.segs() {
@@ -273,16 +276,6 @@ impl Ring {
             return Put::Done;
         }
     }
-}
-
-/// Copies `bytes` to `to`.
-///
-/// # Safety
-/// As many octets are mapped at `to`.
-#[inline(always)]
-unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
-    // SAFETY: contract; `bytes` is private memory, so the two do not overlap.
-    unsafe { bytes.as_ptr().copy_to_nonoverlapping(to.as_ptr(), bytes.len()) };
 }
 
 /// Writes header and frame over the pieces, as far as these reach.

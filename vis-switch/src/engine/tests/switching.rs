@@ -108,9 +108,9 @@ fn order_is_kept_through_bursts_and_turns() {
 #[test]
 fn a_turn_has_an_end() {
     let mut rig = Rig::new(campus());
-    rig.put(LINK0, &vec![up(5, mac(2), mac(1), None); 600]);
-    assert_eq!(rig.engine.turn(0).moved, 512);
-    assert_eq!(rig.engine.turn(0).moved, 88);
+    rig.put(LINK0, &vec![up(5, mac(2), mac(1), None); 1100]);
+    assert_eq!(rig.engine.turn(0).moved, 1024);
+    assert_eq!(rig.engine.turn(0).moved, 76);
     let idle = (0..40).map(|_| rig.engine.turn(0)).last().unwrap();
     assert!(idle.idle && idle.moved == 0 && idle.next.is_none());
 }
