@@ -2,6 +2,7 @@
 //! runtime, but the initial mode of each port.
 
 use super::running::{Ethernet, EthernetId, PortMode, RunningConfig, Switchport, SwitchportMode};
+use core::ops::RangeInclusive;
 use link::device::Device;
 use link::fault::FaultPlan;
 use link::open::Options;
@@ -13,13 +14,27 @@ use std::path::PathBuf;
 /// Ports that a chassis may have.
 const MOST_PORTS: usize = 1024;
 
+/// Addresses that are learned at least before the table is full, where the file says nothing.
+const MAC_TABLE_SIZE: usize = 32_768;
+
+/// What the file may say: the largest table takes 128 MiB.
+const MAC_TABLE_SIZES: RangeInclusive<usize> = 1024..=4_194_304;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ChassisFile {
     #[serde(default)]
     node: NodeSection,
     #[serde(default)]
+    switch: SwitchSection,
+    #[serde(default)]
     port: Vec<Spanned<PortSection>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SwitchSection {
+    mac_table_size: Option<Spanned<usize>>,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +82,8 @@ pub struct ChassisPort {
 pub struct Chassis {
     /// The `[node]` section.
     pub node: Node,
+    /// Addresses that are learned at least before the table is full.
+    pub mac_table_size: usize,
     /// The ports in the order of the file, which is the engine's order.
     pub ports: Vec<ChassisPort>,
 }
@@ -79,8 +96,8 @@ impl Chassis {
     pub fn without_file() -> Result<Self, ConfigError> {
         let text =
             "[[port]]\nname = \"ethernet1/1\"\nmode = \"vntag\"\ndevice = \"memif:niv-run/link0.sock\"\n";
-        let ports = read(&File::new("built-in defaults", text))?.1;
-        Ok(Self { node: Node::without_file("vis0"), ports })
+        let (_, mac_table_size, ports) = read(&File::new("built-in defaults", text))?;
+        Ok(Self { node: Node::without_file("vis0"), mac_table_size, ports })
     }
 
     /// Reads a chassis.
@@ -88,11 +105,11 @@ impl Chassis {
     /// # Errors
     /// The first mistake, with its file, line and key.
     pub fn from_file(file: &File) -> Result<Self, ConfigError> {
-        let (node, ports) = read(file)?;
+        let (node, mac_table_size, ports) = read(file)?;
         if let Some(workers) = node.workers.as_ref().filter(|workers| *workers.get_ref() > 1) {
             return Err(file.error(workers, "several workers come with a later release; only 1 is allowed"));
         }
-        Ok(Self { node: Node::from_file(file, &node, "vis")?, ports })
+        Ok(Self { node: Node::from_file(file, &node, "vis")?, mac_table_size, ports })
     }
 
     /// The configuration before any line.
@@ -108,8 +125,16 @@ impl Chassis {
     }
 }
 
-fn read(file: &File) -> Result<(NodeSection, Vec<ChassisPort>), ConfigError> {
+fn read(file: &File) -> Result<(NodeSection, usize, Vec<ChassisPort>), ConfigError> {
     let written: ChassisFile = file.parse()?;
+    let mac_table_size = match &written.switch.mac_table_size {
+        Some(size) if !MAC_TABLE_SIZES.contains(size.get_ref()) => {
+            let (least, most) = (MAC_TABLE_SIZES.start(), MAC_TABLE_SIZES.end());
+            return Err(file.error(size, format!("{least} to {most} addresses are allowed")));
+        }
+        Some(size) => *size.get_ref(),
+        None => MAC_TABLE_SIZE,
+    };
     let mut ports: Vec<ChassisPort> = Vec::new();
     for section in &written.port {
         if ports.len() == MOST_PORTS {
@@ -121,7 +146,7 @@ fn read(file: &File) -> Result<(NodeSection, Vec<ChassisPort>), ConfigError> {
         }
         ports.push(port);
     }
-    Ok((written.node, ports))
+    Ok((written.node, mac_table_size, ports))
 }
 
 fn port(file: &File, section: &Spanned<PortSection>) -> Result<ChassisPort, ConfigError> {

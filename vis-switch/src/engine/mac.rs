@@ -11,10 +11,16 @@
 
 use super::address::Address;
 use super::lif::{Generation, LifId};
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
+use link::prefetch;
 use vntag::ethernet::Mac;
 
 const SLOTS: usize = 4;
+
+/// A table of more octets than this is not in a core's own cache.
+const CACHED: usize = 1 << 20;
+
 const VALID: u64 = 1 << 63;
 const SECONDS: u32 = (1 << 24) - 1;
 
@@ -147,6 +153,20 @@ impl MacTable {
     #[must_use]
     pub fn slots(&self) -> usize {
         self.buckets.len() * SLOTS
+    }
+
+    /// Most lookups wait for memory, unless they were [announced](Self::expect).
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        size_of_val(&*self.buckets) > CACHED
+    }
+
+    /// Asks for the memory that looking up `key` needs, soon.
+    #[inline]
+    pub fn expect(&self, key: Key) {
+        for bucket in self.choices(key) {
+            prefetch::for_read(NonNull::from(bucket).cast());
+        }
     }
 
     #[inline]

@@ -20,7 +20,7 @@ use super::egress;
 use super::flood::{CopyForm, FloodCopy, LinkCopy};
 use super::forward::{self, Recent};
 use super::lif::{Lif, LifId};
-use super::mac::{MacTable, Second};
+use super::mac::{Key, MacTable, Second};
 use super::outbox::{Leaving, Outbox, Receiver, Waiting};
 use super::tables::{PortRole, Tables};
 use super::unfinished::Sizes;
@@ -148,6 +148,9 @@ impl<T: NivTag> Pipeline<T> {
             let admitted = self.admitted.get(..count).unwrap_or_default();
             self.capture.came(port, burst, admitted, &self.desk);
         }
+        if self.mac.is_large() {
+            self.expect(count);
+        }
         let turn = Burst { tables, burst, now, second: Second::of(now) };
         let mut recent = Recent::default();
         for place in 0..count {
@@ -237,6 +240,19 @@ impl<T: NivTag> Pipeline<T> {
             port.punted.add(punted);
         }
         admitted
+    }
+
+    /// Asks for what the second half looks up, all at once, so that the misses overlap.
+    #[cold]
+    fn expect(&self, count: usize) {
+        let mut source = Key::NONE;
+        for frame in self.admitted.iter().take(count) {
+            self.mac.expect(frame.destination);
+            if frame.source != source {
+                source = frame.source;
+                self.mac.expect(source);
+            }
+        }
     }
 
     /// Hands a control frame of the burst to control.

@@ -27,9 +27,6 @@ use vntag::ctl::Name;
 use vntag::ethernet::Mac;
 use vntag::uuid::Uuid;
 
-/// Addresses that are learned at least before the table is full.
-pub const ADDRESSES: usize = 32_768;
-
 /// Control frames of one port that may wait for control: two windows of requests and their responses.
 const PUNTED: usize = 512;
 /// Orders that may wait for the worker.
@@ -118,7 +115,7 @@ pub fn assemble(
     let names = chassis.names();
     let plan = state.slots.plan(&state.config, state.control.forwarding(), &names);
     let published = Arc::new(Published::new(Tables::compile(&plan, None)));
-    let mac = Arc::new(MacTable::new(ADDRESSES, seed));
+    let mac = Arc::new(MacTable::new(chassis.mac_table_size, seed));
     let engine = Engine::new(near, published.clone(), mac.clone(), Options::default()).ordered_by(ordered);
     let switch = Arc::new(Switch {
         name: chassis.node.name.clone(),

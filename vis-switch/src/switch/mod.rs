@@ -32,7 +32,7 @@ mod state;
 mod tests;
 mod wake;
 
-pub use assemble::{ADDRESSES, AssembleError, IN_EFFECT, Parts, assemble};
+pub use assemble::{AssembleError, IN_EFFECT, Parts, assemble};
 pub use controller::Controller;
 pub use counting::{Clearing, Traffic};
 pub use keep::{Kept, KeptError};

@@ -79,7 +79,7 @@ impl Ours {
     /// Starts both; returns when every vNIC has its socket.
     pub(super) fn start(vnics: &[Vnic], place: &Where) -> Result<Self> {
         let vlans: Vec<u16> = vnics.iter().map(|vnic| vnic.vlan).collect();
-        let mut ours = Self::switch(&vlans, place)?;
+        let mut ours = Self::switch(&vlans, None, place)?;
         fs::write("bench-adapter.toml", adapter_toml(vnics))?;
         ours.adapter = Some(start("bench-adapter0", "niv-adapter", "bench-adapter.toml", "adapter0", place)?);
         let path = |vnic: &Vnic| vnic.device.strip_prefix("vhost-user:").map(PathBuf::from);
@@ -94,9 +94,12 @@ impl Ours {
         Ok(ours)
     }
 
-    /// Starts a switch with a vEth in this VLAN for each VIF from 1 on.
-    pub(super) fn switch(vlans: &[u16], place: &Where) -> Result<Self> {
-        fs::write("bench-vis.toml", VIS_TOML)?;
+    /// Starts a switch with a vEth in this VLAN for each VIF from 1 on, which has room for so many addresses, or for as many as by
+    /// itself.
+    pub(super) fn switch(vlans: &[u16], addresses: Option<u32>, place: &Where) -> Result<Self> {
+        let room =
+            addresses.map_or_else(String::new, |size| format!("[switch]\nmac_table_size = {size}\n\n"));
+        fs::write("bench-vis.toml", format!("{room}{VIS_TOML}"))?;
         fs::write("bench-vis.cfg", vis_cfg(vlans))?;
         let switch = start("bench-vis0", "vis-switch", "bench-vis.toml", "vis0", place)?;
         Ok(Self { adapter: None, switch, sockets: Vec::new() })

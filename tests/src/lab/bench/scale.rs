@@ -184,7 +184,7 @@ pub(super) fn vifs(what: &'static str, id: &'static str, count: u16) -> Duel {
 fn vif_pairs(count: u16) -> Run {
     Box::new(move |stage| {
         let vlans: Vec<_> = (0..count).map(|nr| PAIRS + nr / 2).collect();
-        switch_alone(stage, &vlans, |iv, time| {
+        switch_alone(stage, &vlans, None, |iv, time| {
             // VIF 1 is number 0, whose neighbour is number 1.
             let station = |nr: u16| mac(nr + 1);
             let end = Instant::now() + time;
@@ -223,7 +223,8 @@ fn to_addresses(count: u32) -> Run {
             [0x02, 0, a, b, c, d]
         };
         let mut learned = false;
-        switch_alone(stage, &[TALKING; 2], |iv, time| {
+        let room = (count > 30_000).then_some(count + 1);
+        switch_alone(stage, &[TALKING; 2], room, |iv, time| {
             if !std::mem::replace(&mut learned, true) {
                 let mut once = true;
                 iv.send(&upward(1, station(0), sender), |_| std::mem::take(&mut once))?;
@@ -251,13 +252,15 @@ fn to_addresses(count: u32) -> Run {
     })
 }
 
-/// A switch and an adapter without guests; `act` moves frames for so long. Cycles of the switch for each frame.
+/// A switch, perhaps with room for so many addresses, and an adapter without guests; `act` moves frames for so long. Cycles of the
+/// switch for each frame.
 fn switch_alone(
     stage: &Stage,
     vlans: &[u16],
+    addresses: Option<u32>,
     mut act: impl FnMut(&mut Iv, Duration) -> Result<()>,
 ) -> Result<Vec<f64>> {
-    let ours = Ours::switch(vlans, &Where::ONE_CORE)?;
+    let ours = Ours::switch(vlans, addresses, &Where::ONE_CORE)?;
     let mut measured = || -> Result<f64> {
         on_guest_core()?;
         let mut iv = Iv::connect()?;

@@ -1,4 +1,4 @@
-//! What it means when a drop reason counts.
+//! What it means when a drop reason, or the want of room for addresses, counts.
 
 use super::facts::Facts;
 use super::kinds;
@@ -6,6 +6,12 @@ use crate::engine::verdict::DropReason;
 use niv_node::doctor::{Finding, Report, Step};
 
 pub(super) fn judge(report: &mut Report, facts: &Facts) {
+    if facts.mac_table_full > 0 {
+        let what = format!("{} times an address found no room", facts.mac_table_full);
+        let finding = Finding::new(&kinds::MAC_TABLE, &facts.node, what).counting(facts.mac_table_full);
+        let advice = "a larger mac_table_size in [switch] of its file, and a restart";
+        report.add(finding.step(Step::advice(advice)).step(Step::see("show counters")));
+    }
     for (reason, count) in &facts.drops {
         if let Some(advice) = advice(*reason) {
             let lines =

@@ -26,6 +26,8 @@ pub(super) struct Facts {
     /// Why state cannot be kept.
     pub(super) store: Option<String>,
     pub(super) drops: Vec<(DropReason, u64)>,
+    /// Addresses that were not learned for want of room.
+    pub(super) mac_table_full: u64,
 }
 
 /// A port.
@@ -112,6 +114,7 @@ impl Facts {
             veths: veths(switch, &state),
             store: switch.health().err(),
             drops: switch.counters.drops.iter().filter(|(_, count)| *count > 0).collect(),
+            mac_table_full: switch.counters.mac_table_full.get(),
             ..Self::default()
         };
         for row in state.control.pending() {

@@ -82,6 +82,9 @@ niv_node::finding_kinds! {
     DROPS = "drops", Warning:
         "Frames are being dropped right now.",
         "as the finding says for each reason (`show drops`)";
+    MAC_TABLE = "mac-table-full", Warning:
+        "Addresses find no room in the MAC address table, and frames to them are flooded.",
+        "a larger `mac_table_size` in `[switch]` of the switch's file, and a restart";
     DEVICE = "device-trouble", Warning:
         "The device of the port loses or refuses frames, or its peer breaks the rules, right now.",
         "as the counter says (`show interface ethernet 1/N`)";

@@ -252,7 +252,7 @@ fn cases() -> Vec<Case> {
 type Other = (fn(&mut Facts), &'static str);
 
 /// What is a hint, or has words only.
-const OTHERS: [Other; 5] = [
+const OTHERS: [Other; 6] = [
     (|facts| facts.ports[0].lack = Some(Lack::Silent), "peer-silent"),
     (|facts| facts.veths[0].cause = Some(DownCause::NonParticipating), "veth-unused"),
     (
@@ -263,6 +263,7 @@ const OTHERS: [Other; 5] = [
         "negotiation-off",
     ),
     (|facts| facts.drops = vec![(DropReason::RxVlan, 3)], "drops"),
+    (|facts| facts.mac_table_full = 7, "mac-table-full"),
     (
         |facts| {
             let help = "Frames the kernel dropped.";
