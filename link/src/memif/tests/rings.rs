@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::memif::control::{accept_offer, make_offer, open_offer};
+use crate::memif::fault::Fault;
 use crate::memif::handshake::{Offer, Plan, RingOffer};
 use crate::memif::queues::Rings;
+use crate::memif::ring::{Desc, Ring, SHORT};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -185,4 +187,30 @@ fn a_peer_that_announced_nothing_gets_and_gives_no_unfinished_frame() {
     let mut burst = RxBurst::new();
     server.rx[0].0.recv(BURST, &mut burst).unwrap();
     assert_eq!((burst.len(), burst[0].undone), (1, None));
+}
+
+#[test]
+fn a_place_for_short_frames_is_in_the_region_and_is_read_where_that_was_announced() {
+    let plan = Plan { s2m: 1, m2s: 1, log2_ring_size: 3 };
+    for unfinished in [false, true] {
+        let (mut offer, memory, layout) = make_offer(plan, 256).unwrap();
+        offer.extensions.unfinished = unfinished;
+        let mut server = accept_offer(copy(&offer)).unwrap();
+        let _client = open_offer(offer, &memory, &layout).unwrap();
+        let ring = Ring::new(Arc::clone(&memory), 0, layout.ring(1), 3).unwrap();
+        assert_eq!(ring.desc(0).metadata != 0, unfinished);
+        let end = layout.octets() as u32;
+        for (slot, place) in [(0, end - SHORT), (1, end - SHORT + 1)] {
+            let usual = layout.buffers(1).empty(slot);
+            ring.set_desc(slot, Desc { metadata: place, ..usual });
+            let result = server.tx[0].send(&[OutFrame::private(&[slot as u8; 60])]).1;
+            let beyond = unfinished && slot == 1;
+            assert_eq!(result, if beyond { Err(Fault::BadDescriptorBounds) } else { Ok(()) });
+            if !beyond {
+                let sent = ring.desc(slot);
+                let at = if unfinished { place } else { usual.offset };
+                assert_eq!((sent.offset, sent.length, sent.metadata), (at, 60, 0));
+            }
+        }
+    }
 }

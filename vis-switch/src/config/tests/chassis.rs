@@ -6,33 +6,39 @@ fn mistakes_in_the_file_are_named() {
         (
             "\"off\"\n\n[[port]]\nname = \"ethernet1/2\"",
             "\"on\"\n\n[[port]]\nname = \"ethernet1/2\"",
-            "vis.toml:9: [[port]] ethernet1/1: key \"negotiation\"",
+            "vis.toml:8: [[port]] ethernet1/1: key \"negotiation\"",
             "niv",
         ),
         (
             "name = \"ethernet1/2\"",
             "name = \"eth2\"",
-            "vis.toml:12: [[port]] eth2: key \"name\"",
+            "vis.toml:11: [[port]] eth2: key \"name\"",
             "ethernet1/1",
         ),
         (
             "name = \"ethernet1/2\"",
             "name = \"ethernet1/1\"",
-            "vis.toml:12: [[port]] ethernet1/1: key \"name\"",
+            "vis.toml:11: [[port]] ethernet1/1: key \"name\"",
             "another",
         ),
         (
             "\"tap:visup0\"",
             "\"vhost-user:a.sock\"",
-            "vis.toml:14: [[port]] ethernet1/2: key \"device\"",
+            "vis.toml:13: [[port]] ethernet1/2: key \"device\"",
             "[[vnic]]",
         ),
-        ("name = \"vis0\"", "workers = 2", "vis.toml:3: [node]: key \"workers\"", "only 1"),
-        ("mode = \"trunk\"", "mode = \"tagged\"", "vis.toml:13: [[port]] ethernet1/2: key \"mode\"", "trunk"),
+        ("name = \"vis0\"", "workers = 2", "vis.toml:2: [node]: key \"workers\"", "only 1"),
+        (
+            "[[port]]",
+            "[switch]\nmac_table_size = 1000\n[[port]]",
+            "vis.toml:5: [switch]: key \"mac_table_size\"",
+            "1024 to 4194304",
+        ),
+        ("mode = \"trunk\"", "mode = \"tagged\"", "vis.toml:12: [[port]] ethernet1/2: key \"mode\"", "trunk"),
         (
             "mode = \"trunk\"",
             "vlan = 7",
-            "vis.toml:13: [[port]] ethernet1/2: unknown key \"vlan\"",
+            "vis.toml:12: [[port]] ethernet1/2: unknown key \"vlan\"",
             "negotiation",
         ),
     ];
@@ -61,6 +67,7 @@ fn the_built_in_chassis_is_one_link_that_negotiates() {
     assert_eq!(ports, [("1/1".to_owned(), true)]);
     assert_eq!(chassis.ports[0].initial.mode, PortMode::Vntag);
     assert!(chassis.initial().auto_create());
+    assert_eq!(chassis.mac_table_size, 32_768);
 }
 
 #[test]

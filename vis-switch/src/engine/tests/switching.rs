@@ -107,7 +107,7 @@ fn order_is_kept_through_bursts_and_turns() {
 
 #[test]
 fn a_turn_has_an_end() {
-    let mut rig = Rig::new(campus());
+    let mut rig = Rig::with(campus(), 2048, 4096, Options::default());
     rig.put(LINK0, &vec![up(5, mac(2), mac(1), None); 1100]);
     assert_eq!(rig.engine.turn(0).moved, 1024);
     assert_eq!(rig.engine.turn(0).moved, 76);
