@@ -13,53 +13,47 @@ use seccompiler::{
 use std::collections::BTreeMap;
 use std::io;
 
-/// What is called on every architecture.
+/// What is called on every architecture: what strace saw of confined daemons at work, and in the last groups what it did not see.
 #[rustfmt::skip]
 const CALLS: &[c_long] = &[
     // Descriptors.
-    libc::SYS_read, libc::SYS_readv, libc::SYS_pread64, libc::SYS_preadv, libc::SYS_preadv2,
-    libc::SYS_write, libc::SYS_writev, libc::SYS_pwrite64, libc::SYS_pwritev, libc::SYS_pwritev2,
-    libc::SYS_close, libc::SYS_close_range, libc::SYS_dup, libc::SYS_dup3, libc::SYS_fcntl, libc::SYS_ioctl,
-    libc::SYS_lseek, libc::SYS_pipe2, libc::SYS_eventfd2, libc::SYS_pidfd_open,
-    libc::SYS_epoll_create1, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2,
-    libc::SYS_ppoll, libc::SYS_pselect6,
-    libc::SYS_timerfd_create, libc::SYS_timerfd_settime, libc::SYS_timerfd_gettime,
+    libc::SYS_read, libc::SYS_pread64, libc::SYS_write, libc::SYS_writev, libc::SYS_pwrite64,
+    libc::SYS_close, libc::SYS_fcntl, libc::SYS_ioctl, libc::SYS_lseek, libc::SYS_eventfd2, libc::SYS_pidfd_open,
+    libc::SYS_epoll_create1, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2, libc::SYS_ppoll,
     // Files.
-    libc::SYS_openat, libc::SYS_openat2, libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx,
-    libc::SYS_fstatfs, libc::SYS_statfs, libc::SYS_getdents64, libc::SYS_faccessat, libc::SYS_faccessat2,
-    libc::SYS_readlinkat, libc::SYS_getcwd, libc::SYS_flock, libc::SYS_fadvise64, libc::SYS_fallocate,
-    libc::SYS_ftruncate, libc::SYS_fsync, libc::SYS_fdatasync, libc::SYS_sync_file_range,
-    libc::SYS_mkdirat, libc::SYS_unlinkat, libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_linkat,
-    libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_fchownat, libc::SYS_umask,
+    libc::SYS_openat, libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_fstatfs, libc::SYS_getdents64,
+    libc::SYS_readlinkat, libc::SYS_getcwd, libc::SYS_flock, libc::SYS_ftruncate, libc::SYS_fsync, libc::SYS_fdatasync,
+    libc::SYS_mkdirat, libc::SYS_unlinkat, libc::SYS_renameat, libc::SYS_linkat, libc::SYS_fchmodat, libc::SYS_fchownat,
     // Sockets.
-    libc::SYS_socket, libc::SYS_socketpair, libc::SYS_bind, libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4,
-    libc::SYS_connect, libc::SYS_shutdown, libc::SYS_getsockname, libc::SYS_getpeername, libc::SYS_getsockopt,
-    libc::SYS_setsockopt, libc::SYS_sendto, libc::SYS_sendmsg, libc::SYS_sendmmsg, libc::SYS_recvfrom,
-    libc::SYS_recvmsg, libc::SYS_recvmmsg,
+    libc::SYS_socket, libc::SYS_socketpair, libc::SYS_bind, libc::SYS_listen, libc::SYS_accept4, libc::SYS_connect,
+    libc::SYS_shutdown, libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_sendto, libc::SYS_sendmsg, libc::SYS_sendmmsg,
+    libc::SYS_recvfrom, libc::SYS_recvmsg, libc::SYS_recvmmsg,
     // Memory.
     libc::SYS_brk, libc::SYS_mmap, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_mprotect, libc::SYS_madvise,
-    libc::SYS_memfd_create, libc::SYS_mincore, libc::SYS_membarrier,
+    libc::SYS_memfd_create,
     // Threads, and this process.
     libc::SYS_clone, libc::SYS_clone3, libc::SYS_set_robust_list, libc::SYS_rseq, libc::SYS_futex, libc::SYS_sched_yield,
-    libc::SYS_sched_setaffinity, libc::SYS_sched_getaffinity, libc::SYS_getcpu, libc::SYS_prctl, libc::SYS_prlimit64,
-    libc::SYS_getrusage, libc::SYS_gettid, libc::SYS_getpid, libc::SYS_getppid, libc::SYS_getuid, libc::SYS_geteuid,
-    libc::SYS_getgid, libc::SYS_getegid, libc::SYS_getgroups, libc::SYS_uname, libc::SYS_sysinfo, libc::SYS_getrandom,
-    libc::SYS_exit, libc::SYS_exit_group,
-    // Signals.
-    libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn, libc::SYS_sigaltstack, libc::SYS_tgkill,
-    libc::SYS_restart_syscall,
-    // Time.
-    libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_clock_nanosleep, libc::SYS_nanosleep,
-    libc::SYS_gettimeofday,
+    libc::SYS_sched_getaffinity, libc::SYS_prctl, libc::SYS_gettid, libc::SYS_getpid, libc::SYS_geteuid,
+    libc::SYS_getrandom, libc::SYS_exit, libc::SYS_exit_group,
+    // Signals and time.
+    libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn, libc::SYS_sigaltstack, libc::SYS_restart_syscall,
+    libc::SYS_clock_gettime, libc::SYS_clock_nanosleep,
+    // Not seen: workers that `cpus` binds; threads whose stack is measured; an abort; a C library that sleeps in another way;
+    // a clock that cannot be read without a call.
+    libc::SYS_sched_setaffinity, libc::SYS_prlimit64, libc::SYS_tgkill, libc::SYS_nanosleep, libc::SYS_gettimeofday,
+    // Not seen: what modules of the user database do (nscd, sssd, systemd, nslcd), and the C library when it loads one.
+    libc::SYS_readv, libc::SYS_dup, libc::SYS_pselect6, libc::SYS_timerfd_create, libc::SYS_timerfd_settime,
+    libc::SYS_faccessat, libc::SYS_getuid, libc::SYS_getgid, libc::SYS_getegid, libc::SYS_uname, libc::SYS_sysinfo,
 ];
 
 /// Older forms, which newer architectures do without.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 const OLDER: &[c_long] = &[
-    libc::SYS_open, libc::SYS_stat, libc::SYS_lstat, libc::SYS_access, libc::SYS_readlink, libc::SYS_mkdir,
-    libc::SYS_unlink, libc::SYS_rename, libc::SYS_link, libc::SYS_chmod, libc::SYS_chown, libc::SYS_poll, libc::SYS_select,
-    libc::SYS_epoll_create, libc::SYS_epoll_wait, libc::SYS_eventfd, libc::SYS_pipe, libc::SYS_dup2, libc::SYS_time,
+    libc::SYS_open, libc::SYS_readlink, libc::SYS_mkdir, libc::SYS_unlink, libc::SYS_rename, libc::SYS_chmod, libc::SYS_chown,
+    libc::SYS_epoll_wait,
+    // Not seen: other C libraries, and modules of the user database.
+    libc::SYS_stat, libc::SYS_lstat, libc::SYS_access, libc::SYS_poll, libc::SYS_select, libc::SYS_time,
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[c_long] = &[];
