@@ -46,7 +46,7 @@ pub struct MemifDevice {
     pub abstract_socket: bool,
     /// Interface id; both ends write the same.
     pub id: u32,
-    /// Queues in each direction; the daemon's default when it is not written.
+    /// Queues in each direction; when it is not written, as many as the workers of either end have use for.
     pub queues: Option<u16>,
     /// Which end we are; the daemon's default when it is not written.
     pub role: Option<Role>,

@@ -41,6 +41,7 @@ pub mod port;
 #[allow(unsafe_code)]
 pub mod prefetch;
 pub mod queue;
+pub mod share;
 pub mod sources;
 #[allow(unsafe_code)]
 mod sys;

@@ -5,6 +5,7 @@ use crate::device::{Device, Role};
 use crate::error::OpenError;
 use crate::fault::{self, FaultPlan};
 use crate::frame::Undone;
+use crate::memif::Receive;
 use crate::port::Port;
 use crate::{memif, packet, pcap, tap, xdp};
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ pub struct Defaults {
     pub name: String,
     /// Which end of a memif we are, where the device does not say.
     pub role: Role,
-    /// Queues in each direction, where the device does not say and has a choice.
+    /// Queues by which the port sends, where the device does not say and has a choice: one for each worker.
     pub queues: u16,
     /// What an interface must carry: octets behind the 14 of the Ethernet header, a first 802.1Q tag not
     /// counted. The hosts' MTU on a trunk or access port; 10 more where frames carry a VNTag, which is six
@@ -39,6 +40,9 @@ pub struct Defaults {
 
 /// Says what is left undone in a frame that came without a word about it.
 pub type Recognise = fn(frame: &[u8]) -> Option<Undone>;
+
+/// Queues by which a peer may send at least. With more workers than that its queues share rings.
+const PEERS_QUEUES: u16 = 16;
 
 /// What a port takes from its host beside memory, for whoever gives up everything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -170,6 +174,10 @@ fn open_as(device: &Device, defaults: &Defaults, unfinished: bool) -> Result<Por
             abstract_socket: end.abstract_socket,
             id: end.id,
             queues: end.queues.unwrap_or(defaults.queues),
+            receive: match end.queues {
+                Some(_) => Receive::AsMany,
+                None => Receive::UpTo(defaults.queues.max(PEERS_QUEUES)),
+            },
             name: defaults.name.clone(),
             unfinished,
             ..memif::Config::new(&end.socket, end.role.unwrap_or(defaults.role))

@@ -89,4 +89,11 @@ pub trait TxQueue: Send {
         let _ = wanted;
         usize::MAX
     }
+
+    /// Another handle on this queue, for another worker: all of them may be used at the same time, and frames of each
+    /// arrive in its order. `None` where the queue cannot do that itself; [`share::handles`](crate::share::handles) makes
+    /// handles of any queue.
+    fn another(&self) -> Option<Box<dyn TxQueue>> {
+        None
+    }
 }

@@ -1,6 +1,8 @@
 //! Counters with one writer and many readers, and drop reasons that are counters.
 
+use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
 
 /// A monotonic counter. One worker writes it, anybody reads it; no read-modify-write on the bus.
 #[derive(Debug, Default)]
@@ -20,6 +22,63 @@ impl Counter {
     }
 }
 
+/// Places for the workers behind the first: 1, 2 to 3, 4 to 7, and so on, up to [`MOST_WORKERS`].
+const STEPS: usize = 6;
+
+/// Workers that a daemon may have.
+pub const MOST_WORKERS: usize = 1 << STEPS;
+
+/// One `T` on cache lines of its own.
+#[derive(Default)]
+#[repr(align(64))]
+struct Place<T>(T);
+
+/// What several workers count of the same thing, each in a place of its own: it alone writes there, and anybody reads the
+/// sum. Places are made when they are first asked for, so that whoever makes such a thing need not know how many workers
+/// there are, and one that only the first worker meets costs no more than its `T`.
+pub struct PerWorker<T> {
+    first: Place<T>,
+    others: [OnceLock<Box<[Place<T>]>>; STEPS],
+}
+
+impl<T: Default> Default for PerWorker<T> {
+    fn default() -> Self {
+        Self { first: Place::default(), others: Default::default() }
+    }
+}
+
+impl<T: Default> PerWorker<T> {
+    /// The place of a worker. One beyond [`MOST_WORKERS`], of which there is none, has that of the last.
+    #[inline]
+    #[must_use]
+    pub fn of(&self, worker: usize) -> &T {
+        if worker == 0 { &self.first.0 } else { self.other(worker.min(MOST_WORKERS - 1)) }
+    }
+
+    fn other(&self, worker: usize) -> &T {
+        let step = worker.ilog2() as usize;
+        let places = self.others[step].get_or_init(|| (0..1 << step).map(|_| Place::default()).collect());
+        &places[worker - (1 << step)].0
+    }
+
+    /// What there is, in the order of the workers.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        let others = self.others.iter().filter_map(OnceLock::get).flatten();
+        core::iter::once(&self.first).chain(others).map(|place| &place.0)
+    }
+
+    /// The sum of something over all workers.
+    pub fn sum(&self, of: impl Fn(&T) -> u64) -> u64 {
+        self.iter().map(of).sum()
+    }
+}
+
+impl<T: Default + fmt::Debug> fmt::Debug for PerWorker<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
 /// Both sides of `received + replicated + originated = sent + punted + dropped`: no frame is lost without a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
@@ -35,6 +94,19 @@ pub struct Balance {
     pub punted: u64,
     /// Frames and copies that were dropped under a name.
     pub dropped: u64,
+}
+
+impl core::iter::Sum for Balance {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |a, b| Self {
+            received: a.received + b.received,
+            replicated: a.replicated + b.replicated,
+            originated: a.originated + b.originated,
+            sent: a.sent + b.sent,
+            punted: a.punted + b.punted,
+            dropped: a.dropped + b.dropped,
+        })
+    }
 }
 
 impl Balance {
@@ -114,4 +186,35 @@ macro_rules! drop_reasons {
             pub fn total(&self) -> u64 { self.iter().map(|(_, value)| value).sum() }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn each_worker_has_a_place_of_its_own_and_readers_get_the_sum() {
+        const TIMES: u64 = 10_000;
+        let counted: Arc<PerWorker<Counter>> = Arc::default();
+        let workers: Vec<_> = (0..MOST_WORKERS)
+            .map(|worker| {
+                let counted = Arc::clone(&counted);
+                std::thread::spawn(move || (0..TIMES).for_each(|_| counted.of(worker).add(1)))
+            })
+            .collect();
+        workers.into_iter().for_each(|worker| worker.join().expect("no panic"));
+        assert_eq!(counted.iter().count(), MOST_WORKERS);
+        assert!(counted.iter().all(|one| one.get() == TIMES), "{counted:?}");
+        assert_eq!(counted.sum(Counter::get), TIMES * MOST_WORKERS as u64);
+    }
+
+    #[test]
+    fn what_one_worker_counts_takes_no_place_of_others() {
+        let counted: PerWorker<Counter> = PerWorker::default();
+        counted.of(0).add(1);
+        assert_eq!(counted.iter().count(), 1);
+        counted.of(5).add(2);
+        assert_eq!((counted.iter().count(), counted.sum(Counter::get)), (5, 3));
+    }
 }

@@ -1,4 +1,4 @@
-//! `vis-switch`: opens the ports, starts the worker, the control thread and the admin API, waits for the end.
+//! `vis-switch`: opens the ports, starts the workers, the control thread and the admin API, waits for the end.
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -21,7 +21,7 @@ use vis_switch::cli::Cli;
 use vis_switch::config::chassis::{Chassis, ChassisPort};
 use vis_switch::config::running::{PortMode, RunningConfig};
 use vis_switch::switch::start::Beginning;
-use vis_switch::switch::{IN_EFFECT, Kept, Parts, assemble};
+use vis_switch::switch::{Assembled, IN_EFFECT, Kept, Parts, assemble};
 use vntag::offload::recognise;
 use vntag::uuid::Uuid;
 
@@ -57,7 +57,7 @@ fn serve(chassis: Chassis, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()>
     let beginning = Beginning::of(&chassis, &kept)?;
     let mut ports = Vec::new();
     for port in &chassis.ports {
-        let defaults = defaults(port, &beginning.config);
+        let defaults = defaults(port, &beginning.config, chassis.node.workers);
         let needs_start = port.options.uses(defaults.role).needs_start();
         let opened = link::open_by(&port.options, &defaults, |opening| {
             sandbox.at_start(needs_start, move || opening.open())
@@ -79,20 +79,23 @@ fn serve(chassis: Chassis, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()>
     };
     sandbox.started();
     let node = chassis.node.clone();
-    let (switch, mut controller, engine) = assemble(chassis, beginning, parts)?;
+    let Assembled { switch, mut controller, engines } = assemble(chassis, beginning, parts)?;
     // How the ports are is known before anybody asks.
     controller.turn();
     let api = api::serve(&node.api, node.access.clone(), Arc::new(Admin::new(Arc::clone(&switch))))?;
 
     let mut supervisor = Supervisor::from_environment();
-    let pulse = Some(supervisor.pulse("worker0").context("worker0")?);
-    let options = worker::Options { cpu: node.cpu(0), pulse, ..worker::Options::default() };
-    // The worker goes last: it sends the good-byes of control.
+    // The workers go last: one of them sends the good-byes of control.
     let worker_stop = Stop::new()?;
-    let worker = part::spawn("worker0", stop, {
-        let (mut engine, stop) = (engine, worker_stop.clone());
-        move || worker::run(&mut engine, &options, &stop)
-    })?;
+    let mut workers = Vec::new();
+    for (number, mut engine) in engines.into_iter().enumerate() {
+        let name = format!("worker{number}");
+        let pulse = Some(supervisor.pulse(&name).context(name.clone())?);
+        let options = worker::Options { cpu: node.cpu(number), pulse, ..worker::Options::default() };
+        let ending = worker_stop.clone();
+        let thread = part::spawn(&name, stop, move || worker::run(&mut engine, &options, &ending))?;
+        workers.push((name, thread));
+    }
     let pulse = supervisor.pulse("control").context("control")?;
     let control = part::spawn("control", stop, {
         let stop = stop.clone();
@@ -102,6 +105,7 @@ fn serve(chassis: Chassis, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()>
         name = switch.name,
         uuid = %switch.uuid,
         ports = switch.ports.len(),
+        workers = workers.len(),
         api = %node.api.display(),
         "switching"
     );
@@ -109,15 +113,13 @@ fn serve(chassis: Chassis, sandbox: &Sandbox, stop: &Stop) -> anyhow::Result<()>
     drop(api);
     let controlled = control.join();
     worker_stop.request();
-    let moved = worker.join();
+    let moved: Vec<_> = workers.into_iter().map(|(name, thread)| (name, thread.join())).collect();
     switch.keep_counters().context("counters")?;
-    match (controlled, moved) {
-        (Ok(controlled), Ok(moved)) => {
-            controlled.context("control")?;
-            moved.context("worker0")
-        }
-        _ => bail!("a thread ended by a mistake in the program"),
+    for (name, ended) in [("control".to_owned(), controlled)].into_iter().chain(moved) {
+        let Ok(ended) = ended else { bail!("{name} ended by a mistake in the program") };
+        ended.context(name)?;
     }
+    Ok(())
 }
 
 /// Where state is kept, and what is there.
@@ -128,13 +130,14 @@ fn state(node: &Node) -> anyhow::Result<(Arc<dyn Store>, Kept)> {
     Ok((Arc::new(store), kept))
 }
 
-fn defaults(port: &ChassisPort, config: &RunningConfig) -> Defaults {
+fn defaults(port: &ChassisPort, config: &RunningConfig, workers: usize) -> Defaults {
     let configured = config.ethernets().get(&port.id).unwrap_or(&port.initial);
     let tags = if configured.mode == PortMode::Vntag { TAGS } else { 0 };
     Defaults {
         name: format!("ethernet{}", port.id),
         role: Role::Server,
-        queues: 1,
+        // There are at most 64 workers.
+        queues: u16::try_from(workers).unwrap_or(1),
         mtu: usize::from(configured.switchport.mtu) + tags,
         recognise: Some(|frame| Undone::from_bytes(recognise(frame)?.to_bytes())),
     }

@@ -179,7 +179,7 @@ fn what_is_wrong_is_said_once_and_is_code_2() {
     let cases = [
         (chassis("\"off\"", "\"on\""), STARTUP, "vis.toml:13: [[port]] ethernet1/1: key \"negotiation\""),
         (chassis("negotiation = \"off\"\n", ""), STARTUP, "startup.cfg: line 5, column 21"),
-        (chassis("cpus", "workers = 2\ncpus"), STARTUP, "vis.toml:7: [node]: key \"workers\""),
+        (chassis("cpus", "workers = 65\ncpus"), STARTUP, "vis.toml:7: [node]: key \"workers\""),
         (chassis("drop = 0.5", "drop = 2.0"), STARTUP, "key \"fault"),
         (chassis("drop = 0.5", "lose = 0.5"), STARTUP, "lose"),
         (

@@ -241,9 +241,10 @@ impl<P: Copy + PartialEq, F: Copy> Recorder<P, F> {
         if self.burst.is_empty() {
             return;
         }
-        let time = wall_clock();
         for tape in &self.tapes {
             let mut buffer = tape.buffer.lock();
+            // Under the lock: the recorders of several workers write one capture in the order of time.
+            let time = wall_clock();
             let (before, mut at) = (buffer.size(), 0);
             for noted in &self.burst {
                 let octets = self.octets.get(at..at + noted.len).unwrap_or_default();

@@ -12,7 +12,7 @@ use super::ring::{Layout, Ring};
 use super::rx::RxRing;
 use super::socket::{self, Listener};
 use super::tx::TxRing;
-use super::{Config, Role};
+use super::{Config, Receive, Role};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -87,8 +87,13 @@ impl Control {
             id: config.id,
             name: config.name.clone(),
             secret: config.secret.clone(),
-            queues: config.queues,
-            extensions: Extensions { unfinished: config.unfinished },
+            send: config.queues,
+            receive: config.receives(),
+            stranger: match config.receive {
+                Receive::AsMany => config.queues,
+                Receive::UpTo(_) => 1,
+            },
+            extensions: Extensions { unfinished: config.unfinished, rings: true },
         };
         Self {
             config,

@@ -29,8 +29,12 @@ pub(super) struct Identity {
     pub(super) name: String,
     /// What the peer has to know or is given.
     pub(super) secret: Option<String>,
-    /// Rings for each direction, at the most.
-    pub(super) queues: u16,
+    /// Rings by which it sends, at the most.
+    pub(super) send: u16,
+    /// Rings by which it receives, at the most.
+    pub(super) receive: u16,
+    /// The same for a client whose server does not say how many it uses, in each direction.
+    pub(super) stranger: u16,
     /// What it announces.
     pub(super) extensions: Extensions,
 }
@@ -116,14 +120,14 @@ enum ServerState {
 impl<F> Server<F> {
     /// For a connection that was just accepted. HELLO is the first message to be sent.
     pub(super) fn new(identity: Identity) -> (Self, Message) {
-        let last_ring = U16::new(identity.queues.saturating_sub(1));
+        let last = |rings: u16| U16::new(rings.saturating_sub(1));
         let hello = Hello {
             name: padded(&identity.name),
             min_version: U16::new(VERSION),
             max_version: U16::new(VERSION),
             max_region: U16::new(MAX_REGIONS - 1),
-            max_m2s_ring: last_ring,
-            max_s2m_ring: last_ring,
+            max_m2s_ring: last(identity.send),
+            max_s2m_ring: last(identity.receive),
             max_log2_ring_size: MAX_LOG2_RING_SIZE,
         };
         let hello = Message::Hello(hello, identity.extensions);
@@ -196,9 +200,12 @@ impl<F> Server<F> {
 
     fn add_ring(&mut self, ring: &AddRing, fd: F) -> Result<(), Fault> {
         let s2m = ring.flags.get() & RING_S2M != 0;
-        let rings = if s2m { &mut self.offer.s2m } else { &mut self.offer.m2s };
-        let in_order =
-            usize::from(ring.index.get()) == rings.len() && ring.index.get() < self.identity.queues;
+        let (rings, most) = if s2m {
+            (&mut self.offer.s2m, self.identity.receive)
+        } else {
+            (&mut self.offer.m2s, self.identity.send)
+        };
+        let in_order = usize::from(ring.index.get()) == rings.len() && ring.index.get() < most;
         if !in_order || ring.log2_ring_size > MAX_LOG2_RING_SIZE || ring.private_hdr_size.get() != 0 {
             return Err(Fault::BadRing);
         }
@@ -277,7 +284,7 @@ impl<F> Client<F> {
             (_, Message::Disconnect(body)) => Ok(ClientStep::Disconnect(super::message::text(&body.text))),
             (ClientState::Connecting, Message::Hello(hello, extensions)) => {
                 let extensions = extensions.and(self.identity.extensions);
-                self.offer = Offer { extensions, ..make(self.plan(&hello)?)? };
+                self.offer = Offer { extensions, ..make(self.plan(&hello, extensions)?)? };
                 self.state = ClientState::Announcing(0);
                 let init = Init {
                     version: U16::new(VERSION),
@@ -306,14 +313,15 @@ impl<F> Client<F> {
         }
     }
 
-    fn plan(&self, hello: &Hello) -> Result<Plan, Fault> {
+    fn plan(&self, hello: &Hello, extensions: Extensions) -> Result<Plan, Fault> {
         if !(hello.min_version.get()..=hello.max_version.get()).contains(&VERSION) {
             return Err(Fault::BadVersion);
         }
-        let rings = |last: U16| last.get().saturating_add(1).min(self.identity.queues);
+        let Identity { send, receive, stranger, .. } = self.identity;
+        let (send, receive) = if extensions.rings { (send, receive) } else { (stranger, stranger) };
         Ok(Plan {
-            s2m: rings(hello.max_s2m_ring),
-            m2s: rings(hello.max_m2s_ring),
+            s2m: hello.max_s2m_ring.get().saturating_add(1).min(send),
+            m2s: hello.max_m2s_ring.get().saturating_add(1).min(receive),
             log2_ring_size: self.log2_ring_size.min(hello.max_log2_ring_size),
         })
     }

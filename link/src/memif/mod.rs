@@ -69,8 +69,10 @@ pub struct Config {
     pub id: u32,
     /// Which end this is.
     pub role: Role,
-    /// Rings for each direction; the peer may have fewer, then sending queues share.
+    /// Queues by which this end sends; the peer may have fewer rings for them, then they share.
     pub queues: u16,
+    /// Queues by which it receives.
+    pub receive: Receive,
     /// Logarithm of the length of the rings (a client's choice).
     pub log2_ring_size: u8,
     /// Octets of a buffer (a client's choice); longer frames take several. Should be what the peer thinks it is:
@@ -94,11 +96,20 @@ impl Config {
             id: 0,
             role,
             queues: 1,
+            receive: Receive::AsMany,
             log2_ring_size: 10,
             buffer_size: 2048,
             name: "niv".into(),
             secret: None,
             unfinished: true,
+        }
+    }
+
+    /// Queues by which it receives.
+    fn receives(&self) -> u16 {
+        match self.receive {
+            Receive::AsMany => self.queues,
+            Receive::UpTo(most) => most,
         }
     }
 
@@ -110,15 +121,17 @@ impl Config {
 
     fn check(&self) -> Result<(), OpenError> {
         let bad = |what: String| Err(OpenError::new(&self.device(), what));
-        if !(1..=MAX_QUEUES).contains(&self.queues) {
-            return bad(format!("queues must be 1 to {MAX_QUEUES}, not {}", self.queues));
+        for queues in [self.queues, self.receives()] {
+            if !(1..=MAX_QUEUES).contains(&queues) {
+                return bad(format!("queues must be 1 to {MAX_QUEUES}, not {queues}"));
+            }
         }
         if !(1..=message::MAX_LOG2_RING_SIZE).contains(&self.log2_ring_size) {
             let most = message::MAX_LOG2_RING_SIZE;
             return bad(format!("log2_ring_size must be 1 to {most}, not {}", self.log2_ring_size));
         }
         if self.buffer_size < tx::MIN_BUFFER
-            || Layout::new(2 * self.queues, self.log2_ring_size, self.buffer_size).is_none()
+            || Layout::new(self.queues + self.receives(), self.log2_ring_size, self.buffer_size).is_none()
         {
             let least = tx::MIN_BUFFER;
             return bad(format!(
@@ -130,6 +143,16 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// By how many queues an end receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    /// As many as it sends by, whoever the peer is.
+    AsMany,
+    /// As many as the peer sends by, and no more than this. Only an end of ours tells how many that are; with any other
+    /// server, which may offer hundreds, a client has one ring in each direction.
+    UpTo(u16),
 }
 
 /// Rings for each direction that a port may have.
@@ -146,10 +169,10 @@ pub fn open(config: Config) -> Result<Port, OpenError> {
         Role::Server => Some(Listener::bind(&config)?),
         Role::Client => None,
     };
-    let shared = Shared::new(config.queues)
+    let (send, receive) = (config.queues, config.receives());
+    let shared = Shared::new(receive, send)
         .map_err(|error| OpenError::io(&device, "cannot make its events", error.into()))?;
     let shared = Arc::new(shared);
-    let queues = 0..usize::from(config.queues);
     let thread = std::thread::Builder::new().name(format!("memif-{}", config.id));
     let control = Control::new(config, Arc::clone(&shared), listener);
     let thread = thread
@@ -157,11 +180,12 @@ pub fn open(config: Config) -> Result<Port, OpenError> {
         .map_err(|error| OpenError::io(&device, "cannot start its thread", error))?;
     let alive = Arc::new(Alive::new(shared, thread));
     Ok(Port {
-        rx: queues
-            .clone()
+        rx: (0..usize::from(receive))
             .map(|i| Box::new(MemifRx::new(i, Arc::clone(&alive))) as Box<dyn RxQueue>)
             .collect(),
-        tx: queues.map(|i| Box::new(MemifTx::new(i, Arc::clone(&alive))) as Box<dyn TxQueue>).collect(),
+        tx: (0..usize::from(send))
+            .map(|i| Box::new(MemifTx::new(i, Arc::clone(&alive))) as Box<dyn TxQueue>)
+            .collect(),
         monitor: Arc::new(MemifMonitor { alive }),
     })
 }

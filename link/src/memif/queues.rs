@@ -112,7 +112,8 @@ fn watch(events: &OwnedFd, fd: &OwnedFd) -> rustix::io::Result<()> {
 }
 
 impl Shared {
-    pub(super) fn new(queues: u16) -> rustix::io::Result<Self> {
+    /// For a port that receives and sends by so many queues.
+    pub(super) fn new(receive: u16, send: u16) -> rustix::io::Result<Self> {
         let rx_slot = |_| {
             let events = epoll::create(epoll::CreateFlags::CLOEXEC)?;
             let signal = new_eventfd()?;
@@ -128,8 +129,8 @@ impl Shared {
             })
         };
         Ok(Self {
-            rx: (0..queues).map(rx_slot).collect::<rustix::io::Result<_>>()?,
-            tx: (0..queues).map(|_| TxSlot::default()).collect(),
+            rx: (0..receive).map(rx_slot).collect::<rustix::io::Result<_>>()?,
+            tx: (0..send).map(|_| TxSlot::default()).collect(),
             tx_rings: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
             state: Mutex::new(PortState::Down { cause: NO_PEER.into() }),
@@ -457,5 +458,9 @@ impl TxQueue for MemifTx {
             shared.fault(&slot.report, *generation, fault);
             0
         })
+    }
+
+    fn another(&self) -> Option<Box<dyn TxQueue>> {
+        Some(Box::new(Self::new(self.index, Arc::clone(&self.alive))))
     }
 }

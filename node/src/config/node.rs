@@ -2,15 +2,13 @@
 
 use super::{ConfigError, File, Spanned};
 use crate::api::{Access, NamedGroup};
+use crate::counter::MOST_WORKERS;
 use crate::sandbox::Allowed;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// A node's name goes into discovery and control PDUs, where it has 63 octets.
 const LONGEST_NAME: usize = 63;
-
-/// Workers that a daemon may have.
-const MOST_WORKERS: usize = 64;
 
 /// `[node]` as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -16,7 +16,7 @@ use vis_switch::config::running::PortMode;
 use vis_switch::engine::verdict::DropReason;
 use vis_switch::engine::worker::Engine;
 use vis_switch::switch::start::Beginning;
-use vis_switch::switch::{Controller, Kept, Parts, Switch, assemble};
+use vis_switch::switch::{Assembled, Controller, Kept, Parts, Switch, assemble};
 use vntag::Vntag;
 use vntag::uuid::Uuid;
 
@@ -31,7 +31,7 @@ pub struct ManagedSwitch {
     pub switch: Arc<Switch>,
     /// Processor time that its control plane took.
     pub control_time: Duration,
-    engine: Engine<Vntag>,
+    engines: Vec<Engine<Vntag>>,
     controller: Controller,
     admin: Admin,
     due: Option<u64>,
@@ -68,9 +68,12 @@ impl ManagedSwitch {
             in_effect: Duration::ZERO,
             sandbox: niv_node::sandbox::Sandbox::off().report().clone(),
         };
-        let (switch, controller, engine) = assemble(chassis, beginning, parts).expect("descriptors");
+        // Everything is the same for any number of workers.
+        chassis.node.workers = 1 + boot_id as usize % 3;
+        let Assembled { switch, controller, engines } =
+            assemble(chassis, beginning, parts).expect("descriptors");
         let admin = Admin::new(switch.clone());
-        Self { switch, control_time: Duration::ZERO, engine, controller, admin, due: None }
+        Self { switch, control_time: Duration::ZERO, engines, controller, admin, due: None }
     }
 
     /// Types configuration lines: all of them, or none.
@@ -111,7 +114,7 @@ impl ManagedSwitch {
     /// The drop reasons that have counted anything, with their counts.
     #[must_use]
     pub fn drops(&self) -> Vec<(DropReason, u64)> {
-        self.switch.counters.drops.iter().filter(|(_, count)| *count > 0).collect()
+        self.switch.counters.drops().filter(|(_, count)| *count > 0).collect()
     }
 }
 
@@ -123,8 +126,11 @@ impl Machine for ManagedSwitch {
             let began = cpu_time();
             self.due = self.controller.turn();
             self.control_time += cpu_time() - began;
-            self.engine.wake_all();
-            let moved = run_worker(&mut self.engine, now);
+            let mut moved = 0;
+            for engine in &mut self.engines {
+                engine.wake_all();
+                moved += run_worker(engine, now);
+            }
             quiet = if moved == 0 { quiet + 1 } else { 0 };
             all += moved;
         }

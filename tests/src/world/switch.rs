@@ -3,14 +3,15 @@
 use super::{End, Machine, run_worker};
 use crate::model::switch::{Interface, ModelPort, ModelPrivate, ModelVlans, PRIVATE};
 use link::pair::{Cable, Config};
+use link::{Port, share};
 use niv_node::counter::Balance;
-use niv_node::counter::Counter;
 use niv_node::mailbox::{Mailbox, lanes};
+use niv_node::worker::Worker;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use vis_switch::engine::acl::{Acl, AclRule, Addresses, SharedAcl};
+use vis_switch::engine::acl::{Acl, AclRule, Addresses, Matches, SharedAcl};
 use vis_switch::engine::control::{Order, Punted};
-use vis_switch::engine::counters::{Total, WorkerCounters};
+use vis_switch::engine::counters::{AllCounters, Total, WorkerCounters};
 use vis_switch::engine::flood::{FloodList, FloodLists};
 use vis_switch::engine::lif::LifId;
 use vis_switch::engine::mac::MacTable;
@@ -25,8 +26,10 @@ const MACS: usize = 1024;
 
 /// The real engine of the switch between cables.
 pub struct VirtualSwitch {
-    engine: Engine<Vntag>,
-    counters: Arc<WorkerCounters>,
+    engines: Vec<Engine<Vntag>>,
+    counters: AllCounters,
+    /// What the first worker counts.
+    first: Arc<WorkerCounters>,
     plan: Plan,
     published: Arc<Published>,
     punted: Option<Mailbox<Punted>>,
@@ -53,38 +56,65 @@ impl VirtualSwitch {
         let (mut near_ends, mut far_ends, mut cables) = (Vec::new(), Vec::new(), Vec::new());
         for _ in ports {
             let (near, far, cable) = config.open().expect("a pair without events needs nothing");
-            near_ends.push(engine_port(near));
+            near_ends.push(near);
             far_ends.push(End::new(far));
             cables.push(cable);
         }
-        (Self::between(ports, near_ends, cables, punts), far_ends)
+        (Self::between(ports, near_ends, cables, punts, 1), far_ends)
     }
 
     /// Builds a switch around ports that were made elsewhere: the far ends of adapters' links, for example.
     #[must_use]
     pub fn around(ports: Vec<(ModelPort, End)>) -> Self {
-        let (plans, ends): (Vec<_>, Vec<_>) = ports.into_iter().unzip();
-        Self::between(
-            &plans,
-            ends.into_iter().map(|end| engine_port(end.into_port())).collect(),
-            Vec::new(),
-            0,
-        )
+        Self::of_workers(ports, 1)
     }
 
-    fn between(ports: &[ModelPort], mut ends: Vec<EnginePort>, cables: Vec<Cable>, punts: usize) -> Self {
-        let mut punted = None;
+    /// The same with so many workers.
+    #[must_use]
+    pub fn of_workers(ports: Vec<(ModelPort, End)>, workers: usize) -> Self {
+        let (plans, ends): (Vec<_>, Vec<_>) = ports.into_iter().unzip();
+        let ends = ends.into_iter().map(End::into_port).collect();
+        Self::between(&plans, ends, Vec::new(), 0, workers)
+    }
+
+    fn between(
+        ports: &[ModelPort],
+        ends: Vec<Port>,
+        cables: Vec<Cable>,
+        punts: usize,
+        workers: usize,
+    ) -> Self {
+        let (mut to, mut punted) = (None, None);
         if punts > 0 {
-            let (to, from) = lanes(ends.len(), punts).expect("two descriptors");
-            ends.iter_mut().for_each(|port| port.punt = Some(to.clone()));
-            punted = Some(from);
+            let (sender, from) = lanes(ends.len(), punts).expect("two descriptors");
+            (to, punted) = (Some(sender), Some(from));
+        }
+        let mut near: Vec<Vec<EnginePort>> = (0..workers).map(|_| Vec::new()).collect();
+        for (index, port) in ends.into_iter().enumerate() {
+            let tx = share::one_each(port.tx, workers).expect("a port has a queue");
+            for ((near, rx), tx) in near.iter_mut().zip(share::deal(port.rx, workers, index)).zip(tx) {
+                near.push(EnginePort { rx, tx, punt: to.clone() });
+            }
         }
         let plan = plan(ports);
         let published = Arc::new(Published::new(Tables::compile(&plan, None)));
         let macs = Arc::new(MacTable::new(MACS, 1));
-        let engine = Engine::new(ends, Arc::clone(&published), macs, Options::default());
-        let counters = engine.counters();
-        Self { engine, counters, plan, published, punted, cables }
+        let engines: Vec<Engine<Vntag>> = (near.into_iter().enumerate())
+            .map(|(worker, near)| {
+                let options = Options { worker, ..Options::default() };
+                Engine::new(near, Arc::clone(&published), Arc::clone(&macs), options)
+            })
+            .collect();
+        let counters: Vec<_> = engines.iter().map(Engine::counters).collect();
+        let first = Arc::clone(&counters[0]);
+        Self { engines, counters: AllCounters::new(counters), first, plan, published, punted, cables }
+    }
+
+    /// Lets one worker take a turn; says how many frames moved.
+    pub fn turn(&mut self, worker: usize, now: u64) -> usize {
+        let engine = &mut self.engines[worker];
+        engine.wake_all();
+        engine.turn(now).moved
     }
 
     /// Changes the tables under the running engine, into such as no configuration gives, too.
@@ -93,9 +123,9 @@ impl VirtualSwitch {
         self.published.replace(Tables::compile(&self.plan, None));
     }
 
-    /// Carries out an order of control.
+    /// Has the first worker carry out an order of control.
     pub fn apply(&mut self, order: Order) {
-        self.engine.apply(order);
+        self.engines[0].apply(order);
     }
 
     /// The control frames that have come since this was last called.
@@ -121,29 +151,30 @@ impl VirtualSwitch {
             let own = &planned.lif.counters;
             let copies = tables.copy_counters();
             let copies = copies.filter(|copy| copy.members.iter().any(|member| Arc::ptr_eq(member, own)));
-            let lists = copies.fold(Total::default(), |sum, copy| sum + copy.sent.get());
+            let lists = copies.fold(Total::default(), |sum, copy| sum + copy.sent());
             let vif = planned.source.map(|vif| vif.get());
             ((usize::from(planned.lif.port), vif), own.transmitted(lists).frames)
         };
         self.plan.lifs.iter().map(got).filter(|(_, frames)| *frames > 0).collect()
     }
 
-    /// The counters.
+    /// What its first worker counts, which may be the only one.
     #[must_use]
     pub fn counters(&self) -> &WorkerCounters {
+        &self.first
+    }
+
+    /// What all its workers count.
+    #[must_use]
+    pub fn all_counters(&self) -> &AllCounters {
         &self.counters
     }
 
     /// The drop reasons that have counted anything, with their counts.
     #[must_use]
     pub fn drops(&self) -> Vec<(DropReason, u64)> {
-        self.counters.drops.iter().filter(|(_, count)| *count > 0).collect()
+        self.counters.drops().filter(|(_, count)| *count > 0).collect()
     }
-}
-
-fn engine_port(port: link::Port) -> EnginePort {
-    let tx = port.tx.into_iter().next().expect("a port has a queue");
-    EnginePort { rx: port.rx, tx, punt: None }
 }
 
 /// The engine's plan for ports of the model.
@@ -190,7 +221,7 @@ pub fn permitting(protocol: u8) -> SharedAcl {
         destination,
         destination_ports: None,
     };
-    SharedAcl(Arc::new(Acl::new([(rule, Arc::<Counter>::default())], Arc::default())))
+    SharedAcl(Arc::new(Acl::new([(rule, Matches::default())], Matches::default())))
 }
 
 /// Programs made so far share their access lists, by protocol.
@@ -252,8 +283,11 @@ fn program(vlans: &ModelVlans) -> Program {
 
 impl Machine for VirtualSwitch {
     fn run(&mut self, now: u64) -> usize {
-        self.engine.wake_all();
-        let moved = run_worker(&mut self.engine, now);
+        let mut moved = 0;
+        for engine in &mut self.engines {
+            engine.wake_all();
+            moved += run_worker(engine, now);
+        }
         assert!(self.balance().holds(), "{:?}", self.balance());
         moved
     }

@@ -3,15 +3,18 @@
 use super::names::name;
 use super::{Answer, Session};
 use crate::config::slots::Owner;
+use crate::engine::counters::WorkerCounters;
 use crate::engine::mac::Entry;
 use crate::switch::Traffic;
 use niv_node::command::{Args, Reply};
+use niv_node::counter::Counter;
 use niv_node::output::{Column, Grid, Output, Record};
 
 /// `show counters`
 pub(super) fn counters(session: &mut Session, _: &Args) -> Answer {
     let counted = &session.switch.counters;
     let balance = counted.balance();
+    let sum = |of: fn(&WorkerCounters) -> &Counter| counted.sum(|worker| of(worker).get());
     let record = Record::new()
         .field("received", "Received", balance.received)
         .field("replicated", "Replicated", balance.replicated)
@@ -19,10 +22,10 @@ pub(super) fn counters(session: &mut Session, _: &Args) -> Answer {
         .field("sent", "Sent", balance.sent)
         .field("punted", "Punted", balance.punted)
         .field("dropped", "Dropped", balance.dropped)
-        .field("rx_no_inner_q", "Without 802.1Q behind the VNTag (V16)", counted.rx_no_inner_q.get())
-        .field("mac_learned", "Addresses learned", counted.mac_learned.get())
-        .field("mac_moved", "Addresses moved", counted.mac_moved.get())
-        .field("mac_table_full", "Addresses without room", counted.mac_table_full.get());
+        .field("rx_no_inner_q", "Without 802.1Q behind the VNTag (V16)", sum(|c| &c.rx_no_inner_q))
+        .field("mac_learned", "Addresses learned", sum(|c| &c.mac_learned))
+        .field("mac_moved", "Addresses moved", sum(|c| &c.mac_moved))
+        .field("mac_table_full", "Addresses without room", sum(|c| &c.mac_table_full));
     let mut grid = Grid::new([
         Column::left("interface", "Port"),
         Column::right("rx_frames", "InFrames"),
@@ -32,16 +35,16 @@ pub(super) fn counters(session: &mut Session, _: &Args) -> Answer {
         Column::right("tx_octets", "OutOctets"),
         Column::right("tx_dropped", "OutDrops"),
     ]);
-    for (port, counted) in session.switch.ports.iter().zip(&counted.ports) {
-        let (rx, tx) = (counted.rx.get(), counted.tx.get());
+    for (index, port) in session.switch.ports.iter().enumerate() {
+        let (rx, tx) = (counted.traffic(index, |port| &port.rx), counted.traffic(index, |port| &port.tx));
         grid.row([
             name(Owner::Ethernet(port.id)),
             rx.frames.into(),
             rx.octets.into(),
-            counted.rx_dropped.get().into(),
+            counted.port(index, |port| port.rx_dropped.get()).into(),
             tx.frames.into(),
             tx.octets.into(),
-            counted.tx_dropped.get().into(),
+            counted.port(index, |port| port.tx_dropped.get()).into(),
         ]);
     }
     let parts = vec![("switch".to_owned(), record.into()), ("ports".to_owned(), grid.into())];
@@ -73,7 +76,7 @@ pub(super) fn drops(session: &mut Session, args: &Args) -> Answer {
         Column::right("frames", "Frames"),
         Column::left("help", "What it counts"),
     ]);
-    for (reason, count) in session.switch.counters.drops.iter().filter(|(_, count)| all || *count > 0) {
+    for (reason, count) in session.switch.counters.drops().filter(|(_, count)| all || *count > 0) {
         grid.row([reason.name().into(), reason.lines().into(), count.into(), reason.help().trim().into()]);
     }
     Ok(Output::from(grid).into())

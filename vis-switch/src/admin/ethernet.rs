@@ -64,12 +64,13 @@ fn page(switch: &Switch, state: &State, index: usize, port: &SwitchPort) -> Page
 
 /// What a port took in and gave out.
 pub(super) fn counted(switch: &Switch, index: usize) -> Option<Traffic> {
-    let counted = switch.counters.ports.get(index)?;
+    switch.ports.get(index)?;
+    let counted = &switch.counters;
     Some(Traffic {
-        rx: counted.rx.get(),
-        rx_dropped: counted.rx_dropped.get(),
-        tx: counted.tx.get(),
-        tx_dropped: counted.tx_dropped.get(),
+        rx: counted.traffic(index, |port| &port.rx),
+        rx_dropped: counted.port(index, |port| port.rx_dropped.get()),
+        tx: counted.traffic(index, |port| &port.tx),
+        tx_dropped: counted.port(index, |port| port.tx_dropped.get()),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::switch::{State, Switch, Traffic};
 use niv_node::metrics::{Kind, Metrics};
 use vntag::ctl::session::State as SessionState;
 
-/// Name, help and value of a number of the whole switch.
+/// Name, help and value of a number of the whole switch, or of one worker.
 type Whole = (&'static str, &'static str, fn(&WorkerCounters) -> u64);
 /// The same of one port.
 type OfPort = (&'static str, &'static str, fn(&PortCounters) -> u64);
@@ -26,6 +26,12 @@ const WHOLE: [Whole; 7] = [
     ("vis_mac_learned", "Addresses learned", |c| c.mac_learned.get()),
     ("vis_mac_moved", "Addresses that moved", |c| c.mac_moved.get()),
     ("vis_mac_table_full", "Addresses not learned for want of room", |c| c.mac_table_full.get()),
+];
+
+const OF_WORKER: [Whole; 3] = [
+    ("vis_worker_received_frames", "Frames that the worker took from ports", |c| c.received.get()),
+    ("vis_worker_sent_frames", "Frames and copies of the worker that ports took", |c| c.sent.get()),
+    ("vis_worker_dropped_frames", "Frames that the worker dropped", |c| c.drops.total()),
 ];
 
 const OF_PORT: [OfPort; 8] = [
@@ -51,20 +57,27 @@ const OF_VETH: [OfVeth; 6] = [
 ];
 
 pub(super) fn write(switch: &Switch, metrics: &mut Metrics) {
-    let counters = &*switch.counters;
+    let counters = &switch.counters;
     for (name, help, read) in WHOLE {
-        metrics.family(name, Kind::Counter, help).sample(&[], read(counters));
+        metrics.family(name, Kind::Counter, help).sample(&[], counters.sum(read));
     }
     let mut drops = metrics.family("vis_dropped_frames", Kind::Counter, "Frames dropped, by reason");
-    for (reason, count) in counters.drops.iter() {
+    for (reason, count) in counters.drops() {
         drops.sample(&[("reason", reason.name())], count);
     }
 
+    let workers: Vec<String> = (0..counters.each().count()).map(|worker| worker.to_string()).collect();
+    for (name, help, read) in OF_WORKER {
+        let mut family = metrics.family(name, Kind::Counter, help);
+        for (worker, counted) in workers.iter().zip(counters.each()) {
+            family.sample(&[("worker", worker)], read(counted));
+        }
+    }
     let ports: Vec<String> = switch.ports.iter().map(|port| full_name(Owner::Ethernet(port.id))).collect();
     for (name, help, read) in OF_PORT {
         let mut family = metrics.family(name, Kind::Counter, help);
-        for (port, counted) in ports.iter().zip(&counters.ports) {
-            family.sample(&[("port", port)], read(counted));
+        for (index, port) in ports.iter().enumerate() {
+            family.sample(&[("port", port)], counters.port(index, read));
         }
     }
     let mut device = metrics.family("vis_port_device", Kind::Counter, "What the device of a port counts");

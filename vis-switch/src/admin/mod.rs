@@ -242,6 +242,7 @@ pub fn table() -> Table<Session> {
         Command::new(EXEC, "show lldp neighbors", "Who speaks LLDP on NIV links, in short", neighbors::lldp),
         Command::new(EXEC, "show feature", "What is on", system::feature),
         Command::new(EXEC, "show module", "What the chassis is made of", system::module),
+        Command::new(EXEC, "show system workers", "The threads that move frames", system::workers),
         Command::new(EXEC, "show version", "Which software this is", system::version),
     ];
     Table::new(show.into_iter().chain(saved::commands()).chain(commands()).collect(), WORDS)

@@ -106,9 +106,6 @@ impl Chassis {
     /// The first mistake, with its file, line and key.
     pub fn from_file(file: &File) -> Result<Self, ConfigError> {
         let (node, mac_table_size, ports) = read(file)?;
-        if let Some(workers) = node.workers.as_ref().filter(|workers| *workers.get_ref() > 1) {
-            return Err(file.error(workers, "several workers come with a later release; only 1 is allowed"));
-        }
         Ok(Self { node: Node::from_file(file, &node, "vis")?, mac_table_size, ports })
     }
 

@@ -13,7 +13,7 @@
 
 use core::hash::{Hash, Hasher};
 use core::ops::Deref;
-use niv_node::counter::Counter;
+use niv_node::counter::{Counter, PerWorker};
 use std::sync::Arc;
 use vntag::ethernet::be16;
 
@@ -170,23 +170,26 @@ impl Packet {
 pub struct Acl {
     rules: Box<[AclRule]>,
     /// What each of them decided, and what none did.
-    counters: Box<[Arc<Counter>]>,
-    unmatched: Arc<Counter>,
+    counters: Box<[Matches]>,
+    unmatched: Matches,
 }
+
+/// Packets that something decided about.
+pub type Matches = Arc<PerWorker<Counter>>;
 
 impl Acl {
     /// A list of these rules in this order, each with its counter; `unmatched` counts what none of them fits.
     #[must_use]
-    pub fn new(rules: impl IntoIterator<Item = (AclRule, Arc<Counter>)>, unmatched: Arc<Counter>) -> Self {
+    pub fn new(rules: impl IntoIterator<Item = (AclRule, Matches)>, unmatched: Matches) -> Self {
         let (rules, counters): (Vec<_>, Vec<_>) = rules.into_iter().unzip();
         Self { rules: rules.into(), counters: counters.into(), unmatched }
     }
 
-    /// Whether a payload of this EtherType may pass. For the worker, which alone counts: once for each frame and egress class
+    /// Whether a payload of this EtherType may pass. For a `worker`, which counts: once for each frame and egress class
     /// (see [`flood`](super::flood)), however many interfaces are meant.
     #[inline(never)]
     #[must_use]
-    pub fn passes(&self, ethertype: u16, payload: &[u8]) -> bool {
+    pub fn passes(&self, worker: usize, ethertype: u16, payload: &[u8]) -> bool {
         if ethertype != TYPE_IPV4 {
             return true;
         }
@@ -195,11 +198,11 @@ impl Acl {
         let decided = first.and_then(|place| self.rules.get(place).zip(self.counters.get(place)));
         match decided {
             Some((rule, counter)) => {
-                counter.add(1);
+                counter.of(worker).add(1);
                 rule.permit
             }
             None => {
-                self.unmatched.add(1);
+                self.unmatched.of(worker).add(1);
                 false
             }
         }
@@ -412,31 +415,31 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(512))]
         #[test]
         fn decides_and_counts_like_the_model(rules in vec(rule(), 0..8), sent in vec(sent(), 1..20)) {
-            let counters: Vec<Arc<Counter>> = rules.iter().map(|_| Arc::default()).collect();
-            let unmatched: Arc<Counter> = Arc::default();
+            let counters: Vec<Matches> = rules.iter().map(|_| Arc::default()).collect();
+            let unmatched = Matches::default();
             let acl = Acl::new(rules.iter().copied().zip(counters.iter().cloned()), unmatched.clone());
             let mut want = vec![0u64; rules.len() + 1];
             for sent in &sent {
                 let place = model(&rules, sent);
                 let permit = place.is_some_and(|place| rules[place].permit);
-                prop_assert_eq!(acl.passes(TYPE_IPV4, &sent.octets()), permit, "{:?}", sent);
+                prop_assert_eq!(acl.passes(1, TYPE_IPV4, &sent.octets()), permit, "{:?}", sent);
                 want[place.unwrap_or(rules.len())] += 1;
             }
-            let got: Vec<u64> = counters.iter().chain([&unmatched]).map(|counter| counter.get()).collect();
+            let got: Vec<u64> = counters.iter().chain([&unmatched]).map(|counter| counter.sum(Counter::get)).collect();
             prop_assert_eq!(got, want);
         }
 
         #[test]
         fn whatever_comes_is_decided(octets in vec(any::<u8>(), 0..100), rules in vec(rule(), 0..4)) {
             let acl = Acl::new(rules.into_iter().map(|rule| (rule, Arc::default())), Arc::default());
-            let _ = acl.passes(TYPE_IPV4, &octets);
-            prop_assert!(acl.passes(0x0806, &octets) && acl.passes(0x86dd, &octets));
+            let _ = acl.passes(1, TYPE_IPV4, &octets);
+            prop_assert!(acl.passes(1, 0x0806, &octets) && acl.passes(1, 0x86dd, &octets));
         }
     }
 
     #[test]
     fn a_list_without_rules_denies_ipv4() {
-        let unmatched: Arc<Counter> = Arc::default();
+        let unmatched = Matches::default();
         let acl = Acl::new([], unmatched.clone());
         let sent = Sent {
             version: 4,
@@ -451,7 +454,7 @@ mod tests {
             padding: 0,
             cut: None,
         };
-        assert!(!acl.passes(TYPE_IPV4, &sent.octets()));
-        assert_eq!(unmatched.get(), 1);
+        assert!(!acl.passes(1, TYPE_IPV4, &sent.octets()));
+        assert_eq!(unmatched.sum(Counter::get), 1);
     }
 }

@@ -61,10 +61,11 @@ pub(super) struct Refused {
 /// As far as any header reaches that is looked at: addresses, an E-TAG, an 802.1Q tag, a type.
 const REACH: usize = 26;
 
-/// Judges a frame by its first octets and its length; one that may come in is described in `to`.
+/// Judges a frame by its first octets and its length, for this `worker`; one that may come in is described in `to`.
 #[inline]
 pub(super) fn admit<T: NivTag>(
     tables: &Tables,
+    worker: usize,
     role: &PortRole,
     bytes: &[u8],
     len: usize,
@@ -72,8 +73,8 @@ pub(super) fn admit<T: NivTag>(
 ) -> Result<(), Refused> {
     // Twice the same code: where all octets are known to be there, no read of one is checked.
     match bytes.first_chunk::<REACH>() {
-        Some(all) => judge::<T>(tables, role, all, bytes, len, to),
-        None => judge_short::<T>(tables, role, bytes, len, to),
+        Some(all) => judge::<T>(tables, worker, role, all, bytes, len, to),
+        None => judge_short::<T>(tables, worker, role, bytes, len, to),
     }
 }
 
@@ -81,18 +82,20 @@ pub(super) fn admit<T: NivTag>(
 #[inline(never)]
 fn judge_short<T: NivTag>(
     tables: &Tables,
+    worker: usize,
     role: &PortRole,
     bytes: &[u8],
     len: usize,
     to: &mut Admitted,
 ) -> Result<(), Refused> {
-    judge::<T>(tables, role, bytes, bytes, len, to)
+    judge::<T>(tables, worker, role, bytes, bytes, len, to)
 }
 
 /// `bytes` has all headers that every frame is judged by; access lists look at more of the `head`.
 #[inline(always)]
 fn judge<T: NivTag>(
     tables: &Tables,
+    worker: usize,
     role: &PortRole,
     bytes: &[u8],
     head: &[u8],
@@ -114,7 +117,7 @@ fn judge<T: NivTag>(
     let inner = inner.map_err(refused)?;
     check(lif, bytes, len, inner, to).map_err(refused)?;
     if let Some(acl) = &lif.program.acl_in
-        && !acl.passes(inner.next, head.get(inner.payload()..).unwrap_or_default())
+        && !acl.passes(worker, inner.next, head.get(inner.payload()..).unwrap_or_default())
     {
         return Err(refused(DropReason::AclIn));
     }

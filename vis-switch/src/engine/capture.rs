@@ -74,8 +74,14 @@ struct Came {
 }
 
 impl Capture {
-    pub(super) fn new() -> Self {
-        Self { recorder: live::Recorder::default(), on: false, came: ArrayVec::new(), fates: [None; BURST] }
+    /// It records for these captures.
+    pub(super) fn new(captures: &Captures) -> Self {
+        Self {
+            recorder: live::Recorder::new(captures),
+            on: false,
+            came: ArrayVec::new(),
+            fates: [None; BURST],
+        }
     }
 
     pub(super) fn captures(&self) -> Captures {

@@ -14,6 +14,13 @@ pub(super) struct Recent {
     destination: Option<(Key, Option<LifId>)>,
 }
 
+impl Recent {
+    /// The source of the frame before is in the table, or has no room there.
+    pub(super) fn has_learned(&self) -> bool {
+        self.source.is_some()
+    }
+}
+
 /// Notes the source (F11, F13, V28: only what was admitted comes here).
 #[inline]
 pub(super) fn learn(
@@ -37,6 +44,8 @@ pub(super) fn learn(
         Lesson::New => counters.mac_learned.add(1),
         Lesson::Moved => counters.mac_moved.add(1),
         Lesson::Full => counters.mac_table_full.add(1),
+        // The next frame teaches it.
+        Lesson::Busy => recent.source = None,
     }
     // What was found before may be another's now.
     recent.destination = None;

@@ -8,12 +8,17 @@
 //! Every key has two buckets of four slots where it may be. An entry counts while its interface still has the
 //! generation it was learned in and it was seen not longer ago than the ageing time; others are free room. Readers
 //! take no lock: key, value, key again. The value is one store, so moving an address is, too.
+//!
+//! Any number of workers may learn. Whoever writes into a bucket holds its lock, which it only tries: where another worker
+//! is just there, the address is learned from a later frame. An address that is known as it is costs no lock and no store,
+//! so each is written once a second at the most, however many workers see it.
 
 use super::address::Address;
 use super::lif::{Generation, LifId};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 use link::prefetch;
+use parking_lot::{Mutex, MutexGuard};
 use vntag::ethernet::Mac;
 
 const SLOTS: usize = 4;
@@ -23,6 +28,12 @@ const CACHED: usize = 1 << 20;
 
 const VALID: u64 = 1 << 63;
 const SECONDS: u32 = (1 << 24) - 1;
+/// Seconds by which one worker's turn may have begun after another's.
+const AHEAD: u32 = 64;
+/// Locks of a table, at the most; buckets share them.
+const LOCKS: usize = 1024;
+/// Each second one part of so many is swept.
+const SWEEP_PARTS: u32 = 64;
 
 /// A (VLAN, MAC) pair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,10 +66,12 @@ impl Second {
         Self((now / 1_000_000_000) as u32 & SECONDS)
     }
 
-    /// Seconds from `earlier` to this one.
+    /// Seconds from `earlier` to this one. None from one that is a little later: workers do not begin their turns at the
+    /// same moment, and read what others have just written.
     #[must_use]
     pub fn since(self, earlier: Self) -> u32 {
-        self.0.wrapping_sub(earlier.0) & SECONDS
+        let seconds = self.0.wrapping_sub(earlier.0) & SECONDS;
+        if seconds > SECONDS - AHEAD { 0 } else { seconds }
     }
 }
 
@@ -98,6 +111,8 @@ pub enum Lesson {
     Moved,
     /// No room.
     Full,
+    /// Another worker writes there: nothing was done.
+    Busy,
 }
 
 /// An entry, for people.
@@ -127,6 +142,10 @@ struct Bucket([Slot; SLOTS]);
 #[derive(Debug)]
 pub struct MacTable {
     buckets: Box<[Bucket]>,
+    /// Held by whoever writes into the buckets whose number it divides.
+    locks: Box<[Mutex<()>]>,
+    /// The second in which a part was last swept, below the number of the next part.
+    swept: AtomicU64,
     shift: u32,
     seed: u64,
     ageing: u32,
@@ -143,6 +162,8 @@ impl MacTable {
         let buckets = (capacity.saturating_mul(10) / 9).div_ceil(SLOTS).next_power_of_two().max(2);
         Self {
             buckets: (0..buckets).map(|_| Bucket::default()).collect(),
+            locks: (0..buckets.min(LOCKS)).map(|_| Mutex::new(())).collect(),
+            swept: AtomicU64::new(0),
             shift: 64 - buckets.trailing_zeros(),
             seed,
             ageing: Self::AGEING,
@@ -169,15 +190,26 @@ impl MacTable {
         }
     }
 
+    /// The numbers of the two buckets where a key may be.
     #[inline]
-    fn choices(&self, key: Key) -> [&Bucket; 2] {
+    fn places(&self, key: Key) -> [usize; 2] {
         let product = u128::from(key.0 ^ self.seed) * 0x9e37_79b9_7f4a_7c15;
         let hash = (product >> 64) as u64 ^ product as u64;
         let first = (hash >> self.shift) as usize;
         // The low bits, moved up; never the first choice again.
         let second = (hash << 32 >> self.shift) as usize;
         let second = if second == first { first ^ 1 } else { second };
-        [&self.buckets[first], &self.buckets[second]]
+        [first, second]
+    }
+
+    #[inline]
+    fn choices(&self, key: Key) -> [&Bucket; 2] {
+        self.places(key).map(|place| &self.buckets[place])
+    }
+
+    /// The right to write into a bucket, unless somebody has it.
+    fn lock(&self, place: usize) -> Option<MutexGuard<'_, ()>> {
+        self.locks[place % self.locks.len()].try_lock()
     }
 
     #[inline]
@@ -204,29 +236,40 @@ impl MacTable {
         (now.since(learned.seen) <= self.ageing).then_some(learned)
     }
 
-    /// Notes that `key` was seen. `live` says whether an entry's generation still counts. One worker at a time.
+    /// Notes that `key` was seen. `live` says whether an entry's generation still counts. From any worker.
     #[inline]
     pub fn learn(&self, key: Key, seen: Learned, live: impl Fn(Learned) -> bool) -> Lesson {
-        if let Some((slot, value)) = self.find(key) {
-            let packed = seen.pack();
-            if value == packed {
-                return Lesson::Known;
-            }
-            slot.value.store(packed, Ordering::Release);
-            return match Learned::unpack(value) {
-                Some(old) if old.lif == seen.lif && old.generation == seen.generation => Lesson::Known,
-                Some(old) if self.counts(old, seen.seen) && live(old) => Lesson::Moved,
-                _ => Lesson::New,
-            };
+        match self.find(key) {
+            Some((_, value)) if value == seen.pack() => Lesson::Known,
+            _ => self.note(key, seen, live),
         }
-        self.insert(key, seen, live)
+    }
+
+    /// The same where something is to be written.
+    #[cold]
+    fn note(&self, key: Key, seen: Learned, live: impl Fn(Learned) -> bool) -> Lesson {
+        let [first, second] = self.places(key);
+        let Some(_first) = self.lock(first) else { return Lesson::Busy };
+        let shared = first % self.locks.len() == second % self.locks.len();
+        let _second = match self.lock(second) {
+            None if !shared => return Lesson::Busy,
+            lock => lock,
+        };
+        // Whatever was seen without the locks may be another's by now.
+        let Some((slot, value)) = self.find(key) else { return self.insert(key, seen, live) };
+        slot.value.store(seen.pack(), Ordering::Release);
+        match Learned::unpack(value) {
+            Some(old) if old.lif == seen.lif && old.generation == seen.generation => Lesson::Known,
+            Some(old) if self.counts(old, seen.seen) && live(old) => Lesson::Moved,
+            _ => Lesson::New,
+        }
     }
 
     fn counts(&self, learned: Learned, now: Second) -> bool {
         now.since(learned.seen) <= self.ageing
     }
 
-    #[cold]
+    /// For whoever holds the locks of both buckets.
     fn insert(&self, key: Key, seen: Learned, live: impl Fn(Learned) -> bool) -> Lesson {
         let [first, second] = self.choices(key);
         let free = |slot: &&Slot| {
@@ -243,20 +286,40 @@ impl MacTable {
         Lesson::New
     }
 
-    /// Frees what no longer counts in one part of `parts` of the table. By the worker.
+    /// Frees what no longer counts in the part whose turn it is; once a second, by whichever worker asks first.
+    pub fn sweep_due(&self, now: Second, live: impl Fn(Learned) -> bool) {
+        let before = self.swept.load(Ordering::Relaxed);
+        let (last, part) = (Second(before as u32 & SECONDS), (before >> 32) as u32);
+        if now.since(last) == 0 {
+            return;
+        }
+        // After a long sleep everything is looked at before a stale second could seem young again.
+        let parts = if now.since(last) > SWEEP_PARTS { 1 } else { SWEEP_PARTS };
+        let next = u64::from((part + 1) % SWEEP_PARTS) << 32 | u64::from(now.0);
+        if self.swept.compare_exchange(before, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.sweep(part as usize, parts as usize, now, live);
+        }
+    }
+
+    /// Frees what no longer counts in one part of `parts` of the table. Where another worker writes, the next sweep does.
     pub fn sweep(&self, part: usize, parts: usize, now: Second, live: impl Fn(Learned) -> bool) {
         let parts = parts.max(1);
         let size = self.buckets.len().div_ceil(parts);
         let from = (part % parts) * size;
-        for bucket in self.buckets.iter().skip(from).take(size) {
-            for slot in &bucket.0 {
-                if slot.key.load(Ordering::Relaxed) == 0 {
-                    continue;
-                }
+        for (place, bucket) in self.buckets.iter().enumerate().skip(from).take(size) {
+            let is_old = |slot: &Slot| {
                 let old = Learned::unpack(slot.value.load(Ordering::Relaxed));
-                if !old.is_some_and(|old| self.counts(old, now) && live(old)) {
-                    slot.key.store(0, Ordering::Release);
-                }
+                slot.key.load(Ordering::Relaxed) != 0
+                    && !old.is_some_and(|old| self.counts(old, now) && live(old))
+            };
+            if bucket.0.iter().any(is_old)
+                && let Some(_lock) = self.lock(place)
+            {
+                bucket
+                    .0
+                    .iter()
+                    .filter(|slot| is_old(slot))
+                    .for_each(|slot| slot.key.store(0, Ordering::Release));
             }
         }
     }
@@ -347,5 +410,88 @@ mod tests {
     fn the_second_hand_wraps() {
         let last = Second(SECONDS);
         assert_eq!(Second(0).since(last), 1);
+    }
+
+    #[test]
+    fn what_another_worker_learned_in_the_next_second_counts() {
+        let table = MacTable::new(64, 1);
+        assert_eq!(table.learn(key(1), at(3, 101), ALWAYS), Lesson::New);
+        assert_eq!(table.lookup(key(1), at(3, 100).seen), Some(at(3, 101)));
+        table.sweep_due(at(3, 101).seen, ALWAYS);
+        table.sweep_due(at(3, 100).seen, ALWAYS);
+        table.sweep(0, 1, at(3, 100).seen, ALWAYS);
+        assert_eq!(table.entries(at(3, 100).seen, ALWAYS).len(), 1);
+    }
+
+    #[test]
+    fn one_part_is_swept_each_second_whoever_asks() {
+        let table = MacTable::new(1000, 1);
+        (0..1000).for_each(|n| assert_ne!(table.learn(key(n), at(1, 1), ALWAYS), Lesson::Busy));
+        let left = |table: &MacTable| {
+            table.buckets.iter().flat_map(|b| &b.0).filter(|s| s.key.load(Ordering::Relaxed) != 0).count()
+        };
+        let now = |second| at(1, second).seen;
+        table.sweep_due(now(302), ALWAYS);
+        assert_eq!(left(&table), 0, "nobody had looked for so long that everything was looked at");
+        (0..1000).for_each(|n| assert_ne!(table.learn(key(n), at(1, 302), ALWAYS), Lesson::Busy));
+        let never = |_: Learned| false;
+        let mut before = left(&table);
+        for second in 303..303 + u64::from(SWEEP_PARTS) {
+            table.sweep_due(now(second), never);
+            let after = left(&table);
+            assert!(before - after <= table.slots().div_ceil(SWEEP_PARTS as usize) + SLOTS, "{second}");
+            table.sweep_due(now(second), never);
+            assert_eq!(left(&table), after, "another worker in the same second");
+            before = after;
+        }
+        assert_eq!(before, 0, "each part had its turn");
+    }
+
+    /// Three threads learn, move and sweep the same few buckets while one looks things up: what is found is what somebody learned
+    /// of that very key, no key is there twice, and none that stayed where it was is lost.
+    #[test]
+    fn workers_learn_at_the_same_time() {
+        const KEYS: u32 = 48;
+        const ROUNDS: u32 = 30_000;
+        let table = MacTable::new(KEYS as usize * 2, 3);
+        // An address is only ever behind interfaces with its own remainder.
+        let lif_of = |n: u32, times: u32| 1 + n % 7 + 7 * (times % 5);
+        std::thread::scope(|scope| {
+            let learners: Vec<_> = (0..3u32)
+                .map(|who| {
+                    let table = &table;
+                    scope.spawn(move || {
+                        let mut random = who + 1;
+                        let mut counted = [0u32; 5];
+                        for round in 0..ROUNDS {
+                            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                            let n = (random >> 8) % KEYS;
+                            let seen = at(lif_of(n, random >> 20), u64::from(round / 1000));
+                            counted[table.learn(key(n), seen, ALWAYS) as usize] += 1;
+                            if round % 1000 == 0 {
+                                table.sweep_due(seen.seen, ALWAYS);
+                            }
+                        }
+                        counted
+                    })
+                })
+                .collect();
+            while !learners.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+                for n in 0..KEYS {
+                    if let Some(found) = table.lookup(key(n), at(1, 0).seen) {
+                        assert_eq!((found.lif.get() - 1) % 7, n % 7, "{n}: what belongs to another address");
+                    }
+                }
+            }
+            let counted: Vec<_> = learners.into_iter().map(|learner| learner.join().unwrap()).collect();
+            let of = |lesson: Lesson| counted.iter().map(|one| one[lesson as usize]).sum::<u32>();
+            assert_eq!(of(Lesson::New), KEYS, "each once");
+            assert!(of(Lesson::Moved) > 0 && of(Lesson::Full) == 0);
+        });
+        let mut keys: Vec<_> = table.entries(at(1, 31).seen, ALWAYS).iter().map(|entry| entry.mac).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), KEYS as usize);
+        assert_eq!(table.entries(at(1, 31).seen, ALWAYS).len(), KEYS as usize);
     }
 }

@@ -61,6 +61,8 @@ impl Outgoing {
 
 /// What is the same for all frames that leave.
 pub(super) struct Leaving<'a> {
+    /// Which worker sends.
+    pub(super) worker: usize,
     /// What the NIV tag adds to a frame.
     pub(super) tag_len: usize,
     pub(super) now: Nanos,
@@ -197,11 +199,11 @@ struct Sent<'a> {
 
 impl Sent<'_> {
     fn count(&self, turn: &Leaving<'_>) {
-        let Leaving { tables, counters, .. } = *turn;
+        let Leaving { worker, tables, counters, .. } = *turn;
         let overhead = turn.overhead(self.port);
         let done = self.taken.frames.min(self.frames.len());
         let mut octets = 0;
-        let mut run = Run::default();
+        let mut run = Run::of(worker);
         for (waiting, frame) in self.waiting.iter().zip(self.frames).take(done) {
             let len = frame.len();
             octets += len as u64;
@@ -214,7 +216,7 @@ impl Sent<'_> {
             if let Receiver::Lif(id) = waiting.to
                 && let Some(lif) = tables.lif(id)
             {
-                lif.counters.tx_dropped.add(1);
+                lif.counters.of(worker).tx_dropped.add(1);
             }
         }
     }
@@ -289,7 +291,7 @@ impl Mixed<'_, '_> {
             return self.lose(waiting, count, left);
         }
         let inner = octets - (self.turn.overhead(self.port) * count).min(octets);
-        let mut run = Run::default();
+        let mut run = Run::of(self.turn.worker);
         run.add(waiting.to, count as u64, inner as u64, self.turn.tables);
         run.finish(self.turn.tables);
         let Some(port) = self.turn.counters.ports.get(usize::from(self.port)) else { return };
@@ -323,14 +325,14 @@ impl Mixed<'_, '_> {
 
     /// A frame that counts as so many was not sent.
     fn lose(&self, waiting: Waiting, count: usize, reason: DropReason) {
-        let Leaving { tables, counters, .. } = *self.turn;
+        let Leaving { worker, tables, counters, .. } = *self.turn;
         if let Some(port) = counters.ports.get(usize::from(self.port)) {
             tally(port, counters, [0, 0, count as u64], 0, reason);
         }
         if let Receiver::Lif(id) = waiting.to
             && let Some(lif) = tables.lif(id)
         {
-            lif.counters.tx_dropped.add(count as u64);
+            lif.counters.of(worker).tx_dropped.add(count as u64);
         }
     }
 
@@ -376,19 +378,23 @@ fn tally(
 }
 
 /// Frames in a row for the same receiver, counted at once.
-#[derive(Default)]
 struct Run {
+    worker: usize,
     to: Option<Receiver>,
     frames: u64,
     octets: u64,
 }
 
 impl Run {
+    fn of(worker: usize) -> Self {
+        Self { worker, to: None, frames: 0, octets: 0 }
+    }
+
     #[inline]
     fn add(&mut self, to: Receiver, frames: u64, octets: u64, tables: &Tables) {
         if self.to != Some(to) {
             self.finish(tables);
-            *self = Self { to: Some(to), frames: 0, octets: 0 };
+            *self = Self { to: Some(to), ..Self::of(self.worker) };
         }
         self.frames += frames;
         self.octets += octets;
@@ -399,16 +405,16 @@ impl Run {
             None => {}
             Some(Receiver::Lif(id)) => {
                 if let Some(lif) = tables.lif(id) {
-                    lif.counters.tx.add(self.frames, self.octets);
+                    lif.counters.of(self.worker).tx.add(self.frames, self.octets);
                 }
             }
             Some(Receiver::Copy { flood, copy, looped }) => {
                 let copies = tables.floods.get(flood).map(|flood| flood.copies.as_slice());
                 if let Some(copy) = copies.and_then(|copies| copies.get(usize::from(copy))) {
-                    copy.counters.sent.add(self.frames, self.octets);
+                    copy.counters.of(self.worker).add(self.frames, self.octets);
                 }
                 if let Some(lif) = looped.and_then(|id| tables.lif(id)) {
-                    lif.counters.looped.add(self.frames, self.octets);
+                    lif.counters.of(self.worker).looped.add(self.frames, self.octets);
                 }
             }
         }

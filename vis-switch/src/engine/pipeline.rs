@@ -71,7 +71,7 @@ impl<T: NivTag> Pipeline<T> {
             admitted: Box::new([Admitted::EMPTY; BURST]),
             sizes: Sizes::new(),
             outbox: Outbox::new(tx),
-            capture: Capture::new(),
+            capture: Capture::new(&Captures::default()),
             punts,
             options,
             tag: PhantomData,
@@ -84,6 +84,11 @@ impl<T: NivTag> Pipeline<T> {
 
     pub(super) fn captures(&self) -> Captures {
         self.capture.captures()
+    }
+
+    /// From now on it records for these captures.
+    pub(super) fn record_for(&mut self, captures: &Captures) {
+        self.capture = Capture::new(captures);
     }
 
     pub(super) fn mac(&self) -> &MacTable {
@@ -130,11 +135,22 @@ impl<T: NivTag> Pipeline<T> {
         let role = turn.tables.roles.get(usize::from(port)).unwrap_or(&PortRole::Unused);
         let mut admitted = Admitted::EMPTY;
         let head = self.desk.load(0, frame);
-        admit::admit::<T>(turn.tables, role, head, frame.len(), &mut admitted)
+        admit::admit::<T>(turn.tables, self.options.worker, role, head, frame.len(), &mut admitted)
             .map_err(|refused| refused.reason)?;
         let source = turn.tables.lif(admitted.lif).ok_or(DropReason::RxSrcUnknown)?;
-        let recent = &mut Recent::default();
-        forward::learn(turn.tables, &self.mac, &admitted, source, turn.second, &self.counters, recent);
+        let mut recent = Recent::default();
+        // Nobody is told twice: where another worker is at the same place of the table, its few instructions are waited for.
+        while !recent.has_learned() {
+            forward::learn(
+                turn.tables,
+                &self.mac,
+                &admitted,
+                source,
+                turn.second,
+                &self.counters,
+                &mut recent,
+            );
+        }
         self.flood(turn, &admitted, source)
     }
 
@@ -175,7 +191,8 @@ impl<T: NivTag> Pipeline<T> {
         let mut admitted = 0;
         let mut untagged = 0;
         let mut punted = 0;
-        let mut run = Run::default();
+        let worker = self.options.worker;
+        let mut run = Run::of(worker);
         for (index, frame) in (0u8..).zip(burst) {
             let Some(to) = self.admitted.get_mut(admitted) else { break };
             let head = self.desk.load(usize::from(index), frame);
@@ -191,7 +208,7 @@ impl<T: NivTag> Pipeline<T> {
             let count = size.frames as u64;
             let inner = size.octets.saturating_sub(size.frames * overhead) as u64;
             let outcome = if judged {
-                admit::admit::<T>(tables, role, head, size.longest, to)
+                admit::admit::<T>(tables, worker, role, head, size.longest, to)
             } else {
                 Err(Refused { lif: None, reason: DropReason::RxOffload })
             };
@@ -223,7 +240,7 @@ impl<T: NivTag> Pipeline<T> {
                     if let Some(id) = lif {
                         run.add(tables, id, count, inner);
                         if let Some(lif) = tables.lif(id) {
-                            lif.counters.rx_dropped.add(count);
+                            lif.counters.of(worker).rx_dropped.add(count);
                         }
                     }
                 }
@@ -275,7 +292,7 @@ impl<T: NivTag> Pipeline<T> {
         if let Err(reason) = refused {
             let count = self.sizes.frames(frame.index);
             self.counters.drops[reason].add(count);
-            source.counters.rx_dropped.add(count);
+            source.counters.of(self.options.worker).rx_dropped.add(count);
             self.capture.decide(frame.index, Fate::Dropped { from: Some(frame.lif), reason });
         }
     }
@@ -288,6 +305,7 @@ impl<T: NivTag> Pipeline<T> {
         source: &Lif,
         to: LifId,
     ) -> Result<(), DropReason> {
+        let worker = self.options.worker;
         let lif = turn.tables.lif(to).ok_or(DropReason::UcDvifXlateMiss)?;
         if frame.private && !lif.program.carries().contains(frame.vlan) {
             return Err(DropReason::Pvlan);
@@ -298,7 +316,7 @@ impl<T: NivTag> Pipeline<T> {
                 if lif.vif == 0 {
                     return Err(DropReason::UcDvifXlateMiss);
                 }
-                if *filtered && !may_leave(lif.program.acl_out.as_slice(), frame, head.bytes()) {
+                if *filtered && !may_leave(worker, lif.program.acl_out.as_slice(), frame, head.bytes()) {
                     return Err(DropReason::AclOut);
                 }
                 let looped = egress::looped(source, lif.port).map_err(|_| DropReason::SvifXlateMiss)?;
@@ -306,7 +324,7 @@ impl<T: NivTag> Pipeline<T> {
                 egress::to_link::<T>(head, frame, Target::Channel(u32::from(lif.vif)), looped);
             }
             _ => {
-                if !may_leave(lif.program.acl_out.as_slice(), frame, head.bytes()) {
+                if !may_leave(worker, lif.program.acl_out.as_slice(), frame, head.bytes()) {
                     return Err(DropReason::AclOut);
                 }
                 egress::to_wire(head, frame, &lif.program, turn.len(frame.index));
@@ -364,7 +382,7 @@ impl<T: NivTag> Pipeline<T> {
         let filters = form.filters();
         if !filters.is_empty() {
             let head = self.desk.head(usize::from(frame.index)).map_or(&[][..], |head| head.bytes());
-            if !may_leave(filters, frame, head) {
+            if !may_leave(self.options.worker, filters, frame, head) {
                 return Err(DropReason::AclOut);
             }
         }
@@ -385,6 +403,7 @@ impl<T: NivTag> Pipeline<T> {
     #[inline(never)]
     fn flush(&mut self, turn: &Burst<'_>) {
         let leaving = Leaving {
+            worker: self.options.worker,
             tag_len: T::LEN,
             now: turn.now,
             desk: &self.desk,
@@ -397,11 +416,11 @@ impl<T: NivTag> Pipeline<T> {
     }
 }
 
-/// Whether a frame may leave towards interfaces with these access lists; its head is as it came.
+/// Whether a frame may leave towards interfaces with these access lists, by this `worker`; its head is as it came.
 #[inline]
-fn may_leave(filters: &[SharedAcl], frame: &Admitted, head: &[u8]) -> bool {
+fn may_leave(worker: usize, filters: &[SharedAcl], frame: &Admitted, head: &[u8]) -> bool {
     let payload = || head.get(frame.inner.payload()..).unwrap_or_default();
-    filters.iter().all(|acl| acl.passes(frame.inner.next, payload()))
+    filters.iter().all(|acl| acl.passes(worker, frame.inner.next, payload()))
 }
 
 /// How a copy of a flooded frame leaves.
@@ -452,19 +471,23 @@ impl Burst<'_> {
 }
 
 /// Frames in a row from the same interface, counted at once.
-#[derive(Default)]
 struct Run {
+    worker: usize,
     from: Option<LifId>,
     frames: u64,
     octets: u64,
 }
 
 impl Run {
+    fn of(worker: usize) -> Self {
+        Self { worker, from: None, frames: 0, octets: 0 }
+    }
+
     #[inline]
     fn add(&mut self, tables: &Tables, from: LifId, frames: u64, octets: u64) {
         if self.from != Some(from) {
             self.finish(tables);
-            *self = Self { from: Some(from), frames: 0, octets: 0 };
+            *self = Self { from: Some(from), ..Self::of(self.worker) };
         }
         self.frames += frames;
         self.octets += octets;
@@ -472,7 +495,7 @@ impl Run {
 
     fn finish(&self, tables: &Tables) {
         if let Some(lif) = self.from.and_then(|id| tables.lif(id)) {
-            lif.counters.rx.add(self.frames, self.octets);
+            lif.counters.of(self.worker).rx.add(self.frames, self.octets);
         }
     }
 }

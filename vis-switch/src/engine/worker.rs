@@ -18,12 +18,10 @@ use vntag::{NivTag, VifId};
 
 /// Frames a turn moves at the most.
 const TURN: usize = 1024;
-/// A second of engine time sweeps one part of this many of the MAC table.
-const SWEEP_PARTS: u32 = 64;
 /// The token of the mailbox among those of the sources.
 const MAILBOX: u64 = u64::MAX;
 
-/// The queues of one port that belong to a worker.
+/// The queues of one port that belong to a worker: every worker has all ports, if without receive queues.
 pub struct EnginePort {
     /// Every receive queue that is the worker's.
     pub rx: Vec<Box<dyn RxQueue>>,
@@ -37,6 +35,8 @@ pub struct EnginePort {
 /// Settings of an engine that do not change while it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// Which of the workers of its switch it is, from 0.
+    pub worker: usize,
     /// Unicast that goes back down the link it came up on carries l=1 and its source (U2). Flooded frames
     /// always do.
     pub hairpin_looped: bool,
@@ -44,7 +44,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { hairpin_looped: true }
+        Self { worker: 0, hairpin_looped: true }
     }
 }
 
@@ -61,8 +61,8 @@ pub struct Engine<T> {
     tables: Arc<Tables>,
     published: Arc<Published>,
     version: u64,
+    /// When it last looked whether the MAC table is to be swept.
     swept: Second,
-    sweep_part: usize,
     orders: Option<Mailbox<Order>>,
     /// Guests to announce in this turn.
     announcements: Vec<(u16, VifId, Mac)>,
@@ -94,7 +94,6 @@ impl<T: NivTag> Engine<T> {
             version: 0,
             published,
             swept: Second::default(),
-            sweep_part: 0,
             orders: None,
             announcements: Vec::new(),
             events_changed: true,
@@ -106,6 +105,13 @@ impl<T: NivTag> Engine<T> {
     pub fn ordered_by(mut self, orders: Mailbox<Order>) -> Self {
         self.orders = Some(orders);
         self.events_changed = true;
+        self
+    }
+
+    /// From now on what it moves is in these captures, which other workers may record for, too.
+    #[must_use]
+    pub fn recording_for(mut self, captures: &Captures) -> Self {
+        self.pipeline.record_for(captures);
         self
     }
 
@@ -174,18 +180,15 @@ impl<T: NivTag> Engine<T> {
         self.pipeline.originate(now) + announced
     }
 
-    /// Forgets addresses that are too old.
+    /// Forgets addresses that are too old, if no other worker has done so in this second.
     fn sweep(&mut self, second: Second) {
         if second == self.swept {
             return;
         }
-        // After a long sleep everything is looked at before a stale second could seem young again.
-        let parts = if second.since(self.swept) > SWEEP_PARTS { 1 } else { SWEEP_PARTS as usize };
+        self.swept = second;
         let tables = &self.tables;
         let live = |old: Learned| tables.remembers(old.lif, old.generation);
-        self.pipeline.mac().sweep(self.sweep_part, parts, second, live);
-        self.sweep_part = (self.sweep_part + 1) % parts;
-        self.swept = second;
+        self.pipeline.mac().sweep_due(second, live);
     }
 }
 

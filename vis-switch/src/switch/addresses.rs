@@ -33,7 +33,7 @@ impl Switch {
 impl State {
     /// Guests that use another address than the configured one, and that were not told of before.
     pub(super) fn other_macs(&mut self, switch: &Switch) -> Vec<Event> {
-        let lessons = switch.counters.mac_learned.get() + switch.counters.mac_moved.get();
+        let lessons = switch.counters.sum(|worker| worker.mac_learned.get() + worker.mac_moved.get());
         if core::mem::replace(&mut self.other_macs.lessons, lessons) == lessons {
             return Vec::new();
         }

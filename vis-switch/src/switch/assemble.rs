@@ -7,11 +7,13 @@ use super::{Controller, Kept, Switch, SwitchPort, log};
 use crate::config::chassis::Chassis;
 use crate::config::running::EthernetId;
 use crate::control::{self, Control, PortConfig};
+use crate::engine::capture::Captures;
 use crate::engine::control::Punted;
+use crate::engine::counters::AllCounters;
 use crate::engine::mac::MacTable;
 use crate::engine::tables::{Published, Tables};
 use crate::engine::worker::{Engine, EnginePort, Options};
-use link::Port;
+use link::{Port, share};
 use niv_node::accounting::Accounting;
 use niv_node::counter::Counter;
 use niv_node::event::EventLog;
@@ -29,7 +31,7 @@ use vntag::uuid::Uuid;
 
 /// Control frames of one port that may wait for control: two windows of requests and their responses.
 const PUNTED: usize = 512;
-/// Orders that may wait for the worker.
+/// Orders that may wait for each worker.
 const ORDERS: usize = 4096;
 /// Octets that this end takes in one frame: the longest payload, an Ethernet header, a VNTag, and two 802.1Q tags.
 const MAX_FRAME: u32 = 9216 + 14 + 6 + 8;
@@ -53,8 +55,8 @@ pub struct Parts {
     pub now: fn() -> u64,
     /// Nanoseconds from 1970 to the zero of that clock.
     pub epoch: u64,
-    /// How long a command waits until its change is in effect in the worker: [`IN_EFFECT`], or not at all where the
-    /// worker takes its turns on the same thread.
+    /// How long a command waits until its change is in effect in every worker: [`IN_EFFECT`], or not at all where the
+    /// workers take their turns on the same thread.
     pub in_effect: Duration,
     /// What the process has given up.
     pub sandbox: sandbox::Report,
@@ -74,23 +76,40 @@ pub enum AssembleError {
     System(#[from] io::Error),
 }
 
+/// A switch without threads.
+pub struct Assembled {
+    /// For whoever configures and asks it.
+    pub switch: Arc<Switch>,
+    /// For the control thread.
+    pub controller: Controller,
+    /// For the workers, one each; each has its own receive queues of every port.
+    pub engines: Vec<Engine<Vntag>>,
+}
+
 /// Puts a switch together.
 ///
 /// # Errors
 /// A port has no transmit queue, or the system has no descriptor left.
-pub fn assemble(
-    chassis: Chassis,
-    beginning: Beginning,
-    parts: Parts,
-) -> Result<(Arc<Switch>, Controller, Engine<Vntag>), AssembleError> {
+pub fn assemble(chassis: Chassis, beginning: Beginning, parts: Parts) -> Result<Assembled, AssembleError> {
+    let workers = chassis.node.workers;
     let Parts { ports, store: (store, kept), uuid, boot_id, seed, now, epoch, in_effect, sandbox } = parts;
     let (punt, punted) = mailbox::lanes::<Punted>(ports.len(), PUNTED)?;
-    let (orders, ordered) = mailbox::mailbox(ORDERS)?;
+    let (mut orders, mut ordered) = (Vec::new(), Vec::new());
+    for _ in 0..workers {
+        let (to, from) = mailbox::mailbox(ORDERS)?;
+        orders.push(to);
+        ordered.push(from);
+    }
     let wake = Arc::new(Wake::new()?);
-    let (mut near, mut known, mut configs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut near: Vec<Vec<EnginePort>> = (0..workers).map(|_| Vec::new()).collect();
+    let (mut known, mut configs) = (Vec::new(), Vec::new());
     for (described, (index, port)) in chassis.ports.iter().zip((0u16..).zip(ports)) {
-        let tx = port.tx.into_iter().next().ok_or(AssembleError::NoQueue(described.id))?;
-        near.push(EnginePort { rx: port.rx, tx, punt: described.negotiation.then(|| punt.clone()) });
+        let tx = share::one_each(port.tx, workers).ok_or(AssembleError::NoQueue(described.id))?;
+        // The only queues of different ports go to different workers.
+        let rx = share::deal(port.rx, workers, usize::from(index));
+        for ((near, rx), tx) in near.iter_mut().zip(rx).zip(tx) {
+            near.push(EnginePort { rx, tx, punt: described.negotiation.then(|| punt.clone()) });
+        }
         let told = Arc::clone(&wake);
         port.monitor.on_change(Box::new(move || told.links()));
         let device = described.options.device.to_string();
@@ -116,13 +135,20 @@ pub fn assemble(
     let plan = state.slots.plan(&state.config, state.control.forwarding(), &names);
     let published = Arc::new(Published::new(Tables::compile(&plan, None)));
     let mac = Arc::new(MacTable::new(chassis.mac_table_size, seed));
-    let engine = Engine::new(near, published.clone(), mac.clone(), Options::default()).ordered_by(ordered);
+    let captures = Captures::default();
+    let engines: Vec<_> = (near.into_iter().zip(ordered).enumerate())
+        .map(|(worker, (ports, ordered))| {
+            let options = Options { worker, ..Options::default() };
+            let engine = Engine::new(ports, published.clone(), mac.clone(), options);
+            engine.ordered_by(ordered).recording_for(&captures)
+        })
+        .collect();
     let switch = Arc::new(Switch {
         name: chassis.node.name.clone(),
         uuid,
         ports: known,
-        counters: engine.counters(),
-        captures: engine.captures(),
+        counters: AllCounters::new(engines.iter().map(Engine::counters).collect()),
+        captures,
         events,
         accounting: Accounting::default(),
         started: now(),
@@ -133,7 +159,7 @@ pub fn assemble(
         names,
         published,
         mac,
-        orders: vec![orders],
+        orders,
         store,
         wake,
         now,
@@ -142,7 +168,7 @@ pub fn assemble(
         changing: Mutex::new(()),
     });
     let controller = Controller::new(Arc::clone(&switch), punted);
-    Ok((switch, controller, engine))
+    Ok(Assembled { switch, controller, engines })
 }
 
 /// The source address of control frames at a port: locally administered, the node's own by its UUID.

@@ -144,7 +144,7 @@ impl Books {
         for copy in core::mem::take(&mut self.retired) {
             match Arc::try_unwrap(copy) {
                 Ok(copy) => {
-                    let total = copy.sent.get();
+                    let total = copy.sent();
                     copy.members.iter().for_each(|member| member.retired.add(total.frames, total.octets));
                 }
                 Err(copy) => self.retired.push(copy),
@@ -165,7 +165,7 @@ impl Books {
             owners.into_iter().filter_map(|owner| Some((owner, slots.counters(owner)?))).collect();
         own.extend(owners.iter().map(|(_, counters)| (Arc::as_ptr(counters), Total::default())));
         for copy in tables.copy_counters().chain(&self.retired) {
-            let sent = copy.sent.get();
+            let sent = copy.sent();
             for member in &copy.members {
                 if let Some(sum) = own.get_mut(&Arc::as_ptr(member)) {
                     *sum = *sum + sent;
@@ -175,10 +175,10 @@ impl Books {
         let traffic = |(owner, counters): (Owner, &Arc<LifCounters>)| {
             let lists = own.get(&Arc::as_ptr(counters)).copied().unwrap_or_default();
             let life = Traffic {
-                rx: counters.rx.get(),
-                rx_dropped: counters.rx_dropped.get(),
+                rx: counters.received(),
+                rx_dropped: counters.rx_dropped(),
                 tx: counters.transmitted(lists),
-                tx_dropped: counters.tx_dropped.get(),
+                tx_dropped: counters.tx_dropped(),
             };
             let Owner::Vethernet(number) = owner else { return (owner, life) };
             let known = |of: &BTreeMap<u32, Traffic>| of.get(&number).copied().unwrap_or_default();

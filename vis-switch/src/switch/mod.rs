@@ -1,15 +1,15 @@
-//! A whole switch: an [`Engine`](crate::engine::worker::Engine) for the worker, a [`Controller`] for the control thread, and a [`Switch`] for
+//! A whole switch: an [`Engine`](crate::engine::worker::Engine) for each worker, a [`Controller`] for the control thread, and a [`Switch`] for
 //! everybody else, who configures it and asks it.
 //!
 //! ```text
-//! API threads ───► Mutex<State> ◄─── control thread ── tables, orders ──► worker
+//! API threads ───► Mutex<State> ◄─── control thread ── tables, orders ──► workers
 //! (lines, show)    configuration,      ▲        │                          │
 //!                  Control, Slots      │        └─ records ─► store thread │
 //!                                      └── done, applied, punted frames ───┘
 //! ```
 //!
-//! Nothing here is on the path of a frame. What the worker shares with the others are the published tables, the learned
-//! addresses, the counters, and two bounded mailboxes. What happens is that somebody takes the [`State`]'s lock, gives
+//! Nothing here is on the path of a frame. What a worker shares with the others are the published tables, the learned
+//! addresses, the counters, and two bounded mailboxes: one of its own for orders, and one for what all of them punt. What happens is that somebody takes the [`State`]'s lock, gives
 //! the control plane what came, and carries out what it then wants: `State::turn`. It is the same for the control thread
 //! and for an API thread that changes the configuration; the control thread sleeps until there is something.
 //!
@@ -32,7 +32,7 @@ mod state;
 mod tests;
 mod wake;
 
-pub use assemble::{AssembleError, IN_EFFECT, Parts, assemble};
+pub use assemble::{AssembleError, Assembled, IN_EFFECT, Parts, assemble};
 pub use controller::Controller;
 pub use counting::{Clearing, Traffic};
 pub use keep::{Kept, KeptError};
@@ -45,13 +45,14 @@ use crate::config::text;
 use crate::control;
 use crate::engine::capture::Captures;
 use crate::engine::control::Order;
-use crate::engine::counters::WorkerCounters;
+use crate::engine::counters::AllCounters;
 use crate::engine::mac::MacTable;
 use crate::engine::tables::{Published, Tables};
 use keep::KEPT;
 use link::{Monitor, PortState};
 use niv_node::accounting::Accounting;
 use niv_node::command::CommandError;
+use niv_node::config::Node;
 use niv_node::counter::Counter;
 use niv_node::event::{EventLog, rfc3339};
 use niv_node::mailbox::{self, Sender};
@@ -89,8 +90,8 @@ pub struct Switch {
     pub uuid: Uuid,
     /// In the engine's order.
     pub ports: Vec<SwitchPort>,
-    /// What the worker counts.
-    pub counters: Arc<WorkerCounters>,
+    /// What the workers count.
+    pub counters: AllCounters,
     /// Where captures of its ports begin, by their index.
     pub captures: Captures,
     /// What happened.
@@ -109,6 +110,7 @@ pub struct Switch {
     names: Vec<EthernetId>,
     published: Arc<Published>,
     mac: Arc<MacTable>,
+    /// One for each worker.
     orders: Vec<Sender<Order>>,
     store: Arc<dyn Store>,
     wake: Arc<Wake>,
@@ -265,6 +267,12 @@ impl Switch {
         self.store.health().map_err(|error| format!("state cannot be kept: {error}"))
     }
 
+    /// The `[node]` section of its file.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.chassis.node
+    }
+
     /// The folder in which state is kept.
     #[must_use]
     pub fn state_dir(&self) -> &Path {
@@ -303,7 +311,7 @@ impl Switch {
         state.config.ethernets().get(&id).is_some_and(|ethernet| ethernet.mode == PortMode::Vntag)
     }
 
-    /// Has the worker do something. What it has no room for is counted; whoever wanted it tries again.
+    /// Has the first worker do something: all that control sends leaves in order. What it has no room for is counted; whoever wanted it tries again.
     fn send(&self, order: Order) {
         let Some(worker) = self.orders.first() else { return };
         if let Err(mailbox::PostError::Full(order)) = worker.post(order) {

@@ -7,7 +7,16 @@ use crate::memif::message::{Extensions, Message, RING_S2M, VERSION};
 use zerocopy::byteorder::native_endian::{U16, U32};
 
 fn identity(queues: u16) -> Identity {
-    Identity { id: 3, name: "end".into(), secret: None, queues, extensions: Extensions::default() }
+    let (send, receive, stranger) = (queues, queues, queues);
+    Identity {
+        id: 3,
+        name: "end".into(),
+        secret: None,
+        send,
+        receive,
+        stranger,
+        extensions: Extensions::default(),
+    }
 }
 
 fn offer(plan: Plan) -> Offer<u32> {
@@ -74,10 +83,31 @@ fn the_client_makes_no_more_rings_than_the_server_takes() {
     }
 }
 
+#[test]
+fn each_end_has_as_many_rings_as_it_sends_by_and_one_beside_a_stranger() {
+    let end = |send, rings| {
+        let extensions = Extensions { rings, ..Extensions::default() };
+        Identity { send, receive: 16, stranger: 1, extensions, ..identity(1) }
+    };
+    let rings = |server, client| {
+        let (theirs, own) = talk(server, client).1.unwrap();
+        assert_eq!(theirs, own);
+        (own.s2m.len(), own.m2s.len())
+    };
+    for (server, client) in [(1, 1), (1, 4), (3, 2), (20, 2)] {
+        let both = rings(end(server, true), end(client, true));
+        assert_eq!(both, (client.into(), server.min(16).into()), "{server} and {client} workers");
+    }
+    // It offers as many as it has memory for, and uses fewer.
+    assert_eq!(rings(end(256, false), end(4, true)), (1, 1));
+    // Whoever connects to us has as many as it likes.
+    assert_eq!(rings(end(2, true), Identity { stranger: 8, ..end(8, false) }), (8, 2));
+}
+
 /// What an end of another make would say is what one of ours says that announces nothing.
 #[test]
 fn unfinished_frames_are_agreed_on_by_both_or_not_at_all() {
-    let with = |unfinished| Identity { extensions: Extensions { unfinished }, ..identity(1) };
+    let with = |unfinished| Identity { extensions: Extensions { unfinished, rings: false }, ..identity(1) };
     for (server, client) in [(true, true), (true, false), (false, true), (false, false)] {
         let (theirs, own) = talk(with(server), with(client)).1.unwrap();
         assert_eq!(theirs, own);

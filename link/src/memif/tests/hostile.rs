@@ -14,7 +14,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use zerocopy::byteorder::native_endian::U16;
 
 fn identity() -> Identity {
-    Identity { id: 0, name: "hostile".into(), secret: None, queues: 1, extensions: Extensions::default() }
+    let (send, receive, stranger) = (1, 1, 1);
+    let (name, extensions) = ("hostile".into(), Extensions::default());
+    Identity { id: 0, name, secret: None, send, receive, stranger, extensions }
 }
 
 /// Waits until the other side says something, or closes.

@@ -117,6 +117,31 @@ fn with_fewer_rings_at_the_peer_sending_queues_share() {
 }
 
 #[test]
+fn either_end_has_a_ring_for_each_queue_that_it_sends_by() {
+    let (_dir, path) = socket();
+    let end = |queues, role| {
+        open(Config { queues, receive: Receive::UpTo(8), ..Config::new(&path, role) }).unwrap()
+    };
+    let (mut server, mut client) = (end(2, Role::Server), end(3, Role::Client));
+    wait_state(&mut server, is_up);
+    wait_state(&mut client, is_up);
+    for (from, queues) in [(0, 2), (1, 3)] {
+        let ends = &mut [&mut server, &mut client];
+        if from == 1 {
+            ends.swap(0, 1);
+        }
+        let [from, to] = ends;
+        assert_eq!((from.tx.len(), to.rx.len()), (queues, 8));
+        for queue in 0..queues {
+            assert_eq!(send(from, queue, &[frame(queue, 60)]), 1);
+        }
+        for queue in 0..queues {
+            assert_eq!(receive(to, queue), [frame(queue, 60)]);
+        }
+    }
+}
+
+#[test]
 fn a_peer_that_returns_finds_the_port_again_and_the_loss_is_counted() {
     let (_dir, path) = socket();
     for first in [Role::Server, Role::Client] {

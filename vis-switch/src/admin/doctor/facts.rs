@@ -113,8 +113,8 @@ impl Facts {
             ports: switch.ports.iter().enumerate().map(|(index, at)| port(&state, index, at)).collect(),
             veths: veths(switch, &state),
             store: switch.health().err(),
-            drops: switch.counters.drops.iter().filter(|(_, count)| *count > 0).collect(),
-            mac_table_full: switch.counters.mac_table_full.get(),
+            drops: switch.counters.drops().filter(|(_, count)| *count > 0).collect(),
+            mac_table_full: switch.counters.sum(|worker| worker.mac_table_full.get()),
             ..Self::default()
         };
         for row in state.control.pending() {

@@ -2,7 +2,7 @@
 
 use super::profile::{Description, is_name};
 use super::{Rule, RunningConfig, SwitchportLines, counted, rule};
-use crate::engine::acl::{Acl, AclRule, Addresses, Ports, SharedAcl, TCP, UDP};
+use crate::engine::acl::{Acl, AclRule, Addresses, Matches, Ports, SharedAcl, TCP, UDP};
 use core::fmt;
 use niv_node::counter::Counter;
 use std::collections::BTreeMap;
@@ -114,14 +114,14 @@ fn write_addresses(f: &mut fmt::Formatter<'_>, addresses: Addresses) -> fmt::Res
 #[derive(Clone, Debug)]
 struct Counted {
     line: AclLine,
-    matches: Arc<Counter>,
+    matches: Matches,
 }
 
 /// An access list. What it counts goes on while its lines are the same; it is no part of what two lists are compared by.
 #[derive(Clone, Debug, Default)]
 pub struct AccessList {
     lines: BTreeMap<u32, Counted>,
-    unmatched: Arc<Counter>,
+    unmatched: Matches,
     /// Made when somebody needs it, once.
     compiled: OnceLock<SharedAcl>,
 }
@@ -139,13 +139,13 @@ impl Eq for AccessList {}
 impl AccessList {
     /// The lines by number, and the packets that each decided about.
     pub fn lines(&self) -> impl Iterator<Item = (u32, &AclLine, u64)> {
-        self.lines.iter().map(|(number, counted)| (*number, &counted.line, counted.matches.get()))
+        self.lines.iter().map(|(number, counted)| (*number, &counted.line, counted.matches.sum(Counter::get)))
     }
 
     /// Packets that no line fits; they were denied.
     #[must_use]
     pub fn unmatched(&self) -> u64 {
-        self.unmatched.get()
+        self.unmatched.sum(Counter::get)
     }
 
     /// The list for the data path.
@@ -315,9 +315,9 @@ mod tests {
         let before = config.clone();
         let compiled = before.access_lists()[&name].acl();
         let matches = |config: &RunningConfig| -> Vec<u64> {
-            config.access_lists()[&name].lines.values().map(|line| line.matches.get()).collect()
+            config.access_lists()[&name].lines.values().map(|line| line.matches.sum(Counter::get)).collect()
         };
-        before.access_lists()[&name].lines.values().for_each(|line| line.matches.add(5));
+        before.access_lists()[&name].lines.values().for_each(|line| line.matches.of(1).add(5));
 
         // Made anew from its text.
         let mut again = RunningConfig::default();

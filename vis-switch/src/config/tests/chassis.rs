@@ -27,7 +27,7 @@ fn mistakes_in_the_file_are_named() {
             "vis.toml:13: [[port]] ethernet1/2: key \"device\"",
             "[[vnic]]",
         ),
-        ("name = \"vis0\"", "workers = 2", "vis.toml:2: [node]: key \"workers\"", "only 1"),
+        ("name = \"vis0\"", "workers = 65", "vis.toml:2: [node]: key \"workers\"", "1 to 64"),
         (
             "[[port]]",
             "[switch]\nmac_table_size = 1000\n[[port]]",

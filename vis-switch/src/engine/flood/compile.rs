@@ -197,7 +197,7 @@ impl<'a> Pieces<'a> {
             Some(counters) => counters.clone(),
             None => {
                 let members = members().cloned().collect();
-                Arc::new(CopyCounters { members, ..CopyCounters::default() })
+                Arc::new(CopyCounters::new(members))
             }
         };
         here.insert(ids.clone(), counters.clone());

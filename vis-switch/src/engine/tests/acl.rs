@@ -1,7 +1,7 @@
 //! Access lists on interfaces: what passes on the wire.
 
 use super::*;
-use crate::engine::acl::{Acl, AclRule, Addresses, Ports, SharedAcl, TCP};
+use crate::engine::acl::{Acl, AclRule, Addresses, Matches, Ports, SharedAcl, TCP};
 use niv_node::counter::Counter;
 
 const WEB: u16 = 80;
@@ -25,8 +25,8 @@ fn from_vif(vif: u16, frame: &[u8]) -> Vec<u8> {
 }
 
 /// A list that permits TCP to a port; with it, what it counted as permitted and as denied.
-fn permits(port: u16) -> (SharedAcl, Arc<Counter>, Arc<Counter>) {
-    let (permitted, unmatched): (Arc<Counter>, Arc<Counter>) = Default::default();
+fn permits(port: u16) -> (SharedAcl, Matches, Matches) {
+    let (permitted, unmatched): (Matches, Matches) = Default::default();
     let rule = AclRule {
         permit: true,
         protocol: Some(TCP),
@@ -41,8 +41,8 @@ fn permits(port: u16) -> (SharedAcl, Arc<Counter>, Arc<Counter>) {
 
 struct Listed {
     rig: Rig,
-    permitted: Arc<Counter>,
-    unmatched: Arc<Counter>,
+    permitted: Matches,
+    unmatched: Matches,
 }
 
 /// The campus, where one interface has a list that permits TCP to port 80.
@@ -66,13 +66,13 @@ fn what_comes_in_is_filtered_on_that_interface_only() {
     for (count, tci) in [(1, None), (2, Some(10)), (3, Some(0x6000))] {
         let web = from_vif(5, &segment(2, 1, tci, WEB));
         assert_eq!(rig.provoke(LINK0, &web), (vec![], 1), "{tci:?}");
-        assert_eq!((permitted.get(), unmatched.get()), (count, count - 1));
+        assert_eq!((permitted.sum(Counter::get), unmatched.sum(Counter::get)), (count, count - 1));
         let other = from_vif(5, &segment(2, 1, tci, 22));
         assert_eq!(rig.provoke(LINK0, &other), (vec![(DropReason::AclIn, 1)], 0), "{tci:?}");
-        assert_eq!((permitted.get(), unmatched.get()), (count, count));
+        assert_eq!((permitted.sum(Counter::get), unmatched.sum(Counter::get)), (count, count));
     }
     let counters = rig.published.current().lif(lif_id(1)).unwrap().counters.clone();
-    assert_eq!((counters.rx.get().frames, counters.rx_dropped.get()), (6, 3));
+    assert_eq!((counters.received().frames, counters.rx_dropped()), (6, 3));
 
     // What is not IPv4, and what comes from others.
     for ethertype in [[0x08, 0x06], [0x86, 0xdd]] {
@@ -81,7 +81,7 @@ fn what_comes_in_is_filtered_on_that_interface_only() {
         assert_eq!(rig.provoke(LINK0, &from_vif(5, &frame)), (vec![], 1));
     }
     assert_eq!(rig.provoke(LINK0, &from_vif(6, &segment(1, 2, None, 22))), (vec![], 1));
-    assert_eq!((permitted.get(), unmatched.get()), (3, 3));
+    assert_eq!((permitted.sum(Counter::get), unmatched.sum(Counter::get)), (3, 3));
 }
 
 #[test]
@@ -110,12 +110,12 @@ fn what_goes_out_of_a_port_is_filtered_alone_and_flooded() {
         rig.provoke(LINK0, &from_vif(5, &segment(9, 1, None, 22))),
         (vec![(DropReason::AclOut, 1)], 0)
     );
-    assert_eq!((permitted.get(), unmatched.get()), (2, 2));
+    assert_eq!((permitted.sum(Counter::get), unmatched.sum(Counter::get)), (2, 2));
 }
 
 /// VIFs 5 to 9 in VLAN 10 behind a link, slots 1 to 5: nothing is filtered towards 5 and 6; 7 and 8 get only what goes to the
 /// web, 9 only telnet. And an access port.
-fn classes(link: Builder) -> (Rig, [Arc<Counter>; 4]) {
+fn classes(link: Builder) -> (Rig, [Matches; 4]) {
     let (web, some, others) = permits(WEB);
     let (telnet, few, more) = permits(23);
     let towards = |vif| match vif {
@@ -143,7 +143,7 @@ fn floods_go_by_one_list_for_each_egress_class_and_are_judged_once() {
     assert_eq!(targets(rig.send(1, &segment(99, 1, None, WEB))), [0xc001, 0xc002]);
     assert_eq!(targets(rig.send(1, &segment(99, 1, None, 23))), [0xc001, 0xc003]);
     assert_eq!(rig.provoke(1, &segment(99, 1, None, 22)), (vec![(DropReason::AclOut, 2)], 1));
-    let counted = [web, not_web, telnet, not_telnet].map(|counter| counter.get());
+    let counted = [web, not_web, telnet, not_telnet].map(|counter| counter.sum(Counter::get));
     assert_eq!(counted, [1, 2, 1, 2], "once for two interfaces");
     assert_eq!([1, 2, 3, 4, 5].map(|slot| rig.got(slot)), [3, 3, 1, 1, 1]);
     // What is not IPv4 reaches all. One of a class is left out by the adapter, and the others have copies of their own.

@@ -79,7 +79,7 @@ fn an_announced_guest_is_heard_in_its_vlan_and_learned() {
     assert_eq!(rig.learned()[0].learned.lif, lif_id(1), "and not the interface of VIF 6 any more");
     assert_eq!(rig.counters.ports[LINK0].originated.get(), 1);
     assert_eq!(
-        rig.published.current().lif(lif_id(1)).unwrap().counters.rx.get().frames,
+        rig.published.current().lif(lif_id(1)).unwrap().counters.received().frames,
         0,
         "no guest sent it"
     );

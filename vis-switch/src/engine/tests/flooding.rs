@@ -80,7 +80,7 @@ fn counters_of_lists_survive_new_tables() {
     rig.republish();
     rig.send(LINK0, &up(5, BROADCAST, mac(1), None));
     let tables = rig.published.current();
-    let most = tables.copy_counters().map(|copy| copy.sent.frames.get()).max();
+    let most = tables.copy_counters().map(|copy| copy.sent().frames).max();
     assert_eq!(most, Some(2));
 }
 

@@ -245,7 +245,7 @@ impl Rig {
         let own = &tables.lif(lif_id(slot)).expect("an interface").counters;
         let copies = tables.copy_counters();
         let lists = copies.filter(|copy| copy.members.iter().any(|member| Arc::ptr_eq(member, own)));
-        own.transmitted(lists.fold(Total::default(), |sum, copy| sum + copy.sent.get())).frames
+        own.transmitted(lists.fold(Total::default(), |sum, copy| sum + copy.sent())).frames
     }
 
     /// Compiles the plan anew and publishes it.

@@ -25,7 +25,7 @@ fn hairpin_is_looped_and_carries_the_real_vlan() {
 
 #[test]
 fn hairpin_can_be_plain() {
-    let mut rig = Rig::with(campus(), 64, 64, Options { hairpin_looped: false });
+    let mut rig = Rig::with(campus(), 64, 64, Options { hairpin_looped: false, ..Options::default() });
     rig.teach(LINK0, &up(6, BROADCAST, mac(2), None));
     let out = rig.send(LINK0, &up(5, mac(2), mac(1), None));
     assert_eq!(out, [(LINK0, tagged(0x8006_0000, &host_frame(mac(2), mac(1), Some(10))))]);
@@ -130,13 +130,13 @@ fn counters_of_interfaces_say_who_sent_and_who_got() {
         let total = tables
             .copy_counters()
             .filter(member)
-            .map(|copy| copy.sent.get())
+            .map(|copy| copy.sent())
             .fold(Total::default(), |a, b| a + b);
         lif.counters.transmitted(total).frames
     };
-    let received = |slot: u32| tables.lif(lif_id(slot)).unwrap().counters.rx.get().frames;
+    let received = |slot: u32| tables.lif(lif_id(slot)).unwrap().counters.received().frames;
     assert_eq!((received(1), lists(1)), (2, 1), "vif 5 sent two and got the broadcast");
-    assert_eq!(tables.lif(lif_id(1)).unwrap().counters.rx_dropped.get(), 1);
+    assert_eq!(tables.lif(lif_id(1)).unwrap().counters.rx_dropped(), 1);
     assert_eq!((received(2), lists(2)), (1, 1), "vif 6 sent the broadcast and got one");
     assert_eq!((received(3), lists(3)), (0, 1), "the trunk vEth got the broadcast");
     assert_eq!((received(4), lists(4)), (0, 0), "another VLAN got nothing");

@@ -7,7 +7,7 @@ mod negotiated;
 mod saved;
 
 use super::start::Beginning;
-use super::{Controller, Kept, Parts, Switch, assemble};
+use super::{Assembled, Controller, Kept, Parts, Switch, assemble};
 use crate::admin::Admin;
 use crate::config::chassis::{Chassis, ChassisPort};
 use crate::config::slots::Owner;
@@ -78,7 +78,7 @@ struct Rig {
     store: Arc<MemoryStore>,
     switch: Arc<Switch>,
     controller: Controller,
-    engine: Engine<Vntag>,
+    engines: Vec<Engine<Vntag>>,
     admin: Admin,
     cables: Vec<Cable>,
     far: Vec<Port>,
@@ -94,8 +94,10 @@ impl Rig {
     }
 
     /// A switch that finds this store.
-    fn on(store: &Arc<MemoryStore>, chassis: Chassis) -> Self {
+    fn on(store: &Arc<MemoryStore>, mut chassis: Chassis) -> Self {
         LIVES.set(LIVES.get() + 1);
+        // Everything is the same for any number of workers.
+        chassis.node.workers = 1 + LIVES.get() as usize % 3;
         let (mut near, mut far, mut cables) = (Vec::new(), Vec::new(), Vec::new());
         for _ in &chassis.ports {
             let (one, other, cable) = pair(DEPTH);
@@ -116,12 +118,13 @@ impl Rig {
             in_effect: Duration::ZERO,
             sandbox: niv_node::sandbox::Sandbox::off().report().clone(),
         };
-        let (switch, controller, engine) = assemble(chassis, beginning, parts).expect("descriptors");
+        let Assembled { switch, controller, engines } =
+            assemble(chassis, beginning, parts).expect("descriptors");
         let out = far.iter().map(|_| Vec::new()).collect();
         let mut adapter = Adapter::new(NIV, 1);
         adapter.session.handle_link(now(), true);
         let (store, admin) = (store.clone(), Admin::new(switch.clone()));
-        let mut rig = Self { store, switch, controller, engine, admin, cables, far, adapter, out };
+        let mut rig = Self { store, switch, controller, engines, admin, cables, far, adapter, out };
         rig.settle();
         rig
     }
@@ -136,8 +139,11 @@ impl Rig {
     fn settle(&mut self) -> Option<u64> {
         for _ in 0..10_000 {
             let due = self.controller.turn();
-            self.engine.wake_all();
-            let mut busy = self.engine.turn(now()).moved > 0;
+            let mut busy = false;
+            for engine in &mut self.engines {
+                engine.wake_all();
+                busy |= engine.turn(now()).moved > 0;
+            }
             for port in 0..self.far.len() {
                 for frame in self.received(port) {
                     busy = true;
