@@ -4,7 +4,7 @@ use super::mac;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use vis_switch::config::draft::configure;
-use vis_switch::config::running::{Ethernet, EthernetId, PortMode, RunningConfig, Switchport};
+use vis_switch::config::running::{ChassisMode, Ethernet, EthernetId, RunningConfig, SwitchportMode};
 use vis_switch::control::life::Standing;
 use vis_switch::control::{
     Change, Config, Control, Event, Forwarding, Identity, Output, PortConfig, StoreOp, StoreTicket,
@@ -56,12 +56,8 @@ impl SwitchEnd {
     /// A switch with so many NIV links and one ordinary port behind them.
     pub(super) fn new(niv: usize, lines: &str, boot_id: u64) -> Self {
         let ports = (0..niv + UPLINKS).map(|at| {
-            let mode = if at < niv { PortMode::Vntag } else { PortMode::Plain };
-            let switchport = Switchport::default();
-            (
-                port_id(at),
-                Ethernet { mode, switchport, lists: BTreeMap::new(), negotiation: true, description: None },
-            )
+            let access = ChassisMode::Plain(SwitchportMode::Access);
+            (port_id(at), Ethernet::new(if at < niv { ChassisMode::Vntag } else { access }, true))
         });
         let running = Arc::new(configured(RunningConfig::new(ports), lines));
         Self {

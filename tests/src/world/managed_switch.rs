@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use vis_switch::admin::Admin;
 use vis_switch::config::chassis::Chassis;
-use vis_switch::config::running::PortMode;
+use vis_switch::config::running::{ChassisMode, Ethernet};
 use vis_switch::engine::verdict::DropReason;
 use vis_switch::engine::worker::Engine;
 use vis_switch::switch::start::Beginning;
@@ -53,7 +53,7 @@ impl ManagedSwitch {
         let mut chassis = Chassis::from_file(&File::new("vis.toml", text)).expect("a right chassis");
         for port in chassis.ports.iter_mut().take(niv) {
             port.negotiation = true;
-            (port.initial.negotiation, port.initial.mode) = (true, PortMode::Vntag);
+            port.initial = Ethernet::new(ChassisMode::Vntag, true);
         }
         let kept = Kept::load(&**store).expect("readable");
         let beginning = Beginning::of(&chassis, &kept).expect("a right configuration");

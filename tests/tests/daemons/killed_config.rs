@@ -7,12 +7,9 @@ use niv_lab::random::Random;
 use niv_node::client::{Client, ClientError};
 use niv_node::command::Place as Prompt;
 use rustix::process::{Pid, Signal, kill_process};
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use vis_switch::config::draft;
-use vis_switch::config::running::{
-    Ethernet, EthernetId, PortMode, RunningConfig, Switchport, SwitchportMode,
-};
+use vis_switch::config::running::{ChassisMode, Ethernet, EthernetId, RunningConfig, SwitchportMode};
 use vis_switch::config::text::running_config;
 
 const KILLS: u64 = 200;
@@ -143,7 +140,7 @@ impl Run {
 /// Few names, so that commands meet: some are refused, because what they name is missing or in use.
 fn command(dice: &mut Random, step: u64) -> String {
     let (name, other, veth, vlan) = (dice.below(4), dice.below(4), 1 + dice.below(6), 2 + dice.below(20));
-    match dice.below(12) {
+    match dice.below(16) {
         0 => format!(
             "port-profile p{name}\n  switchport access vlan {vlan}\n  description step {step}\n  state enabled\n"
         ),
@@ -163,6 +160,14 @@ fn command(dice: &mut Random, step: u64) -> String {
         10 => format!(
             "interface ethernet 1/2\n  switchport trunk allowed vlan 1-{vlan}\n  description step {step}\n"
         ),
+        11 => format!(
+            "port-profile type ethernet u{name}\n  switchport trunk allowed vlan 1-{vlan}\n  inherit port-profile u{other}\n"
+        ),
+        12 => format!(
+            "interface ethernet 1/2\n  inherit port-profile u{name}\n  no switchport trunk allowed vlan\n"
+        ),
+        13 => format!("interface ethernet 1/2\n  no inherit port-profile u{name}\n  shutdown\n"),
+        14 => format!("no port-profile type ethernet u{name}\n"),
         // Much to write.
         _ => format!("interface vethernet 1000-1200\n  description step {step}\n"),
     }
@@ -170,17 +175,8 @@ fn command(dice: &mut Random, step: u64) -> String {
 
 /// The configuration of the chassis.
 fn initial() -> RunningConfig {
-    let ethernet = |mode, switchport| Ethernet {
-        mode,
-        switchport: Switchport { mode: switchport, ..Switchport::default() },
-        lists: BTreeMap::new(),
-        negotiation: true,
-        description: None,
-    };
-    RunningConfig::new([
-        (EthernetId { slot: 1, port: 1 }, ethernet(PortMode::Vntag, SwitchportMode::Access)),
-        (EthernetId { slot: 1, port: 2 }, ethernet(PortMode::Plain, SwitchportMode::Trunk)),
-    ])
+    let port = |port, mode| (EthernetId { slot: 1, port }, Ethernet::new(mode, true));
+    RunningConfig::new([port(1, ChassisMode::Vntag), port(2, ChassisMode::Plain(SwitchportMode::Trunk))])
 }
 
 fn shown(place: &Place) -> String {

@@ -31,12 +31,13 @@ fn interfaces(switch: &Switch, state: &State) -> Vec<Interface> {
     let ports = switch.ports.iter().filter_map(|port| {
         let ethernet = state.config.ethernets().get(&port.id)?;
         let owner = Owner::Ethernet(port.id);
+        let switchport = state.config.effective_ethernet(port.id).switchport;
         Some(Interface {
             owner,
             description: text(ethernet.description.as_ref()),
-            switchport: ethernet.switchport.clone(),
-            niv: ethernet.mode == PortMode::Vntag,
-            shutdown: false,
+            niv: ethernet.mode() == PortMode::Vntag,
+            shutdown: switchport.shutdown,
+            switchport,
             down: switch.down(state, owner),
         })
     });

@@ -2,20 +2,13 @@
 
 use super::page::Page;
 use super::{Answer, Session};
-use crate::config::running::{Ethernet, EthernetId, PortMode};
+use crate::config::running::{EthernetId, PortMode, ProfileName};
 use crate::config::slots::Owner;
 use crate::control::life::Standing;
 use crate::switch::{State, Switch, SwitchPort, Traffic};
 use niv_node::command::Args;
 use serde_json::{Map, Value, json};
 use vntag::ctl::session::Session as Link;
-
-fn port_mode(ethernet: &Ethernet) -> &'static str {
-    match ethernet.mode {
-        PortMode::Vntag => "vntag",
-        PortMode::Plain => ethernet.switchport.mode.words(),
-    }
-}
 
 /// `show interface ethernet`, of all ports or of one
 pub(super) fn detail(session: &mut Session, args: &Args) -> Answer {
@@ -38,19 +31,27 @@ pub(super) fn pages(switch: &Switch, state: &State) -> Vec<Page> {
 
 fn page(switch: &Switch, state: &State, index: usize, port: &SwitchPort) -> Page {
     let owner = Owner::Ethernet(port.id);
-    let mut page = Page::new(owner, switch.down(state, owner), "up, Dedicated Interface");
+    let switchport = state.config.effective_ethernet(port.id).switchport;
+    let admin = if switchport.shutdown { "down, Dedicated Interface" } else { "up, Dedicated Interface" };
+    let mut page = Page::new(owner, switch.down(state, owner), admin);
+    page.set("shutdown", switchport.shutdown);
     page.line(&format!("Hardware: {}, address: {}", port.device, port.mac.dotted()));
     page.set("device", port.device.as_str());
     page.set("mac", port.mac.to_string());
     if let Some(ethernet) = state.config.ethernets().get(&port.id) {
         page.description(ethernet.description.as_ref());
-        let niv = ethernet.mode == PortMode::Vntag;
+        let niv = ethernet.mode() == PortMode::Vntag;
+        if let Some(profile) = ethernet.profile() {
+            page.line(&format!("Belongs to port-profile {profile}"));
+        }
+        page.set("profile", ethernet.profile().map(ProfileName::as_str));
         if niv {
-            let negotiation = if ethernet.negotiation { "niv" } else { "off" };
+            let negotiation = if ethernet.negotiation() { "niv" } else { "off" };
             page.line(&format!("Encapsulation VNTag, negotiation {negotiation}"));
             page.set("negotiation", negotiation);
         }
-        page.switchport(&ethernet.switchport, port_mode(ethernet), !niv);
+        let mode = if niv { "vntag" } else { switchport.mode.words() };
+        page.switchport(&switchport, mode, !niv);
     }
     if let Some(link) = state.control.session(index) {
         negotiated(&mut page, state, index, link);

@@ -1,14 +1,14 @@
-//! What vEths take from port profiles: `show running-config interface vethernet`, `show port-profile brief`, `usage` and
+//! What interfaces take from port profiles: `show running-config interface`, `show port-profile brief`, `usage` and
 //! `expand-interface`.
 
-use super::names::{full_name, name as shown_name};
+use super::names::{full_name, long_name, name as shown_name};
 use super::{Answer, Session};
 use crate::config::commands::Candidate;
 use crate::config::expand::{self, Origin};
-use crate::config::running::{ProfileName, RunningConfig, Vethernet};
+use crate::config::running::{EthernetId, ProfileFault, ProfileName, RunningConfig, Vethernet};
 use crate::config::slots::Owner;
 use crate::config::text;
-use niv_node::command::Args;
+use niv_node::command::{Args, Reply};
 use niv_node::output::{Cell, Column, Grid, Output};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -34,14 +34,41 @@ pub(super) fn of_vethernet(session: &mut Session, args: &Args) -> Answer {
         let value = Value::from(text.clone());
         return Ok(Output::prose(text, value).into());
     }
-    let lines = expand::vethernet(&config, number, asked.as_ref());
-    let fault = config.effective(number, asked.as_ref()).profile.err().map(|fault| fault.to_string());
+    let fault = config.effective(number, asked.as_ref()).profile.err();
+    Ok(expanded(&config, Owner::Vethernet(number), asked.as_ref(), fault))
+}
+
+/// `show running-config interface ethernet S/P [expand-port-profile]`
+pub(super) fn of_ethernet(session: &mut Session, args: &Args) -> Answer {
+    let config = running(session);
+    let id = EthernetId::parse(args.text("port"));
+    let Some((id, ethernet)) = id.and_then(|id| Some((id, config.ethernets().get(&id)?))) else {
+        return Err(args.refuse("port", format!("There is no port ethernet {}.", args.text("port"))));
+    };
+    if !args.has("expand-port-profile") {
+        let text = text::ethernet(id, ethernet);
+        let value = Value::from(text.clone());
+        return Ok(Output::prose(text, value).into());
+    }
+    let fault = config.effective_ethernet(id).profile.err().filter(|fault| *fault != ProfileFault::None);
+    Ok(expanded(&config, Owner::Ethernet(id), None, fault))
+}
+
+/// All that counts on an interface, and where it comes from.
+fn expanded(
+    config: &RunningConfig,
+    owner: Owner,
+    asked: Option<&ProfileName>,
+    fault: Option<ProfileFault>,
+) -> Reply {
+    let lines = expand::interface(config, owner, asked);
+    let fault = fault.map(|fault| fault.to_string());
     let because = fault.as_ref().map_or_else(String::new, |fault| format!("  ! {fault}"));
-    let text = format!("interface vethernet {number}{because}\n{}", page(&lines));
+    let text = format!("interface {owner}{because}\n{}", page(&lines));
     let lines: Vec<Value> =
         lines.iter().map(|(line, origin)| json!({ "line": line, "origin": origin.to_string() })).collect();
-    let value = json!({ "interface": full_name(Owner::Vethernet(number)), "fault": fault, "lines": lines });
-    Ok(Output::prose(text, value).into())
+    let value = json!({ "interface": full_name(owner), "fault": fault, "lines": lines });
+    Output::prose(text, value).into()
 }
 
 /// Lines, and behind each that was not typed on the interface where it comes from.
@@ -65,7 +92,7 @@ fn asked_for(config: &RunningConfig, args: &Args) -> Result<Vec<ProfileName>, ni
         .ok_or_else(|| args.refuse("name", format!("There is no port-profile {name}.")))
 }
 
-fn users(session: &Session, config: &RunningConfig, name: &ProfileName) -> BTreeSet<u32> {
+pub(super) fn users(session: &Session, config: &RunningConfig, name: &ProfileName) -> BTreeSet<Owner> {
     config.users(name, &session.asking(name))
 }
 
@@ -74,6 +101,7 @@ pub(super) fn brief(session: &mut Session, _: &Args) -> Answer {
     let config = running(session);
     let mut grid = Grid::new([
         Column::left("profile", "Port\nProfile"),
+        Column::left("type", "Profile\nType"),
         Column::left("state", "Profile\nState"),
         Column::right("levels", "Profiles\nCounted"),
         Column::left("inherits", "Inherits"),
@@ -90,6 +118,7 @@ pub(super) fn brief(session: &mut Session, _: &Args) -> Answer {
         };
         grid.row([
             name.as_str().into(),
+            profile.kind().word().into(),
             if profile.enabled { "enabled" } else { "disabled" }.into(),
             config.lineage(name).ok().map(|lineage| lineage.len()).into(),
             shown,
@@ -106,8 +135,8 @@ pub(super) fn usage(session: &mut Session, args: &Args) -> Answer {
     let columns = [Column::left("profile", "Port Profile"), Column::left("interface", "Port")];
     let mut grid = Grid::new(columns).ruled();
     for name in asked_for(&config, args)? {
-        for number in users(session, &config, &name) {
-            grid.row([name.as_str().into(), shown_name(Owner::Vethernet(number))]);
+        for owner in users(session, &config, &name) {
+            grid.row([name.as_str().into(), shown_name(owner)]);
         }
     }
     Ok(Output::from(grid).into())
@@ -120,11 +149,15 @@ pub(super) fn expand_interface(session: &mut Session, args: &Args) -> Answer {
     for name in asked_for(&config, args)? {
         text.push_str(&format!("port-profile {name}\n"));
         let mut interfaces = serde_json::Map::new();
-        for number in users(session, &config, &name) {
-            let lines = expand::vethernet(&config, number, session.asked(number).as_ref());
-            text.push_str(&format!("Vethernet{number}\n{}", page(&lines)));
+        for owner in users(session, &config, &name) {
+            let asked = match owner {
+                Owner::Vethernet(number) => session.asked(number),
+                Owner::Ethernet(_) => None,
+            };
+            let lines = expand::interface(&config, owner, asked.as_ref());
+            text.push_str(&format!("{}\n{}", long_name(owner), page(&lines)));
             let lines: Vec<String> = lines.into_iter().map(|(line, _)| line).collect();
-            interfaces.insert(full_name(Owner::Vethernet(number)), lines.into());
+            interfaces.insert(full_name(owner), lines.into());
         }
         text.push('\n');
         values.push(json!({ "profile": name.as_str(), "interfaces": interfaces }));

@@ -168,7 +168,7 @@ pub fn table() -> Table<Session> {
         Command::new(EXEC, "show running-config", "The configuration in force", running_config),
         Command::new(
             EXEC,
-            "show running-config interface [ethernet <port:port>]",
+            "show running-config interface",
             "What was typed on interfaces",
             running_interfaces,
         ),
@@ -189,6 +189,12 @@ pub fn table() -> Table<Session> {
             "show running-config interface vethernet <number:1-1048575> [expand-port-profile]",
             "What was typed on a virtual interface, or all that counts and where it comes from",
             inherited::of_vethernet,
+        ),
+        Command::new(
+            EXEC,
+            "show running-config interface ethernet <port:port> [expand-port-profile]",
+            "What was typed on a physical port, or all that counts and where it comes from",
+            inherited::of_ethernet,
         ),
         Command::new(EXEC, "show port-profile brief", "Port profiles, one a line", inherited::brief),
         Command::new(
@@ -282,13 +288,8 @@ fn running(session: &Session, wanted: impl Fn(&str) -> bool) -> Reply {
     Output::prose(text, value).into()
 }
 
-fn running_interfaces(session: &mut Session, args: &Args) -> Answer {
-    let named = named(session, args)?;
-    let line = named.map(|owner| format!("interface {}", names::typed_name(owner)));
-    Ok(running(session, |first| match &line {
-        Some(line) => first == line,
-        None => first.starts_with("interface "),
-    }))
+fn running_interfaces(session: &mut Session, _: &Args) -> Answer {
+    Ok(running(session, |first| first.starts_with("interface ")))
 }
 
 fn running_profiles(session: &mut Session, args: &Args) -> Answer {

@@ -13,10 +13,7 @@ pub(super) fn name(owner: Owner) -> Cell {
 
 /// `Veth1`, `Eth1/1`
 pub(super) fn short_name(owner: Owner) -> String {
-    match owner {
-        Owner::Vethernet(number) => format!("Veth{number}"),
-        Owner::Ethernet(id) => format!("Eth{id}"),
-    }
+    owner.short()
 }
 
 /// `Vethernet1`, `Ethernet1/1`
@@ -32,14 +29,6 @@ pub(super) fn full_name(owner: Owner) -> String {
     match owner {
         Owner::Vethernet(number) => format!("vethernet{number}"),
         Owner::Ethernet(id) => format!("ethernet{id}"),
-    }
-}
-
-/// `vethernet 1`, `ethernet 1/1`: as it stands in lines of configuration.
-pub(super) fn typed_name(owner: Owner) -> String {
-    match owner {
-        Owner::Vethernet(number) => format!("vethernet {number}"),
-        Owner::Ethernet(id) => format!("ethernet {id}"),
     }
 }
 

@@ -140,7 +140,7 @@ pub(super) fn lists(session: &mut Session, _: &Args) -> Answer {
         Column::left("members", "Members"),
         Column::left("cause", "Reason"),
     ]);
-    for (id, ethernet) in state.config.ethernets().iter().filter(|(_, ethernet)| !ethernet.negotiation) {
+    for (id, ethernet) in state.config.ethernets().iter().filter(|(_, ethernet)| !ethernet.negotiation()) {
         for (list, members) in &ethernet.lists {
             let members = Cell::shown(spans(members.iter().copied()), members.clone());
             let interface = name(Owner::Ethernet(*id));

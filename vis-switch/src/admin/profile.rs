@@ -1,5 +1,6 @@
 //! `show port-profile`
 
+use super::inherited::users;
 use super::names::{full_name, short_name};
 use super::{Answer, Session};
 use crate::config::expand;
@@ -9,22 +10,17 @@ use crate::config::text::inherited;
 use niv_node::command::Args;
 use niv_node::output::Output;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// `show port-profile`, all or one
 pub(super) fn profiles(session: &mut Session, args: &Args) -> Answer {
-    let state = session.switch.state();
+    let config = Arc::clone(&session.switch.state().config);
     let wanted = args.get_text("name");
-    let mut used: BTreeMap<&ProfileName, Vec<u32>> = BTreeMap::new();
-    for veth in state.control.veths() {
-        if let Some(profile) = veth.profile {
-            used.entry(profile).or_default().push(veth.number);
-        }
-    }
-    let profiles = state.config.port_profiles().iter();
+    let profiles = config.port_profiles().iter();
     let (texts, values): (Vec<String>, Vec<Value>) = profiles
         .filter(|(name, _)| wanted.is_none_or(|wanted| name.as_str() == wanted))
-        .map(|(name, profile)| page(&state.config, name, profile, used.get(name).map_or(&[], Vec::as_slice)))
+        .map(|(name, profile)| page(&config, name, profile, &users(session, &config, name)))
         .unzip();
     match wanted {
         Some(wanted) if texts.is_empty() => {
@@ -34,11 +30,16 @@ pub(super) fn profiles(session: &mut Session, args: &Args) -> Answer {
     }
 }
 
-fn page(config: &RunningConfig, name: &ProfileName, profile: &PortProfile, used: &[u32]) -> (String, Value) {
+fn page(
+    config: &RunningConfig,
+    name: &ProfileName,
+    profile: &PortProfile,
+    used: &BTreeSet<Owner>,
+) -> (String, Value) {
     let status = if profile.enabled { "enabled" } else { "disabled" };
     let description = profile.description.as_ref().map(|text| text.as_str());
     let lines = inherited(profile);
-    let mut text = format!("port-profile {name}\n  type: vethernet\n");
+    let mut text = format!("port-profile {name}\n  type: {}\n", profile.kind().word());
     text.push_str(&format!("  description: {}\n  status: {status}\n", description.unwrap_or("")));
     let most = profile.max_ports.map_or_else(|| "--".to_owned(), |most| most.to_string());
     text.push_str(&format!("  max-ports: {most}\n  inherit:\n"));
@@ -50,18 +51,17 @@ fn page(config: &RunningConfig, name: &ProfileName, profile: &PortProfile, used:
     text.push_str("  evaluated config attributes:\n");
     evaluated.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
     text.push_str(&format!("  assigned interfaces: {}\n", used.len()));
-    let veths = used.iter().map(|number| Owner::Vethernet(*number));
-    veths.clone().for_each(|owner| text.push_str(&format!("    {}\n", short_name(owner))));
+    used.iter().for_each(|owner| text.push_str(&format!("    {}\n", short_name(*owner))));
     let value = json!({
         "name": name.as_str(),
-        "type": "vethernet",
+        "type": profile.kind().word(),
         "description": description,
         "status": status,
         "max_ports": profile.max_ports,
         "inherits": inherits,
         "config": lines,
         "evaluated": evaluated,
-        "interfaces": veths.map(full_name).collect::<Vec<_>>(),
+        "interfaces": used.iter().map(|owner| full_name(*owner)).collect::<Vec<_>>(),
     });
     (text, value)
 }

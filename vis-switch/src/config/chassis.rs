@@ -1,14 +1,13 @@
 //! `vis.toml`: the chassis. Ports and their devices, the admin API, folders; nothing that can be configured at
 //! runtime, but the initial mode of each port.
 
-use super::running::{Ethernet, EthernetId, PortMode, RunningConfig, Switchport, SwitchportMode};
+use super::running::{ChassisMode, Ethernet, EthernetId, RunningConfig, SwitchportMode};
 use core::ops::RangeInclusive;
 use link::device::Device;
 use link::fault::FaultPlan;
 use link::open::Options;
 use niv_node::config::{ConfigError, File, Node, NodeSection, Spanned};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Ports that a chassis may have.
@@ -156,9 +155,12 @@ fn port(file: &File, section: &Spanned<PortSection>) -> Result<ChassisPort, Conf
             file.error(&written.device, "a guest's interface; it can be the device of a [[vnic]] only")
         );
     }
-    let vntag = written.mode == Some(Mode::Vntag);
     let off = written.negotiation.as_ref().is_some_and(|key| *key.get_ref() == Negotiation::Off);
-    let trunk = written.mode == Some(Mode::Trunk);
+    let mode = match written.mode {
+        Some(Mode::Vntag) => ChassisMode::Vntag,
+        Some(Mode::Trunk) => ChassisMode::Plain(SwitchportMode::Trunk),
+        Some(Mode::Access) | None => ChassisMode::Plain(SwitchportMode::Access),
+    };
     Ok(ChassisPort {
         id,
         options: Options {
@@ -167,15 +169,6 @@ fn port(file: &File, section: &Spanned<PortSection>) -> Result<ChassisPort, Conf
             capture: written.capture.clone(),
         },
         negotiation: !off,
-        initial: Ethernet {
-            mode: if vntag { PortMode::Vntag } else { PortMode::Plain },
-            switchport: Switchport {
-                mode: if trunk { SwitchportMode::Trunk } else { SwitchportMode::Access },
-                ..Switchport::default()
-            },
-            lists: BTreeMap::new(),
-            negotiation: !off,
-            description: None,
-        },
+        initial: Ethernet::new(mode, !off),
     })
 }

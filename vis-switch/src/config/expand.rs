@@ -1,7 +1,8 @@
-//! What is in force on a vEth, line by line, and where each line comes from.
+//! What is in force on an interface, line by line, and where each line comes from.
 
 use super::running::{
-    PortProfile, PrivateLines, ProfileName, RunningConfig, SwitchportLines, UplinkFail, Vethernet,
+    EthernetId, Owner, PortMode, PortProfile, PrivateLines, ProfileName, RunningConfig, SwitchportLines,
+    UplinkFail, Vethernet,
 };
 use super::text;
 
@@ -12,6 +13,8 @@ pub enum Origin {
     Interface,
     /// The adapter asks for it.
     Adapter,
+    /// It stands in the file of the chassis.
+    Chassis,
     /// It is a line of this profile.
     Profile(ProfileName),
 }
@@ -21,6 +24,7 @@ impl core::fmt::Display for Origin {
         match self {
             Self::Interface => f.write_str("interface"),
             Self::Adapter => f.write_str("adapter"),
+            Self::Chassis => f.write_str("chassis"),
             Self::Profile(name) => write!(f, "port-profile {name}"),
         }
     }
@@ -70,27 +74,58 @@ fn picks() -> [Pick; 12] {
     ]
 }
 
-/// The lines that count on a vEth, without those that another goes before: from the interface, and from its profile and
-/// what that inherits from, if it can be applied. `asked` is the profile that the adapter asks for.
+/// The lines that count on an interface, without those that another goes before: its own, and those of its profile and what
+/// that inherits from, if it can be applied. `asked` is the profile that the adapter of a vEth asks for.
 #[must_use]
-pub fn vethernet(config: &RunningConfig, number: u32, asked: Option<&ProfileName>) -> Vec<(String, Origin)> {
+pub fn interface(config: &RunningConfig, owner: Owner, asked: Option<&ProfileName>) -> Vec<(String, Origin)> {
+    match owner {
+        Owner::Vethernet(number) => vethernet(config, number, asked),
+        Owner::Ethernet(id) => ethernet(config, id),
+    }
+}
+
+fn vethernet(config: &RunningConfig, number: u32, asked: Option<&ProfileName>) -> Vec<(String, Origin)> {
     let empty = Vethernet::default();
     let typed = config.vethernets().get(&number).unwrap_or(&empty);
     let effective = config.effective(number, asked);
     let applied = effective.profile.ok().and(config.profile_of(number, asked));
-    let lineage = applied.and_then(|name| config.lineage(name).ok()).unwrap_or_default();
     let mut sources = vec![(Origin::Interface, (typed.switchport.clone(), typed.uplink_fail))];
-    sources.extend(lineage.into_iter().map(of_profile));
+    sources.extend(lineage(config, applied));
 
-    let [before, after] = text::only_on_interfaces(typed);
-    let from_interface = |line: String| (line, Origin::Interface);
-    let mut lines: Vec<(String, Origin)> = before.into_iter().map(from_interface).collect();
-    if let (None, Some(asked)) = (&typed.profile, asked) {
+    let [before, after] = text::only_on_vethernets(typed);
+    let mut lines = own(before);
+    if let (None, Some(asked)) = (typed.profile(), asked) {
         lines.push((format!("inherit port-profile {asked}"), Origin::Adapter));
     }
     lines.extend(counted(&sources));
-    lines.extend(after.into_iter().map(from_interface));
+    lines.extend(own(after));
     lines
+}
+
+fn ethernet(config: &RunningConfig, id: EthernetId) -> Vec<(String, Origin)> {
+    let Some(typed) = config.ethernets().get(&id) else { return Vec::new() };
+    let applied = config.effective_ethernet(id).profile.ok().and(typed.profile());
+    let mut sources = vec![(Origin::Interface, (typed.switchport.clone(), None))];
+    sources.extend(lineage(config, applied));
+    if typed.mode() == PortMode::Plain {
+        let mode = Some(typed.chassis().switchport());
+        sources.push((Origin::Chassis, (SwitchportLines { mode, ..SwitchportLines::default() }, None)));
+    }
+    let [before, after] = text::only_on_ethernets(typed);
+    let mut lines = own(before);
+    lines.extend(counted(&sources));
+    lines.extend(own(after));
+    lines
+}
+
+fn own(lines: Vec<String>) -> Vec<(String, Origin)> {
+    lines.into_iter().map(|line| (line, Origin::Interface)).collect()
+}
+
+/// What a profile that is applied says, and what it inherits from.
+fn lineage(config: &RunningConfig, applied: Option<&ProfileName>) -> Vec<(Origin, Settings)> {
+    let lineage = applied.and_then(|name| config.lineage(name).ok()).unwrap_or_default();
+    lineage.into_iter().map(of_profile).collect()
 }
 
 /// The lines that a profile passes on, its own and those that it inherits; what is missing says nothing.

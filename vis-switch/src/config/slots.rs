@@ -16,14 +16,7 @@ use crate::engine::vlan::Program;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// An interface that the engine knows.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Owner {
-    /// `vethernet N`
-    Vethernet(u32),
-    /// An ordinary port.
-    Ethernet(EthernetId),
-}
+pub use super::running::Owner;
 
 #[derive(Debug)]
 struct Slot {
@@ -48,12 +41,15 @@ impl Slots {
     /// in the engine's order; the VLANs of ordinary ports are those of the configuration.
     pub fn plan(&mut self, config: &RunningConfig, forwarding: &Forwarding, ports: &[EthernetId]) -> Plan {
         self.hold_veths(&forwarding.veths);
-        self.hold_ethernets(config);
+        let closed = |index: usize| forwarding.ports.get(index) == Some(&PortForwarding::Closed);
+        let closed =
+            ports.iter().enumerate().filter(|(index, _)| closed(*index)).map(|(_, id)| *id).collect();
+        self.hold_ethernets(config, &closed);
         let mut plan = Plan::default();
         plan.ports.extend((0..ports.len()).map(|index| match forwarding.ports.get(index) {
             Some(PortForwarding::Static { lists }) => PortPlan::Static { lists: lists.clone() },
             Some(PortForwarding::Niv { floods }) => PortPlan::Niv { floods: floods.clone() },
-            Some(PortForwarding::Wire) | None => PortPlan::Wire,
+            Some(PortForwarding::Wire | PortForwarding::Closed) | None => PortPlan::Wire,
         }));
         plan.lifs.reserve(self.veths.len() + self.ethernets.len());
         let mut veths = forwarding.veths.iter();
@@ -124,18 +120,20 @@ impl Slots {
         }
     }
 
-    /// The same for ordinary ports.
-    fn hold_ethernets(&mut self, config: &RunningConfig) {
-        let plain =
-            |id: &EthernetId| config.ethernets().get(id).filter(|ethernet| ethernet.mode == PortMode::Plain);
+    /// The same for ordinary ports; one that is closed has no slot, so that nothing comes from it and goes to it.
+    fn hold_ethernets(&mut self, config: &RunningConfig, closed: &BTreeSet<EthernetId>) {
+        let plain = |id: &EthernetId| {
+            let ethernet = config.ethernets().get(id).filter(|ethernet| ethernet.mode() == PortMode::Plain);
+            ethernet.filter(|_| !closed.contains(id))
+        };
         for (_, slot) in self.ethernets.extract_if(.., |id, _| plain(id).is_none()) {
             self.pool.release(slot.id);
         }
-        for (id, ethernet) in config.ethernets() {
+        for id in config.ethernets().keys() {
             if plain(id).is_none() {
                 continue;
             }
-            let program = config.program(&ethernet.switchport);
+            let program = config.program(&config.effective_ethernet(*id).switchport);
             match self.ethernets.get_mut(id) {
                 Some(slot) if *slot.program == program => {}
                 Some(slot) => slot.hold(&Arc::new(program), 0, &mut self.pool),

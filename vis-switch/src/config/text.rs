@@ -1,8 +1,8 @@
 //! The running configuration as the lines that make it.
 
 use super::running::{
-    AccessList, AclName, Description, Ethernet, PortMode, PortProfile, PrivateLines, PrivateVlan,
-    ProfileName, RunningConfig, Switchport, SwitchportLines, SwitchportMode, UplinkFail, Vethernet,
+    AccessList, AclName, Description, Ethernet, EthernetId, PortMode, PortProfile, PrivateLines, PrivateVlan,
+    ProfileName, RunningConfig, SwitchportLines, SwitchportMode, UplinkFail, Vethernet,
 };
 use crate::engine::vlan::{self, VlanSet};
 use core::ops::RangeInclusive;
@@ -23,8 +23,7 @@ pub fn running_config(config: &RunningConfig) -> String {
     }
     // Ports before vEths, which are bound to those that are in vntag mode.
     for (id, ethernet) in config.ethernets() {
-        text.line(&format!("interface ethernet {id}"));
-        text.ethernet(ethernet);
+        text.0.push_str(&self::ethernet(*id, ethernet));
         text.line("!");
     }
     for (number, configured) in config.vethernets() {
@@ -43,6 +42,15 @@ pub fn vethernet(number: u32, vethernet: &Vethernet) -> String {
     text.0
 }
 
+/// The lines of one port, with `interface ethernet` above them.
+#[must_use]
+pub fn ethernet(id: EthernetId, ethernet: &Ethernet) -> String {
+    let mut text = Lines::default();
+    text.line(&format!("interface ethernet {id}"));
+    text.ethernet(ethernet);
+    text.0
+}
+
 /// The settings that a profile passes on, each as a line.
 #[must_use]
 pub fn inherited(profile: &PortProfile) -> Vec<String> {
@@ -58,11 +66,21 @@ pub(super) fn settings(switchport: &SwitchportLines, uplink_fail: Option<UplinkF
     text.trimmed()
 }
 
-/// The lines that only interfaces have: those that stand before the settings, and those behind.
-pub(super) fn only_on_interfaces(vethernet: &Vethernet) -> [Vec<String>; 2] {
+/// The lines that only vEths have: those that stand before the settings, and those behind.
+pub(super) fn only_on_vethernets(vethernet: &Vethernet) -> [Vec<String>; 2] {
     let (mut before, mut after) = (Lines::default(), Lines::default());
-    before.head(vethernet);
-    after.tail(vethernet);
+    before.head(vethernet.description.as_ref(), vethernet.profile());
+    after.item("bind", vethernet.binding());
+    [before.trimmed(), after.trimmed()]
+}
+
+/// The lines that only ports have: those that stand before the settings, and those behind.
+pub(super) fn only_on_ethernets(ethernet: &Ethernet) -> [Vec<String>; 2] {
+    let (mut before, mut after) = (Lines::default(), Lines::default());
+    before.description(ethernet.description.as_ref());
+    before.flag("switchport mode vntag", ethernet.mode() == PortMode::Vntag);
+    before.item("inherit port-profile", ethernet.profile());
+    after.lists(ethernet);
     [before.trimmed(), after.trimmed()]
 }
 
@@ -137,7 +155,7 @@ impl Lines {
         if built_in && *profile == PortProfile::built_in() && inherits.is_empty() {
             return;
         }
-        self.line(&format!("port-profile type vethernet {name}"));
+        self.line(&format!("port-profile type {} {name}", profile.kind().word()));
         self.description(profile.description.as_ref());
         inherits.iter().for_each(|from| self.item("inherit port-profile", Some(from)));
         self.switchport(&profile.switchport);
@@ -150,20 +168,16 @@ impl Lines {
     }
 
     fn vethernet(&mut self, vethernet: &Vethernet) {
-        self.head(vethernet);
+        self.head(vethernet.description.as_ref(), vethernet.profile());
         self.switchport(&vethernet.switchport);
         self.uplink_fail(vethernet.uplink_fail);
-        self.tail(vethernet);
+        self.item("bind", vethernet.binding());
         self.shutdown(&vethernet.switchport);
     }
 
-    fn head(&mut self, vethernet: &Vethernet) {
-        self.description(vethernet.description.as_ref());
-        self.item("inherit port-profile", vethernet.profile.as_ref());
-    }
-
-    fn tail(&mut self, vethernet: &Vethernet) {
-        self.item("bind", vethernet.binding());
+    fn head(&mut self, description: Option<&Description>, profile: Option<&ProfileName>) {
+        self.description(description);
+        self.item("inherit port-profile", profile);
     }
 
     /// The lines without their indentation.
@@ -173,23 +187,16 @@ impl Lines {
 
     fn ethernet(&mut self, ethernet: &Ethernet) {
         self.description(ethernet.description.as_ref());
-        let Switchport { mode, access, native, allowed, mtu, private, acl_in, acl_out, shutdown: _ } =
-            &ethernet.switchport;
-        let default = Switchport::default();
-        if ethernet.mode == PortMode::Vntag {
-            self.line("  switchport mode vntag");
-        }
-        self.switchport(&SwitchportLines {
-            mode: (ethernet.mode == PortMode::Plain).then_some(*mode),
-            access: Some(*access).filter(|vlan| *vlan != default.access),
-            native: Some(*native).filter(|vlan| *vlan != default.native),
-            allowed: (*allowed != default.allowed).then(|| Box::new(allowed.clone())),
-            mtu: Some(*mtu).filter(|mtu| *mtu != default.mtu),
-            private: PrivateLines::of(private),
-            acl_in: acl_in.clone(),
-            acl_out: acl_out.clone(),
-            shutdown: None,
-        });
+        // What the port is comes before what only such a port can have.
+        self.flag("switchport mode vntag", ethernet.mode() == PortMode::Vntag);
+        self.item("switchport mode", ethernet.switchport.mode.map(SwitchportMode::words));
+        self.item("inherit port-profile", ethernet.profile());
+        self.switchport(&SwitchportLines { mode: None, ..ethernet.switchport.clone() });
+        self.shutdown(&ethernet.switchport);
+        self.lists(ethernet);
+    }
+
+    fn lists(&mut self, ethernet: &Ethernet) {
         for (list, members) in &ethernet.lists {
             self.line(&format!("  vif-list {} members {}", list.get(), spans(members.iter().copied())));
         }

@@ -7,8 +7,11 @@ use super::link::PortKind;
 use super::lists::FloodLists;
 use super::uplinks::Uplink;
 use super::veth::{Unused, Veth};
+use super::view::DownCause;
 use super::vif::VifKey;
-use crate::config::running::{AclName, Binding, PortMode, ProfileName, RunningConfig, Switchport};
+use crate::config::running::{
+    AclName, Binding, PortMode, ProfileFault, ProfileName, RunningConfig, Switchport,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use vntag::ctl::EventCode;
@@ -52,6 +55,7 @@ impl Control {
             let kind = this.kind_in(&self.running);
             let ethernet = self.running.ethernets().get(&this.id);
             let wanted = match kind {
+                PortKind::Wire if self.port_down(port).is_some() => PortForwarding::Closed,
                 PortKind::Wire => PortForwarding::Wire,
                 PortKind::Static => {
                     let lists = ethernet.into_iter().flat_map(|ethernet| &ethernet.lists);
@@ -78,15 +82,32 @@ impl Control {
         }
     }
 
+    /// What keeps an ordinary port down, whatever its device is.
+    #[must_use]
+    pub fn port_down(&self, port: usize) -> Option<DownCause> {
+        let id = self.ports.get(port).filter(|port| port.kind == PortKind::Wire)?.id;
+        self.running.ethernets().get(&id)?;
+        let effective = self.running.effective_ethernet(id);
+        if effective.switchport.shutdown {
+            return Some(DownCause::Administratively);
+        }
+        let profile = match effective.profile {
+            Ok(_) | Err(ProfileFault::None) => None,
+            Err(fault) => Some(fault.into()),
+        };
+        profile.or_else(|| self.running.vlans_of(&effective.switchport).err().map(DownCause::PrivateVlan))
+    }
+
     /// Ordinary ports came, went, or carry other VLANs.
     pub(super) fn uplinks_again(&mut self) {
-        let wires = self.ports.iter().filter(|port| port.kind == PortKind::Wire);
-        let uplinks = wires.filter_map(|port| {
+        let wires = self.ports.iter().enumerate().filter(|(_, port)| port.kind == PortKind::Wire);
+        let uplinks = wires.filter_map(|(index, port)| {
             let ethernet = self.running.ethernets().get(&port.id)?;
-            let plain = ethernet.mode == PortMode::Plain;
+            let plain = ethernet.mode() == PortMode::Plain;
+            let switchport = || self.running.effective_ethernet(port.id).switchport;
             plain.then(|| Uplink {
-                vlans: self.running.program(&ethernet.switchport).carries().clone(),
-                up: port.up,
+                vlans: self.running.program(&switchport()).carries().clone(),
+                up: port.up && self.port_down(index).is_none(),
             })
         });
         if self.uplinks.set(uplinks.collect()) {

@@ -15,7 +15,9 @@ use super::record::{StoreOp, StoreTicket, VethRecord};
 use super::veth::Settings;
 use super::view::DownCause;
 use super::vif::{Claimant, VifKey};
-use crate::config::running::{Binding, MOST_PROFILES, ProfileFault, ProfileName, SwitchportLines};
+use crate::config::running::{
+    Binding, MOST_PROFILES, ProfileFault, ProfileName, ProfileType, SwitchportLines,
+};
 use vntag::ctl::{InitialState, Status};
 
 /// Nanoseconds of a second.
@@ -103,6 +105,9 @@ impl Control {
         };
         match self.running.port_profiles().get(name) {
             None => unknown(format!("no port-profile {name}")),
+            Some(profile) if profile.kind() == ProfileType::Ethernet => {
+                unknown(format!("port-profile {name} is of type ethernet"))
+            }
             Some(profile) if !profile.enabled => unknown(format!("port-profile {name} is not enabled")),
             Some(profile) => {
                 let veth = self.veths.get(number).filter(|veth| veth.record.is_some());
@@ -214,8 +219,7 @@ impl Control {
         let down = match effective.profile {
             Ok(_) => None,
             Err(ProfileFault::None) => key.1.then_some(DownCause::NoProfile),
-            Err(ProfileFault::Unknown(name)) => Some(DownCause::ProfileMissing(name)),
-            Err(ProfileFault::Disabled(_)) => Some(DownCause::ProfileDisabled),
+            Err(fault) => Some(fault.into()),
         };
         let private = || self.running.vlans_of(&effective.switchport).err().map(DownCause::PrivateVlan);
         let down = down.or_else(private);

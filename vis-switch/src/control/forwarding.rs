@@ -20,6 +20,8 @@ pub struct Forwarding {
 pub enum PortForwarding {
     /// An ordinary port; its VLANs are those of the running configuration.
     Wire,
+    /// An ordinary port that its configuration keeps down.
+    Closed,
     /// An NIV link without negotiation.
     Static {
         /// The lists that the adapter knows as configured there, and the VIFs in each.

@@ -149,8 +149,8 @@ impl Port {
     /// How it is used by this configuration.
     pub(super) fn kind_in(&self, running: &RunningConfig) -> PortKind {
         match running.ethernets().get(&self.id) {
-            Some(ethernet) if ethernet.mode == PortMode::Vntag && self.link.is_some() => PortKind::Niv,
-            Some(ethernet) if ethernet.mode == PortMode::Vntag => PortKind::Static,
+            Some(ethernet) if ethernet.mode() == PortMode::Vntag && self.link.is_some() => PortKind::Niv,
+            Some(ethernet) if ethernet.mode() == PortMode::Vntag => PortKind::Static,
             _ => PortKind::Wire,
         }
     }

@@ -2,12 +2,12 @@
 
 use super::life::Standing;
 use super::record::{Identity, VethRecord};
-use crate::config::running::{PrivateFault, ProfileName, Switchport, UplinkFail};
+use crate::config::running::{PrivateFault, ProfileFault, ProfileName, Switchport, UplinkFail};
 use core::fmt;
 use vntag::VifId;
 use vntag::ctl::Status;
 
-/// Why a vEth is down.
+/// Why an interface is down.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum DownCause {
     /// Nobody uses it: no vNIC, or one whose guest is away.
@@ -28,6 +28,19 @@ pub enum DownCause {
     UplinkLost,
     /// Its private VLANs are not what its mode needs.
     PrivateVlan(PrivateFault),
+    /// The profile that its adapter asks for is for physical ports.
+    ProfileType(ProfileName),
+}
+
+impl From<ProfileFault> for DownCause {
+    fn from(fault: ProfileFault) -> Self {
+        match fault {
+            ProfileFault::None => Self::NoProfile,
+            ProfileFault::Unknown(name) => Self::ProfileMissing(name),
+            ProfileFault::Disabled(_) => Self::ProfileDisabled,
+            ProfileFault::OtherType(name) => Self::ProfileType(name),
+        }
+    }
 }
 
 impl DownCause {
@@ -44,6 +57,7 @@ impl DownCause {
             Self::DuplicateMac(_) => 7,
             Self::UplinkLost => 8,
             Self::PrivateVlan(_) => 9,
+            Self::ProfileType(_) => 10,
         }
     }
 }
@@ -60,6 +74,7 @@ impl fmt::Display for DownCause {
             Self::DuplicateMac(veth) => write!(f, "duplicate MAC, Veth{veth}"),
             Self::UplinkLost => f.write_str("uplink lost"),
             Self::PrivateVlan(fault) => fault.fmt(f),
+            Self::ProfileType(name) => write!(f, "profile {name} of type ethernet"),
         }
     }
 }

@@ -289,15 +289,14 @@ impl Switch {
     #[must_use]
     pub fn down(&self, state: &State, owner: Owner) -> Option<String> {
         match owner {
-            Owner::Ethernet(id) => match self.port(id)?.1.monitor.state() {
-                PortState::Up => {
-                    let ethernet = state.config.ethernets().get(&id)?;
-                    let plain = ethernet.mode == PortMode::Plain;
-                    let fault = state.config.vlans_of(&ethernet.switchport).err().filter(|_| plain)?;
-                    Some(fault.to_string())
+            Owner::Ethernet(id) => {
+                let (index, port) = self.port(id)?;
+                let configured = || state.control.port_down(index).map(|cause| cause.to_string());
+                match port.monitor.state() {
+                    PortState::Up => configured(),
+                    PortState::Down { cause } => configured().or(Some(cause)),
                 }
-                PortState::Down { cause } => Some(cause),
-            },
+            }
             Owner::Vethernet(number) => match state.control.veth(number)?.state {
                 control::VethState::Up => None,
                 control::VethState::Down(cause) => Some(cause.to_string()),
@@ -308,7 +307,7 @@ impl Switch {
     /// Whether a port is an NIV link now.
     #[must_use]
     pub fn is_niv(&self, state: &State, id: EthernetId) -> bool {
-        state.config.ethernets().get(&id).is_some_and(|ethernet| ethernet.mode == PortMode::Vntag)
+        state.config.ethernets().get(&id).is_some_and(|ethernet| ethernet.mode() == PortMode::Vntag)
     }
 
     /// Has the first worker do something: all that control sends leaves in order. What it has no room for is counted; whoever wanted it tries again.

@@ -34,7 +34,7 @@ const LEFT: usize = 40;
 const CALM: u64 = 110 * SECOND;
 
 /// Lines that are typed; `#` is a number from 1 to 4.
-const LINES: [&str; 26] = [
+const LINES: [&str; 32] = [
     "interface vethernet #",
     "interface vethernet #\nshutdown",
     "interface vethernet #\nno shutdown",
@@ -61,6 +61,12 @@ const LINES: [&str; 26] = [
     "carrier-delay #",
     "vethernet hold #0",
     "interface ethernet 1/3\nvif-list # members 1-#",
+    "port-profile type ethernet up\nswitchport trunk allowed vlan 1-#",
+    "port-profile type ethernet up\nstate enabled",
+    "interface ethernet 1/4\ninherit port-profile up",
+    "interface ethernet 1/4\nno inherit port-profile",
+    "interface ethernet 1/4\nshutdown",
+    "interface ethernet 1/4\nno shutdown",
 ];
 
 /// Ports as the lines above mean them.
@@ -68,7 +74,9 @@ fn running() -> RunningConfig {
     let initial = configuration::initial();
     let mut ports: Vec<_> = initial.ethernets().values().cloned().collect();
     // There: one link without negotiation, two ordinary ports, one link with.
-    ports.sort_by_key(|port| (port.mode == vis_switch::config::running::PortMode::Plain, !port.negotiation));
+    ports.sort_by_key(|port| {
+        (port.mode() == vis_switch::config::running::PortMode::Plain, !port.negotiation())
+    });
     let [niv, fixed, uplink] = [&ports[0], &ports[1], &ports[2]];
     RunningConfig::new(
         [niv, niv, fixed, uplink].into_iter().cloned().enumerate().map(|(at, port)| (id(at), port)),

@@ -143,7 +143,7 @@ fn port(state: &State, index: usize, at: &SwitchPort) -> Port {
     let device = at.device.parse::<Device>().ok();
     let interface = device.as_ref().and_then(Device::interface);
     let configured = state.config.ethernets().get(&at.id);
-    let niv = configured.is_some_and(|ethernet| ethernet.mode == PortMode::Vntag);
+    let niv = configured.is_some_and(|ethernet| ethernet.mode() == PortMode::Vntag);
     let session = state.control.session(index);
     let counters = at.monitor.counters();
     Port {
@@ -156,7 +156,7 @@ fn port(state: &State, index: usize, at: &SwitchPort) -> Port {
         },
         niv,
         negotiates: session.is_some(),
-        mtu: configured.map_or(0, |ethernet| ethernet.switchport.mtu),
+        mtu: configured.map_or(0, |_| state.config.effective_ethernet(at.id).switchport.mtu),
         has_faults: counters.iter().any(|counter| counter.name.starts_with("fault_")),
         peer: session
             .and_then(|session| session.peer())

@@ -97,6 +97,11 @@ fn down(report: &mut Report, facts: &Facts, veth: &Veth) {
                 .step(of(&format!("inherit port-profile {}", ProfileName::DEFAULT)))
         }
         Some(DownCause::ProfileMissing(name)) => missing(named(veth), name.as_str()),
+        Some(DownCause::ProfileType(name)) => {
+            let what = format!("port-profile {name} is of type ethernet");
+            Finding::new(&kinds::PROFILE_MISSING, named(veth), what)
+                .step(Step::see("show port-profile brief"))
+        }
         Some(DownCause::ProfileDisabled) => disabled(named(veth), profile),
         Some(DownCause::LinkLost) => Finding::new(&kinds::LINK_LOST, named(veth), "its adapter is lost")
             .step(Step::see("show neighbors")),

@@ -144,22 +144,20 @@ fn access_group<C: Candidate>(context: &mut C, args: &Args) -> Done {
     let named = if args.get("list").is_some() { Some(name(args)?) } else { None };
     let value = named.clone().filter(|_| !args.negated());
     let out = args.has("out");
-    let change = |(acl_in, acl_out): (&mut Option<AclName>, &mut Option<AclName>)| {
-        let place = if out { acl_out } else { acl_in };
+    let change = |lines: &mut SwitchportLines| {
+        let place = if out { &mut lines.acl_out } else { &mut lines.acl_in };
         if args.negated() && named.is_some() && *place != named {
             return Err(args.refuse("list", "That list is not here."));
         }
         place.clone_from(&value);
         Ok(())
     };
-    let of_lines = |lines: &mut SwitchportLines| change((&mut lines.acl_in, &mut lines.acl_out));
     let selected = selected(context)?;
     let config = context.config();
     match selected {
         Selected::Ethernet(id) => {
-            let port = config.ethernet_switchport(id).map_err(broken)?;
-            change((&mut port.acl_in, &mut port.acl_out))?;
-            let niv = config.ethernet(id).is_ok_and(|port| port.mode == PortMode::Vntag);
+            change(config.ethernet_switchport(id).map_err(broken)?)?;
+            let niv = config.ethernet(id).is_ok_and(|port| port.mode() == PortMode::Vntag);
             if niv && value.is_some() {
                 let note = format!(
                     "ethernet {id} is in vntag mode: lists are applied on its virtual interfaces, not here."
@@ -169,11 +167,11 @@ fn access_group<C: Candidate>(context: &mut C, args: &Args) -> Done {
         }
         Selected::Vethernets(numbers) => {
             for number in numbers {
-                of_lines(&mut config.vethernet_mut(number).map_err(broken)?.switchport)?;
+                change(&mut config.vethernet_mut(number).map_err(broken)?.switchport)?;
             }
         }
         Selected::PortProfile(name) => {
-            of_lines(&mut config.port_profile_mut(&name).map_err(broken)?.switchport)?;
+            change(&mut config.port_profile_mut(&name).map_err(broken)?.switchport)?;
         }
         Selected::AccessList(_) | Selected::Vlans(_) => {
             return Err(Refusal::new("No interface is selected."));

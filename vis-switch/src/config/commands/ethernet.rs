@@ -13,15 +13,7 @@ pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
             vif_list,
         )
         .no("vif-list <list:1-16383> [members <members:range 1-4094>]"),
-        Command::new(CONFIG_ETH, "shutdown", "A physical port follows its device", shutdown).no("shutdown"),
     ]
-}
-
-fn shutdown<C>(_: &mut C, args: &Args) -> Done {
-    if args.negated() {
-        return Ok(Reply::Done);
-    }
-    Err(Refusal::new("A physical port goes down with its device, not by a line."))
 }
 
 fn vif_list<C: Candidate>(context: &mut C, args: &Args) -> Done {

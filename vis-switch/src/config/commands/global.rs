@@ -3,7 +3,7 @@
 use super::{
     CONFIG_ETH, CONFIG_PROFILE, CONFIG_VETH, Candidate, Done, Selected, broken, port, profile_name, value,
 };
-use crate::config::running::{Rule, RunningConfig};
+use crate::config::running::{ProfileType, Rule, RunningConfig};
 use niv_node::command::{Args, ByDefault, CONFIG, Command, Form, Reply};
 use niv_node::output::Output;
 
@@ -21,11 +21,11 @@ pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
         Command::new(CONFIG, "interface ethernet <port:port>", "Physical port", ethernet).enters(CONFIG_ETH),
         Command::new(
             CONFIG,
-            "port-profile [type vethernet] <name:word>",
-            "Settings for many virtual interfaces (adapters can ask for names of up to 39 characters)",
+            "port-profile [type {vethernet|ethernet}] <name:word>",
+            "Settings for many interfaces (adapters can ask for names of up to 39 characters)",
             port_profile,
         )
-        .no("port-profile [type vethernet] <name:word>")
+        .no("port-profile [type {vethernet|ethernet}] <name:word>")
         .by_default(ByDefault::Nothing)
         .enters(CONFIG_PROFILE),
         Command::new(
@@ -120,12 +120,14 @@ fn ethernet<C: Candidate>(context: &mut C, args: &Args) -> Done {
 fn port_profile<C: Candidate>(context: &mut C, args: &Args) -> Done {
     let name = profile_name(args)?;
     let refuse = |rule: Rule| args.refuse("name", rule.to_string());
+    let kinds = [ProfileType::Vethernet, ProfileType::Ethernet];
+    let kind = kinds.into_iter().find(|kind| args.has(kind.word()));
     if args.negated() {
         let asking = context.asking(&name);
-        context.config().remove_port_profile(&name, &asking).map_err(refuse)?;
+        context.config().remove_port_profile(&name, kind, &asking).map_err(refuse)?;
         return Ok(Reply::Done);
     }
-    context.config().make_port_profile(&name).map_err(refuse)?;
+    context.config().make_port_profile(&name, kind).map_err(refuse)?;
     *context.selected() = Some(Selected::PortProfile(name));
     Ok(Reply::Done)
 }

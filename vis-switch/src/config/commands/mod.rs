@@ -13,7 +13,10 @@ mod switchport;
 mod vethernet;
 mod vlan;
 
-use super::running::{AclName, Description, EthernetId, ProfileName, Rule, RunningConfig, UplinkFail};
+use super::running::{
+    AclName, Description, EthernetId, Owner, PortMode, ProfileName, ProfileType, Rule, RunningConfig,
+    UplinkFail,
+};
 use niv_node::command::{Args, ByDefault, Command, Form, Mode, Refusal, Reply};
 
 /// `interface vethernet N`
@@ -77,7 +80,13 @@ pub fn commands<C: Candidate>() -> Vec<Command<C>> {
             Command::new(mode, "description <text:line>", "A text for people", describe)
                 .no("description [<text:line>]"),
         );
+        all.push(
+            Command::new(mode, "shutdown", "Take the interface down", shutdown)
+                .no("shutdown")
+                .by_default(ByDefault::Own("shutdown")),
+        );
     }
+    all.extend([CONFIG_VETH, CONFIG_ETH].map(profile::on_interfaces));
     for mode in [CONFIG_VETH, CONFIG_PROFILE] {
         all.push(
             Command::new(
@@ -87,11 +96,6 @@ pub fn commands<C: Candidate>() -> Vec<Command<C>> {
                 uplink_fail,
             )
             .no("uplink-fail-action [{warning|link-down}]"),
-        );
-        all.push(
-            Command::new(mode, "shutdown", "Take the interface down", shutdown)
-                .no("shutdown")
-                .by_default(ByDefault::Own("shutdown")),
         );
     }
     all
@@ -131,6 +135,15 @@ fn profile_name(args: &Args) -> Result<ProfileName, Refusal> {
 
 fn selected<C: Candidate>(context: &mut C) -> Result<Selected, Refusal> {
     context.selected().clone().ok_or_else(|| Refusal::new("Nothing is selected."))
+}
+
+/// The interfaces that lines of their modes are about.
+fn owners<C: Candidate>(context: &mut C) -> Result<Vec<Owner>, Refusal> {
+    match selected(context)? {
+        Selected::Vethernets(numbers) => Ok(numbers.into_iter().map(Owner::Vethernet).collect()),
+        Selected::Ethernet(id) => Ok(vec![Owner::Ethernet(id)]),
+        _ => Err(Refusal::new("No interface is selected.")),
+    }
 }
 
 /// The vEths that lines of their mode are about.
@@ -182,7 +195,13 @@ fn uplink_fail<C: Candidate>(context: &mut C, args: &Args) -> Done {
                 config.vethernet_mut(number).map_err(broken)?.uplink_fail = action;
             }
         }
-        Selected::PortProfile(name) => config.port_profile_mut(&name).map_err(broken)?.uplink_fail = action,
+        Selected::PortProfile(name) => {
+            let profile = config.port_profile_mut(&name).map_err(broken)?;
+            if profile.kind() == ProfileType::Ethernet && action.is_some() {
+                return Err(Refusal::new("uplink-fail-action is for port-profiles of type vethernet."));
+            }
+            profile.uplink_fail = action;
+        }
         Selected::Ethernet(_) | Selected::AccessList(_) | Selected::Vlans(_) => {
             return Err(Refusal::new("Only a virtual interface has an uplink."));
         }
@@ -198,18 +217,14 @@ fn shutdown<C: Candidate>(context: &mut C, args: &Args) -> Done {
     };
     let selected = selected(context)?;
     let config = context.config();
-    match selected {
-        Selected::Vethernets(numbers) => {
-            for number in numbers {
-                config.vethernet_mut(number).map_err(broken)?.switchport.shutdown = shutdown;
-            }
-        }
-        Selected::PortProfile(name) => {
-            config.port_profile_mut(&name).map_err(broken)?.switchport.shutdown = shutdown;
-        }
-        Selected::Ethernet(_) | Selected::AccessList(_) | Selected::Vlans(_) => {
-            return Err(Refusal::new("No virtual interface is selected."));
-        }
+    if let Selected::Ethernet(id) = selected
+        && shutdown == Some(true)
+        && config.ethernet(id).is_ok_and(|port| port.mode() == PortMode::Vntag)
+    {
+        return Err(Refusal::new(
+            "An NIV link goes down with its device, not by a line; its virtual interfaces can be shut down.",
+        ));
     }
+    switchport::each(config, selected, |lines| lines.shutdown = shutdown)?;
     Ok(Reply::Done)
 }

@@ -1,5 +1,6 @@
 //! `private-vlan`: what VLANs are, and what interfaces are in them.
 
+use super::switchport::each_in_force;
 use super::{CONFIG_VLAN, Candidate, Done, Selected, broken, number, selected};
 use crate::config::running::{Mapping, PrivateLines, PrivatePort, PrivateVlan};
 use niv_node::command::{Args, Command, Mode, Refusal, Reply};
@@ -104,31 +105,7 @@ fn each<C: Candidate>(
     context: &mut C,
     mut change: impl FnMut(&mut PrivateLines, &PrivatePort) -> Result<(), Refusal>,
 ) -> Done {
-    match selected(context)? {
-        Selected::Ethernet(id) => {
-            let port = &mut context.config().ethernet_switchport(id).map_err(broken)?.private;
-            let mut lines = PrivateLines::of(port);
-            change(&mut lines, port)?;
-            *port = lines.over(PrivatePort::default());
-        }
-        Selected::PortProfile(name) => {
-            let before = context.config().profile_switchport(&name).private;
-            change(
-                &mut context.config().port_profile_mut(&name).map_err(broken)?.switchport.private,
-                &before,
-            )?;
-        }
-        Selected::Vethernets(numbers) => {
-            for number in numbers {
-                let asked = context.asked(number);
-                let before = context.config().effective(number, asked.as_ref()).switchport.private;
-                let vethernet = context.config().vethernet_mut(number).map_err(broken)?;
-                change(&mut vethernet.switchport.private, &before)?;
-            }
-        }
-        _ => return Err(Refusal::new("No interface is selected.")),
-    }
-    Ok(Reply::Done)
+    each_in_force(context, |lines, before| change(&mut lines.private, &before.private))
 }
 
 fn host<C: Candidate>(context: &mut C, args: &Args) -> Done {

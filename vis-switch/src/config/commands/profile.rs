@@ -1,8 +1,8 @@
-//! `port-profile`: what only profiles have.
+//! `port-profile`: what only profiles have, and who inherits from them.
 
-use super::{CONFIG_PROFILE, Candidate, Done, Selected, broken, profile_name, selected, value};
-use crate::config::running::{PortProfile, ProfileName};
-use niv_node::command::{Args, ByDefault, Command, Form, Refusal, Reply};
+use super::{CONFIG_PROFILE, Candidate, Done, Selected, broken, owners, profile_name, selected, value};
+use crate::config::running::{Owner, PortProfile, ProfileName, ProfileType, RunningConfig};
+use niv_node::command::{Args, ByDefault, Command, Form, Mode, Refusal, Reply};
 use niv_node::output::Output;
 
 pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
@@ -25,6 +25,50 @@ pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
         )
         .no("max-ports [<ports:1-16384>]"),
     ]
+}
+
+/// Of interfaces.
+pub(super) fn on_interfaces<C: Candidate>(of: Mode) -> Command<C> {
+    Command::new(of, "inherit port-profile <name:word>", "Take settings from a profile", onto_interface)
+        .no("inherit port-profile [<name:word>]")
+}
+
+fn onto_interface<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let name = if args.get("name").is_some() { Some(profile_name(args)?) } else { None };
+    let owners = owners(context)?;
+    let config = context.config();
+    for owner in owners {
+        if args.negated() && name.is_some() && typed_on(config, owner) != name.as_ref() {
+            return Err(args.refuse("name", format!("Interface {owner} does not inherit from that.")));
+        }
+        let profile = name.clone().filter(|_| !args.negated());
+        config.set_profile(owner, profile).map_err(|rule| match &name {
+            Some(_) => args.refuse("name", rule.to_string()),
+            None => broken(rule),
+        })?;
+    }
+    let note = name.filter(|_| !args.negated()).and_then(|name| unusable(config, &name));
+    Ok(note.map_or(Reply::Done, |note| Output::message(note).into()))
+}
+
+fn typed_on(config: &RunningConfig, owner: Owner) -> Option<&ProfileName> {
+    match owner {
+        Owner::Vethernet(number) => config.vethernets().get(&number)?.profile(),
+        Owner::Ethernet(id) => config.ethernets().get(&id)?.profile(),
+    }
+}
+
+/// What is to be said of a profile that cannot be applied now.
+fn unusable(config: &RunningConfig, name: &ProfileName) -> Option<String> {
+    match config.port_profiles().get(name) {
+        None => Some(format!(
+            "Warning: port-profile {name} does not exist; its interfaces stay down until it does."
+        )),
+        Some(profile) if !profile.enabled => Some(format!(
+            "port-profile {name} is disabled; its interfaces stay down until \"state enabled\"."
+        )),
+        Some(_) => None,
+    }
 }
 
 fn inherit<C: Candidate>(context: &mut C, args: &Args) -> Done {
@@ -65,6 +109,10 @@ fn state<C: Candidate>(context: &mut C, args: &Args) -> Done {
 }
 
 fn max_ports<C: Candidate>(context: &mut C, args: &Args) -> Done {
-    profile(context)?.max_ports = value(args, "ports");
+    let profile = profile(context)?;
+    if profile.kind() == ProfileType::Ethernet && !args.negated() {
+        return Err(Refusal::new("max-ports is for port-profiles of type vethernet."));
+    }
+    profile.max_ports = value(args, "ports");
     Ok(Reply::Done)
 }

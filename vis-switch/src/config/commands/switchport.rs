@@ -1,8 +1,9 @@
-//! VLANs and MTU of interfaces and profiles. On a vEth and a profile, `no` takes away what was typed; on a port it
-//! restores the default.
+//! VLANs and MTU of interfaces and profiles. `no` takes away what was typed.
 
 use super::{CONFIG_ETH, Candidate, Done, Selected, broken, selected, value};
-use crate::config::running::{PortMode, RunningConfig, Switchport, SwitchportLines, SwitchportMode};
+use crate::config::running::{
+    EthernetId, PortMode, RunningConfig, Switchport, SwitchportLines, SwitchportMode,
+};
 use crate::engine::vlan::VlanSet;
 use niv_node::command::{Args, Command, Mode, Refusal, Reply};
 use niv_node::output::Output;
@@ -42,8 +43,8 @@ pub(super) fn commands<C: Candidate>(of: Mode) -> Vec<Command<C>> {
     ]
 }
 
-/// Changes the lines of every vEth that is selected, or of the profile.
-fn each(
+/// Changes the lines of every interface that is selected, or of the profile.
+pub(super) fn each(
     config: &mut RunningConfig,
     selected: Selected,
     mut change: impl FnMut(&mut SwitchportLines),
@@ -57,8 +58,9 @@ fn each(
         Selected::PortProfile(name) => {
             change(&mut config.port_profile_mut(&name).map_err(broken)?.switchport);
         }
-        Selected::Ethernet(_) | Selected::AccessList(_) | Selected::Vlans(_) => {
-            return Err(Refusal::new("No vEthernet and no port-profile is selected."));
+        Selected::Ethernet(id) => change(config.ethernet_switchport(id).map_err(broken)?),
+        Selected::AccessList(_) | Selected::Vlans(_) => {
+            return Err(Refusal::new("No interface and no port-profile is selected."));
         }
     }
     Ok(())
@@ -87,72 +89,90 @@ fn port_mode<C: Candidate>(context: &mut C, args: &Args) -> Done {
         return Err(Refusal::new("No physical port is selected."));
     };
     let config = context.config();
-    if args.has("vntag") && !args.negated() {
-        config.set_port_mode(id, PortMode::Vntag).map_err(broken)?;
+    let was = config.ethernet(id).map_err(broken)?.mode();
+    let done = if args.negated() {
+        config.reset_port_mode(id)
     } else {
-        config.set_port_mode(id, PortMode::Plain).map_err(broken)?;
-        config.ethernet_switchport(id).map_err(broken)?.mode = wanted(args);
+        config.set_port_mode(id, (!args.has("vntag")).then(|| wanted(args)))
+    };
+    done.map_err(broken)?;
+    let is = config.ethernet(id).map_err(broken)?.mode();
+    Ok(lets_go(id, was, is).map_or(Reply::Done, |note| Output::message(note).into()))
+}
+
+/// What is to be said of a port that is no NIV link any more, or now is one.
+fn lets_go(id: EthernetId, was: PortMode, is: PortMode) -> Option<String> {
+    match (was, is) {
+        (PortMode::Vntag, PortMode::Plain) => Some(format!(
+            "Warning: ethernet {id} is no NIV link any more; its adapter is let go, and the interfaces behind it go down."
+        )),
+        (PortMode::Plain, PortMode::Vntag) => {
+            Some(format!("Warning: ethernet {id} is an NIV link now; only an adapter gets anything through."))
+        }
+        _ => None,
     }
-    Ok(Reply::Done)
 }
 
 fn access<C: Candidate>(context: &mut C, args: &Args) -> Done {
     let vlan = value(args, "vlan");
     let new = vlan.filter(|vlan| !context.config().has_vlan(*vlan));
-    set(context, vlan, |lines| &mut lines.access, |port| &mut port.access)?;
+    set(context, vlan, |lines| &mut lines.access)?;
     // In the words of IOS.
     let note = new.map(|vlan| format!("% Access VLAN does not exist. Creating vlan {vlan}"));
     Ok(note.map_or(Reply::Done, |note| Output::message(note).into()))
 }
 
 fn native<C: Candidate>(context: &mut C, args: &Args) -> Done {
-    set(context, value(args, "vlan"), |lines| &mut lines.native, |port| &mut port.native)
+    set(context, value(args, "vlan"), |lines| &mut lines.native)
 }
 
 fn mtu<C: Candidate>(context: &mut C, args: &Args) -> Done {
-    set(context, value(args, "octets"), |lines| &mut lines.mtu, |port| &mut port.mtu)
+    set(context, value(args, "octets"), |lines| &mut lines.mtu)
 }
 
-/// Sets one number: what was typed on vEths and profiles, what is in force on a port.
+/// Sets one number, or takes it away.
 fn set<C: Candidate>(
     context: &mut C,
     value: Option<u16>,
     typed: fn(&mut SwitchportLines) -> &mut Option<u16>,
-    in_force: fn(&mut Switchport) -> &mut u16,
 ) -> Done {
-    match selected(context)? {
-        Selected::Ethernet(id) => {
-            let value = value.unwrap_or(*in_force(&mut Switchport::default()));
-            *in_force(context.config().ethernet_switchport(id).map_err(broken)?) = value;
-        }
-        selected => each(context.config(), selected, |lines| *typed(lines) = value)?,
-    }
+    let selected = selected(context)?;
+    each(context.config(), selected, |lines| *typed(lines) = value)?;
     Ok(Reply::Done)
 }
 
 fn allowed<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    // `add` and `remove` begin with what is in force, so that they open nothing that the profile closes.
+    each_in_force(context, |lines, before| {
+        lines.allowed = (!args.negated()).then(|| Box::new(vlans(args, &before.allowed)));
+        Ok(())
+    })
+}
+
+/// Changes the lines of everything that is selected; `change` also gets what is in force there.
+pub(super) fn each_in_force<C: Candidate>(
+    context: &mut C,
+    mut change: impl FnMut(&mut SwitchportLines, &Switchport) -> Result<(), Refusal>,
+) -> Done {
     match selected(context)? {
         Selected::Ethernet(id) => {
-            let allowed = &mut context.config().ethernet_switchport(id).map_err(broken)?.allowed;
-            *allowed = if args.negated() { VlanSet::all() } else { vlans(args, allowed) };
+            let before = context.config().effective_ethernet(id).switchport;
+            change(context.config().ethernet_switchport(id).map_err(broken)?, &before)?;
         }
-        selected if args.negated() => each(context.config(), selected, |lines| lines.allowed = None)?,
         Selected::PortProfile(name) => {
-            let before = context.config().profile_switchport(&name).allowed;
-            let lines = &mut context.config().port_profile_mut(&name).map_err(broken)?.switchport;
-            lines.allowed = Some(Box::new(vlans(args, &before)));
-        }
-        Selected::AccessList(_) | Selected::Vlans(_) => {
-            return Err(Refusal::new("No interface is selected."));
+            let before = context.config().profile_switchport(&name);
+            change(&mut context.config().port_profile_mut(&name).map_err(broken)?.switchport, &before)?;
         }
         Selected::Vethernets(numbers) => {
             for number in numbers {
-                // `add` and `remove` begin with what is in force, so that they open nothing that the profile closes.
                 let asked = context.asked(number);
-                let before = context.config().effective(number, asked.as_ref()).switchport.allowed;
-                let lines = &mut context.config().vethernet_mut(number).map_err(broken)?.switchport;
-                lines.allowed = Some(Box::new(vlans(args, &before)));
+                let before = context.config().effective(number, asked.as_ref()).switchport;
+                let vethernet = context.config().vethernet_mut(number).map_err(broken)?;
+                change(&mut vethernet.switchport, &before)?;
             }
+        }
+        Selected::AccessList(_) | Selected::Vlans(_) => {
+            return Err(Refusal::new("No interface is selected."));
         }
     }
     Ok(Reply::Done)

@@ -1,20 +1,12 @@
 //! `interface vethernet`
 
-use super::{CONFIG_VETH, Candidate, Done, broken, number, port, profile_name, vethernets};
-use crate::config::running::{Binding, PortMode, ProfileName, RunningConfig, Vethernet};
+use super::{CONFIG_VETH, Candidate, Done, number, port, vethernets};
+use crate::config::running::{Binding, PortMode, Vethernet};
 use niv_node::command::{Args, Command, Reply};
-use niv_node::output::Output;
 use vntag::ethernet::Mac;
 
 pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
     vec![
-        Command::new(
-            CONFIG_VETH,
-            "inherit port-profile <name:word>",
-            "Take settings from a profile",
-            inherit,
-        )
-        .no("inherit port-profile [<name:word>]"),
         Command::new(
             CONFIG_VETH,
             "bind interface ethernet <port:port> channel <channel:1-65535>",
@@ -32,39 +24,6 @@ pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
     ]
 }
 
-fn inherit<C: Candidate>(context: &mut C, args: &Args) -> Done {
-    let name = if args.get("name").is_some() { Some(profile_name(args)?) } else { None };
-    let numbers = vethernets(context)?;
-    let config = context.config();
-    for number in numbers {
-        let profile = &mut config.vethernet_mut(number).map_err(broken)?.profile;
-        if !args.negated() {
-            profile.clone_from(&name);
-        } else if name.is_none() || *profile == name {
-            *profile = None;
-        } else {
-            return Err(
-                args.refuse("name", format!("Interface vethernet {number} does not inherit from that."))
-            );
-        }
-    }
-    let note = name.filter(|_| !args.negated()).and_then(|name| unusable(config, &name));
-    Ok(note.map_or(Reply::Done, |note| Output::message(note).into()))
-}
-
-/// What is to be said of a profile that cannot be applied now.
-fn unusable(config: &RunningConfig, name: &ProfileName) -> Option<String> {
-    match config.port_profiles().get(name) {
-        None => Some(format!(
-            "Warning: port-profile {name} does not exist; its interfaces stay down until it does."
-        )),
-        Some(profile) if !profile.enabled => Some(format!(
-            "port-profile {name} is disabled; its interfaces stay down until \"state enabled\"."
-        )),
-        Some(_) => None,
-    }
-}
-
 fn bind_channel<C: Candidate>(context: &mut C, args: &Args) -> Done {
     let binding = match number(args, "channel") {
         Some(channel) => Some(Binding::Channel { port: port(args)?, channel }),
@@ -72,7 +31,7 @@ fn bind_channel<C: Candidate>(context: &mut C, args: &Args) -> Done {
     };
     // What is wrong is the channel, unless the port is none that has channels.
     let link = binding.and_then(Binding::port).and_then(|port| context.config().ethernets().get(&port));
-    let at = if link.is_some_and(|link| link.mode == PortMode::Vntag) { "channel" } else { "port" };
+    let at = if link.is_some_and(|link| link.mode() == PortMode::Vntag) { "channel" } else { "port" };
     bind(context, args, binding, at, |present| matches!(present, Binding::Channel { .. }))
 }
 

@@ -3,6 +3,7 @@
 use super::{CONFIG_VLAN, Candidate, Done, Selected, broken, selected};
 use crate::config::running::VlanName;
 use niv_node::command::{Args, ByDefault, CONFIG, Command, Refusal, Reply};
+use niv_node::output::Output;
 
 pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
     vec![
@@ -19,14 +20,16 @@ pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
 fn vlan<C: Candidate>(context: &mut C, args: &Args) -> Done {
     let vlans: Vec<u16> = args.each("vlans").filter_map(|vlan| u16::try_from(vlan).ok()).collect();
     let config = context.config();
+    let mut notes = Vec::new();
     for vlan in &vlans {
-        if args.negated() { config.remove_vlan(*vlan) } else { config.make_vlan(*vlan) }
-            .map_err(|rule| args.refuse("vlans", rule.to_string()))?;
+        let done =
+            if args.negated() { config.remove_vlan(*vlan) } else { config.make_vlan(*vlan).map(|()| None) };
+        notes.extend(done.map_err(|rule| args.refuse("vlans", rule.to_string()))?);
     }
     if !args.negated() {
         *context.selected() = Some(Selected::Vlans(vlans));
     }
-    Ok(Reply::Done)
+    Ok(if notes.is_empty() { Reply::Done } else { Output::message(notes.join("\n")).into() })
 }
 
 fn name<C: Candidate>(context: &mut C, args: &Args) -> Done {

@@ -1,7 +1,8 @@
 //! `ip access-list`: numbered rules about IPv4 packets, with a name.
 
 use super::profile::{Description, is_name};
-use super::{Rule, RunningConfig, SwitchportLines, counted, rule};
+use super::profiles::counted;
+use super::{Rule, RunningConfig, rule};
 use crate::engine::acl::{Acl, AclRule, Addresses, Matches, Ports, SharedAcl, TCP, UDP};
 use core::fmt;
 use niv_node::counter::Counter;
@@ -246,17 +247,7 @@ impl RunningConfig {
     /// Where an access list is typed, for people.
     #[must_use]
     pub fn access_list_users(&self, name: &AclName) -> Vec<String> {
-        let has = |lists: [&Option<AclName>; 2]| lists.into_iter().flatten().any(|list| list == name);
-        let typed = |lines: &SwitchportLines| has([&lines.acl_in, &lines.acl_out]);
-        let profiles = self.port_profiles.iter().filter(|(_, profile)| typed(&profile.switchport));
-        let vethernets = self.vethernets.iter().filter(|(_, vethernet)| typed(&vethernet.switchport));
-        let ethernets = self
-            .ethernets
-            .iter()
-            .filter(|(_, ethernet)| has([&ethernet.switchport.acl_in, &ethernet.switchport.acl_out]));
-        let profiles = profiles.map(|(name, _)| format!("port-profile {name}"));
-        let vethernets = vethernets.map(|(number, _)| format!("Veth{number}"));
-        profiles.chain(vethernets).chain(ethernets.map(|(id, _)| format!("Eth{id}"))).collect()
+        self.places_with(|lines| [&lines.acl_in, &lines.acl_out].into_iter().flatten().any(|list| list == name))
     }
 
     /// Goes on counting where this former configuration was.

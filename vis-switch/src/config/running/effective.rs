@@ -1,8 +1,11 @@
-//! What is in force on a vEth.
+//! What is in force on an interface.
 
-use super::{PortProfile, ProfileFault, ProfileName, RunningConfig, Switchport, UplinkFail};
+use super::{
+    EthernetId, PortProfile, ProfileFault, ProfileName, ProfileType, RunningConfig, Switchport,
+    SwitchportLines, UplinkFail,
+};
 
-/// What is in force on a vEth: its interface over its profile over the defaults.
+/// What is in force on an interface: its own lines over its profile over the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective<'a> {
     /// The profile that is applied. With a fault, only interface and defaults count below.
@@ -25,15 +28,43 @@ impl RunningConfig {
     /// A vEth on a link without negotiation needs no profile: [`ProfileFault::None`] does not keep it down.
     #[must_use]
     pub fn effective(&self, number: u32, asked: Option<&ProfileName>) -> Effective<'_> {
-        let applied = self.applied(self.profile_of(number, asked));
-        let lineage = applied.as_deref().unwrap_or_default();
         let typed = self.vethernets.get(&number);
-        let mut switchport = of_lineage(lineage);
-        if let Some(vethernet) = typed {
-            switchport = vethernet.switchport.over(switchport);
+        let own = typed.map(|vethernet| (&vethernet.switchport, vethernet.uplink_fail));
+        let profile = self.profile_of(number, asked);
+        match profile.and_then(|name| Some((name, self.type_of(name)?))) {
+            // Only an adapter can ask for one; it is not typed.
+            Some((name, ProfileType::Ethernet)) => Effective {
+                profile: Err(ProfileFault::OtherType(name.clone())),
+                ..self.over(own, None, Switchport::default())
+            },
+            _ => self.over(own, profile, Switchport::default()),
         }
-        let uplink_fail = typed
-            .and_then(|vethernet| vethernet.uplink_fail)
+    }
+
+    /// What is in force on an ordinary port, over the mode that its chassis says. [`ProfileFault::None`] does not keep it down.
+    #[must_use]
+    pub fn effective_ethernet(&self, id: EthernetId) -> Effective<'_> {
+        let typed = self.ethernets.get(&id);
+        let mode = typed.map(|ethernet| ethernet.chassis().switchport()).unwrap_or_default();
+        let profile = typed.and_then(|ethernet| ethernet.profile.as_ref());
+        let own = typed.map(|ethernet| (&ethernet.switchport, None));
+        self.over(own, profile, Switchport { mode, ..Switchport::default() })
+    }
+
+    fn over(
+        &self,
+        own: Option<(&SwitchportLines, Option<UplinkFail>)>,
+        profile: Option<&ProfileName>,
+        under: Switchport,
+    ) -> Effective<'_> {
+        let applied = self.applied(profile);
+        let lineage = applied.as_deref().unwrap_or_default();
+        let mut switchport = of_lineage(lineage, under);
+        if let Some((lines, _)) = own {
+            switchport = lines.over(switchport);
+        }
+        let uplink_fail = own
+            .and_then(|(_, uplink_fail)| uplink_fail)
             .or_else(|| lineage.iter().find_map(|(_, profile)| profile.uplink_fail))
             .unwrap_or_default();
         let profile = applied.and_then(|lineage| match lineage.first() {
@@ -56,10 +87,10 @@ impl RunningConfig {
     /// What a profile says with all that it inherits, over the defaults; what is missing says nothing.
     #[must_use]
     pub fn profile_switchport(&self, name: &ProfileName) -> Switchport {
-        of_lineage(&self.known_lineage(name).0)
+        of_lineage(&self.known_lineage(name).0, Switchport::default())
     }
 }
 
-fn of_lineage(lineage: &[(&ProfileName, &PortProfile)]) -> Switchport {
-    lineage.iter().rev().fold(Switchport::default(), |under, (_, profile)| profile.switchport.over(under))
+fn of_lineage(lineage: &[(&ProfileName, &PortProfile)], under: Switchport) -> Switchport {
+    lineage.iter().rev().fold(under, |under, (_, profile)| profile.switchport.over(under))
 }

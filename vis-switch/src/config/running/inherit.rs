@@ -31,14 +31,19 @@ impl RunningConfig {
     /// Lets a profile inherit from another, behind those that it inherits from already.
     ///
     /// # Errors
-    /// There is no such profile (the other need not exist yet), it would inherit from itself, too many would inherit from one
+    /// There is no such profile (the other need not exist yet), they are of different types, it would inherit from itself, too many would inherit from one
     /// another in a row, or it inherits from too many. The message names the chain.
     pub fn inherit(&mut self, name: &ProfileName, from: &ProfileName) -> Result<(), Rule> {
-        if !self.port_profiles.contains_key(name) {
-            return no_profile(name);
-        }
+        let Some(kind) = self.type_of(name) else { return no_profile(name) };
         if self.inherits(name).contains(from) {
             return Ok(());
+        }
+        if let Some(other) = self.type_of(from).filter(|other| *other != kind) {
+            return rule(format!(
+                "port-profile {from} is of type {}, port-profile {name} of type {}.",
+                other.word(),
+                kind.word()
+            ));
         }
         if self.inherits(name).len() >= MOST_INHERITED {
             return rule(format!(

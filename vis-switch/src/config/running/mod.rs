@@ -10,19 +10,20 @@ mod interface;
 mod ports;
 mod private_vlan;
 mod profile;
+mod profiles;
 mod switchport;
 mod vlan;
 
 pub use access_list::{AccessList, AclLine, AclName, MOST_ACCESS_LISTS, MOST_LINES, PROTOCOLS};
 pub use effective::Effective;
 pub use inherit::{DEEPEST, MOST_INHERITED};
-pub use interface::{Binding, Ethernet, EthernetId, PortMode, Vethernet};
+pub use interface::{Binding, ChassisMode, Ethernet, EthernetId, Owner, PortMode, Vethernet};
 pub use private_vlan::{Mapping, PrivateFault, PrivateLines, PrivatePort, PrivateVlan};
-pub use profile::{Description, PortProfile, ProfileFault, ProfileName, UplinkFail, is_name};
+pub use profile::{Description, PortProfile, ProfileFault, ProfileName, ProfileType, UplinkFail, is_name};
 pub use switchport::{Switchport, SwitchportLines, SwitchportMode};
 pub use vlan::VlanName;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use vntag::VifId;
 
@@ -207,61 +208,6 @@ impl RunningConfig {
         self.vethernets.get_mut(&number).map_or_else(|| no_vethernet(number), Ok)
     }
 
-    /// Makes the profile, disabled, if it is not there.
-    ///
-    /// # Errors
-    /// There are too many.
-    pub fn make_port_profile(&mut self, name: &ProfileName) -> Result<&mut PortProfile, Rule> {
-        if self.port_profiles.len() >= MOST_PROFILES && !self.port_profiles.contains_key(name) {
-            return rule(format!("There are {MOST_PROFILES} port-profiles, and there cannot be more."));
-        }
-        Ok(self.port_profiles.entry(name.clone()).or_default())
-    }
-
-    /// A profile, to be changed.
-    ///
-    /// # Errors
-    /// There is none of this name.
-    pub fn port_profile_mut(&mut self, name: &ProfileName) -> Result<&mut PortProfile, Rule> {
-        self.port_profiles.get_mut(name).map_or_else(|| no_profile(name), Ok)
-    }
-
-    /// Takes a profile out. `asking` are the vEths whose adapters ask for it; they use it as long as no other is typed
-    /// on them.
-    ///
-    /// # Errors
-    /// There is none of this name, it is `default`, or profiles inherit from it or vEths use it: how many, and the first
-    /// five.
-    pub fn remove_port_profile(&mut self, name: &ProfileName, asking: &[u32]) -> Result<(), Rule> {
-        if !self.port_profiles.contains_key(name) {
-            return no_profile(name);
-        }
-        if name.as_str() == ProfileName::DEFAULT {
-            return rule("port-profile default is built in and cannot be removed.");
-        }
-        let heirs: Vec<&ProfileName> = self.heirs(name).collect();
-        if !heirs.is_empty() {
-            let heirs = counted("port-profile", heirs.into_iter().map(ProfileName::to_string));
-            return rule(format!("port-profile {name} is inherited by {heirs}"));
-        }
-        let users = self.users(name, asking);
-        if !users.is_empty() {
-            let users = counted("interface", users.iter().map(|number| format!("Veth{number}")));
-            return rule(format!("port-profile {name} is in use by {users}"));
-        }
-        self.port_profiles.remove(name);
-        self.inherits.remove(name);
-        Ok(())
-    }
-
-    /// The vEths that have a profile: it is typed on them, or their adapters ask for it and no other is typed.
-    #[must_use]
-    pub fn users(&self, name: &ProfileName, asking: &[u32]) -> BTreeSet<u32> {
-        let typed = self.vethernets.iter().filter(|(_, vethernet)| vethernet.profile.as_ref() == Some(name));
-        let asking = asking.iter().filter(|number| self.profile_of(**number, Some(name)) == Some(name));
-        typed.map(|(number, _)| *number).chain(asking.copied()).collect()
-    }
-
     /// The vEth with this binding.
     #[must_use]
     pub fn bound_to(&self, binding: Binding) -> Option<u32> {
@@ -293,7 +239,7 @@ impl RunningConfig {
                         "Interface ethernet {port} is not in vntag mode; a vEthernet can only be bound to one that is."
                     ));
                 }
-                if !ethernet.negotiation && VifId::new(channel).is_none() {
+                if !ethernet.negotiation() && VifId::new(channel).is_none() {
                     return rule(format!(
                         "Ethernet {port} does not negotiate, so that the channel is the VIF: {channel} is not in 1 to {}.",
                         VifId::MAX
@@ -320,15 +266,6 @@ impl RunningConfig {
             }),
         }
     }
-}
-
-/// `2 interfaces: Veth1, Veth3.`; of many, the first five.
-fn counted(what: &str, names: impl ExactSizeIterator<Item = String>) -> String {
-    let count = names.len();
-    let plural = if count == 1 { "" } else { "s" };
-    let first: Vec<String> = names.take(5).collect();
-    let more = if count > first.len() { ", ..." } else { "." };
-    format!("{count} {what}{plural}: {}{more}", first.join(", "))
 }
 
 fn no_vethernet<T>(number: u32) -> Result<T, Rule> {

@@ -1,6 +1,9 @@
 //! The rules of physical ports.
 
-use super::{Binding, Description, Ethernet, EthernetId, PortMode, Rule, RunningConfig, Switchport, rule};
+use super::{
+    Binding, Description, Ethernet, EthernetId, PortMode, Rule, RunningConfig, SwitchportLines,
+    SwitchportMode, rule,
+};
 use crate::config::text::spans;
 use vntag::{ListId, VifId};
 
@@ -23,18 +26,18 @@ impl RunningConfig {
         Rule(format!("There is no port ethernet {id} in this chassis; there are {}{more}.", known.join(", ")))
     }
 
-    fn ethernet_mut(&mut self, id: EthernetId) -> Result<&mut Ethernet, Rule> {
+    pub(super) fn ethernet_mut(&mut self, id: EthernetId) -> Result<&mut Ethernet, Rule> {
         if !self.ethernets.contains_key(&id) {
             return Err(self.no_port(id));
         }
         self.ethernets.get_mut(&id).ok_or(Rule(String::new()))
     }
 
-    /// The VLAN settings of a port, to be changed.
+    /// The VLAN settings that are typed on a port, to be changed; its mode is [set](Self::set_port_mode) in another way.
     ///
     /// # Errors
     /// There is no such port.
-    pub fn ethernet_switchport(&mut self, id: EthernetId) -> Result<&mut Switchport, Rule> {
+    pub fn ethernet_switchport(&mut self, id: EthernetId) -> Result<&mut SwitchportLines, Rule> {
         Ok(&mut self.ethernet_mut(id)?.switchport)
     }
 
@@ -47,11 +50,34 @@ impl RunningConfig {
         Ok(())
     }
 
-    /// Makes a port an NIV link or an ordinary port.
+    /// `switchport mode`: makes a port an NIV link or an ordinary port, whatever its chassis says.
     ///
     /// # Errors
-    /// There is no such port, or vEths or lists hang on the mode.
-    pub fn set_port_mode(&mut self, id: EthernetId, mode: PortMode) -> Result<(), Rule> {
+    /// There is no such port, or something hangs on what it was: vEths or lists on an NIV link; a profile or `shutdown` on
+    /// an ordinary port.
+    pub fn set_port_mode(&mut self, id: EthernetId, mode: Option<SwitchportMode>) -> Result<(), Rule> {
+        self.may_become(id, if mode.is_some() { PortMode::Plain } else { PortMode::Vntag })?;
+        let ethernet = self.ethernet_mut(id)?;
+        ethernet.mode = if mode.is_some() { PortMode::Plain } else { PortMode::Vntag };
+        // There is one `switchport mode`: of an NIV link access and trunk are forgotten.
+        ethernet.switchport.mode = mode;
+        Ok(())
+    }
+
+    /// `no switchport mode`: a port is what its chassis says.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn reset_port_mode(&mut self, id: EthernetId) -> Result<(), Rule> {
+        let mode = self.ethernet(id)?.chassis().port();
+        self.may_become(id, mode)?;
+        let ethernet = self.ethernet_mut(id)?;
+        ethernet.mode = mode;
+        ethernet.switchport.mode = None;
+        Ok(())
+    }
+
+    fn may_become(&self, id: EthernetId, mode: PortMode) -> Result<(), Rule> {
         let ethernet = self.ethernet(id)?;
         if ethernet.mode == mode {
             return Ok(());
@@ -63,11 +89,15 @@ impl RunningConfig {
         if let Some((_, number)) = self.bound.range(channel(0)..=channel(u16::MAX)).next() {
             return rule(format!("Interface vethernet {number} is bound to ethernet {id}; unbind it first."));
         }
-        let ethernet = self.ethernet_mut(id)?;
-        ethernet.mode = mode;
-        if mode == PortMode::Vntag {
-            // There is one `switchport mode`: access and trunk are forgotten.
-            ethernet.switchport.mode = Switchport::default().mode;
+        if let Some(profile) = &ethernet.profile {
+            return rule(format!(
+                "Ethernet {id} inherits port-profile {profile}, which is nothing for an NIV link; \"no inherit port-profile\" first."
+            ));
+        }
+        if mode == PortMode::Vntag && ethernet.switchport.shutdown == Some(true) {
+            return rule(format!(
+                "Ethernet {id} is shut down, which an NIV link cannot be; \"no shutdown\" first."
+            ));
         }
         Ok(())
     }
@@ -82,7 +112,7 @@ impl RunningConfig {
         if ethernet.mode != PortMode::Vntag {
             return rule(format!("Interface ethernet {id} is not in vntag mode and has no VIF lists."));
         }
-        if ethernet.negotiation {
+        if ethernet.negotiation() {
             return rule(format!(
                 "Ethernet {id} negotiates, so that its VIF lists make themselves (a static one needs negotiation = \"off\" at the [[port]])."
             ));

@@ -97,12 +97,34 @@ impl Description {
     }
 }
 
+/// What interfaces a profile is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProfileType {
+    /// Virtual ones.
+    #[default]
+    Vethernet,
+    /// Ordinary ports.
+    Ethernet,
+}
+
+impl ProfileType {
+    /// The word behind `type`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Vethernet => "vethernet",
+            Self::Ethernet => "ethernet",
+        }
+    }
+}
+
 /// `port-profile NAME`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PortProfile {
+    pub(super) kind: ProfileType,
     /// `state enabled`; a profile that is not is not applied, and vEths that have it stay down.
     pub enabled: bool,
-    /// vEths that may have it at once; no limit of its own where `None`.
+    /// vEths that may have it at once; no limit of its own where `None`. Of vEths only.
     pub max_ports: Option<u32>,
     /// VLANs.
     pub switchport: SwitchportLines,
@@ -118,6 +140,12 @@ impl PortProfile {
     pub fn built_in() -> Self {
         Self { enabled: true, ..Self::default() }
     }
+
+    /// What interfaces it is for.
+    #[must_use]
+    pub fn kind(&self) -> ProfileType {
+        self.kind
+    }
 }
 
 /// Why no profile is applied to a vEth.
@@ -132,4 +160,7 @@ pub enum ProfileFault {
     /// `no state enabled`
     #[error("profile disabled: {0}")]
     Disabled(ProfileName),
+    /// It is for physical ports.
+    #[error("profile of type ethernet: {0}")]
+    OtherType(ProfileName),
 }

@@ -1,12 +1,13 @@
 //! How an interface treats VLANs: what was typed, and what comes of it.
 
-use super::{AclName, PrivateLines, PrivatePort, RunningConfig};
+use super::{AclName, Owner, PrivateLines, PrivatePort, RunningConfig};
 use crate::engine::vlan::{Program, VlanMode, VlanSet};
 
 /// `switchport mode`, of interfaces that are no NIV links.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SwitchportMode {
     /// One VLAN, without tags.
+    #[default]
     Access,
     /// Many VLANs by tag.
     Trunk,
@@ -60,7 +61,7 @@ pub struct Switchport {
     pub acl_in: Option<AclName>,
     /// Access list for what goes out.
     pub acl_out: Option<AclName>,
-    /// Taken down by a line; of virtual interfaces only.
+    /// Taken down by a line.
     pub shutdown: bool,
 }
 
@@ -94,6 +95,16 @@ impl Switchport {
 }
 
 impl RunningConfig {
+    /// Profiles and interfaces with such lines, for people.
+    pub(super) fn places_with(&self, has: impl Fn(&SwitchportLines) -> bool) -> Vec<String> {
+        let profiles = self.port_profiles.iter().filter(|(_, profile)| has(&profile.switchport));
+        let veths = self.vethernets.iter().filter(|(_, veth)| has(&veth.switchport));
+        let ports = self.ethernets.iter().filter(|(_, port)| has(&port.switchport));
+        let profiles = profiles.map(|(name, _)| format!("port-profile {name}"));
+        let veths = veths.map(|(number, _)| Owner::Vethernet(*number).short());
+        profiles.chain(veths).chain(ports.map(|(id, _)| Owner::Ethernet(*id).short())).collect()
+    }
+
     /// What the engine does with a switchport. An access list that does not exist filters nothing.
     #[must_use]
     pub fn program(&self, switchport: &Switchport) -> Program {

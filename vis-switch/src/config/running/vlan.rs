@@ -4,7 +4,8 @@
 //! Nothing has to exist for frames to pass: the allowed VLANs of a trunk are those that it carries.
 
 use super::profile::is_name;
-use super::{PortMode, Rule, RunningConfig, Switchport, SwitchportLines, SwitchportMode, rule};
+use super::profiles::counted;
+use super::{Rule, RunningConfig, SwitchportLines, rule};
 use crate::engine::vlan::{VLAN_MAX, VlanSet};
 use core::fmt;
 
@@ -77,19 +78,31 @@ impl RunningConfig {
         Ok(())
     }
 
-    /// Takes a VLAN out that was made. Where it is used it goes on to exist, without its name, and as an ordinary one.
+    /// Takes a VLAN out that was made. Where it is used it goes on to exist, without its name, and as an ordinary one; then a
+    /// warning says who uses it.
     ///
     /// # Errors
-    /// It is VLAN 1, or was not made.
-    pub fn remove_vlan(&mut self, vlan: u16) -> Result<(), Rule> {
+    /// It is VLAN 1, or was not made and nobody uses it.
+    pub fn remove_vlan(&mut self, vlan: u16) -> Result<Option<String>, Rule> {
         if vlan == DEFAULT {
             return rule("VLAN 1 cannot be removed.");
         }
         self.private_vlans.remove(&vlan);
-        match self.vlans.remove(&vlan) {
-            Some(_) => Ok(()),
-            None => rule(format!("There is no \"vlan {vlan}\".")),
+        let users = self.vlan_users(vlan);
+        let made = self.vlans.remove(&vlan).is_some();
+        if users.is_empty() {
+            return if made { Ok(None) } else { rule(format!("There is no \"vlan {vlan}\".")) };
         }
+        let users = counted("place", users.into_iter());
+        Ok(Some(format!(
+            "Warning: VLAN {vlan} goes on to exist and its frames to pass, because it is the access VLAN in {users}"
+        )))
+    }
+
+    /// Who has a VLAN as its access VLAN, so that it exists whether it was made or not.
+    #[must_use]
+    pub fn vlan_users(&self, vlan: u16) -> Vec<String> {
+        self.places_with(|lines| lines.access == Some(vlan))
     }
 
     /// Whether a VLAN exists.
@@ -99,7 +112,7 @@ impl RunningConfig {
         vlan == DEFAULT
             || self.vlans.contains_key(&vlan)
             || self.port_profiles.values().any(|profile| typed(&profile.switchport))
-            || self.ethernets.values().any(|port| uses(port.mode, &port.switchport) == Some(vlan))
+            || self.ethernets.values().any(|port| typed(&port.switchport))
             || self.vethernets.values().any(|vethernet| typed(&vethernet.switchport))
     }
 
@@ -108,13 +121,8 @@ impl RunningConfig {
     pub fn known_vlans(&self) -> VlanSet {
         let profiles = self.port_profiles.values().filter_map(|profile| profile.switchport.access);
         let vethernets = self.vethernets.values().filter_map(|vethernet| vethernet.switchport.access);
-        let ethernets = self.ethernets.values().filter_map(|port| uses(port.mode, &port.switchport));
+        let ethernets = self.ethernets.values().filter_map(|port| port.switchport.access);
         let made = self.vlans.keys().copied().chain([DEFAULT]);
         made.chain(profiles).chain(vethernets).chain(ethernets).collect()
     }
-}
-
-/// The VLAN of an access port.
-fn uses(mode: PortMode, switchport: &Switchport) -> Option<u16> {
-    (mode == PortMode::Plain && switchport.mode == SwitchportMode::Access).then_some(switchport.access)
 }

@@ -61,7 +61,7 @@ fn the_example_of_the_primer() {
     let program = config.program(&effective.switchport);
     assert_eq!(program.acl_in, Some(config.access_lists()[&AclName::new("500").unwrap()].acl()));
     let line = ("ip access-group 500 in".to_owned(), Origin::Profile(name("webservers")));
-    assert!(expand::vethernet(&config, 1, None).contains(&line));
+    assert!(expand::interface(&config, Owner::Vethernet(1), None).contains(&line));
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn the_built_in_chassis_is_one_link_that_negotiates() {
     let chassis = Chassis::without_file().unwrap();
     let ports: Vec<_> = chassis.ports.iter().map(|port| (port.id.to_string(), port.negotiation)).collect();
     assert_eq!(ports, [("1/1".to_owned(), true)]);
-    assert_eq!(chassis.ports[0].initial.mode, PortMode::Vntag);
+    assert_eq!(chassis.ports[0].initial.mode(), PortMode::Vntag);
     assert!(chassis.initial().auto_create());
     assert_eq!(chassis.mac_table_size, 32_768);
 }
@@ -78,6 +78,10 @@ fn a_link_negotiates_unless_the_file_says_otherwise() {
         let text = CHASSIS.replacen("negotiation = \"off\"\n", written, 1);
         let chassis = Chassis::from_file(&File::new("vis.toml", text)).unwrap();
         assert_eq!(chassis.ports[0].negotiation, negotiation, "{written}");
-        assert_eq!(chassis.initial().ethernets()[&chassis.ports[0].id].negotiation, negotiation, "{written}");
+        assert_eq!(
+            chassis.initial().ethernets()[&chassis.ports[0].id].negotiation(),
+            negotiation,
+            "{written}"
+        );
     }
 }

@@ -83,6 +83,92 @@ fn a_profile_in_use_stays() {
 }
 
 #[test]
+fn types_of_profiles_and_of_ports_are_kept_apart() {
+    let lines = "port-profile type ethernet up\n switchport mode trunk\nport-profile web\n\
+                 interface vethernet 1\n inherit port-profile web\n\
+                 interface ethernet 1/2\n inherit port-profile up\n\
+                 interface vethernet 2\n inherit port-profile later\n\
+                 port-profile type ethernet wire\n inherit port-profile wires\n";
+    let config = configure(&initial(), lines).unwrap();
+    for (lines, message) in [
+        (
+            "interface vethernet 1\n inherit port-profile up",
+            "port-profile up is of type ethernet, and cannot be on interface vethernet 1.",
+        ),
+        (
+            "interface ethernet 1/3\n inherit port-profile web",
+            "port-profile web is of type vethernet, and cannot be on interface ethernet 1/3.",
+        ),
+        (
+            "interface ethernet 1/1\n inherit port-profile up",
+            "Interface ethernet 1/1 is in vntag mode; port-profiles are for its virtual interfaces.",
+        ),
+        (
+            "port-profile web\n inherit port-profile up",
+            "port-profile up is of type ethernet, port-profile web of type vethernet.",
+        ),
+        ("port-profile type ethernet web", "port-profile web is of type vethernet."),
+        ("no port-profile type vethernet up", "port-profile up is of type ethernet."),
+        ("no port-profile up", "port-profile up is in use by 1 interface: Eth1/2."),
+        (
+            "port-profile type ethernet later",
+            "port-profile later cannot be of type ethernet: interface vethernet 2 inherits from it.",
+        ),
+        (
+            "port-profile wires",
+            "port-profile wires cannot be of type vethernet: port-profile wire inherits from it.",
+        ),
+        ("port-profile up\n max-ports 3", "max-ports is for port-profiles of type vethernet."),
+        (
+            "port-profile up\n uplink-fail-action link-down",
+            "uplink-fail-action is for port-profiles of type vethernet.",
+        ),
+        (
+            "interface ethernet 1/2\n switchport mode vntag",
+            "Ethernet 1/2 inherits port-profile up, which is nothing for an NIV link; \"no inherit port-profile\" first.",
+        ),
+        (
+            "interface ethernet 1/3\n shutdown\n switchport mode vntag",
+            "Ethernet 1/3 is shut down, which an NIV link cannot be; \"no shutdown\" first.",
+        ),
+        (
+            "interface ethernet 1/2\n no inherit port-profile web",
+            "Interface ethernet 1/2 does not inherit from that.",
+        ),
+    ] {
+        let error = configure(&config, lines).expect_err(lines);
+        assert_eq!(error.message, message, "{lines}");
+    }
+    // The type need not be said again, and an adapter that asks for the wrong one is told.
+    let config = configure(&config, "port-profile up\n state enabled").unwrap();
+    assert_eq!(config.effective(9, Some(&name("up"))).profile, Err(ProfileFault::OtherType(name("up"))));
+    assert_eq!(
+        config.effective_ethernet(EthernetId { slot: 1, port: 2 }).profile.map(|profile| profile.enabled),
+        Ok(true)
+    );
+}
+
+#[test]
+fn a_link_that_becomes_a_port_lets_its_adapter_go_and_says_so() {
+    let mut session = Session { config: initial(), selected: None, asked: BTreeMap::new() };
+    for (lines, said) in [
+        (
+            "interface ethernet 1/4\n switchport mode trunk",
+            "Warning: ethernet 1/4 is no NIV link any more; its adapter is let go, and the interfaces behind it go down.\n",
+        ),
+        ("interface ethernet 1/4\n switchport mode access", ""),
+        (
+            "interface ethernet 1/4\n no switchport mode",
+            "Warning: ethernet 1/4 is an NIV link now; only an adapter gets anything through.\n",
+        ),
+        ("interface ethernet 1/4\n switchport mode vntag", ""),
+    ] {
+        assert_eq!(run(&mut session, lines).unwrap().to_string(), said, "{lines}");
+    }
+    assert_eq!(session.config, initial());
+}
+
+#[test]
 fn names_of_profiles() {
     let longest = "x".repeat(80);
     for right in ["web", "Web-1_a.b:c", "default", "!", &longest] {

@@ -21,6 +21,8 @@ type Settings = BTreeMap<usize, &'static str>;
 
 #[derive(Clone, Default)]
 struct Profile {
+    /// For ports.
+    ethernet: bool,
     enabled: bool,
     settings: Settings,
     inherits: Vec<String>,
@@ -36,7 +38,7 @@ struct Interface {
 #[derive(Clone)]
 struct Model {
     profiles: BTreeMap<String, Profile>,
-    interfaces: BTreeMap<u32, Interface>,
+    interfaces: BTreeMap<Owner, Interface>,
 }
 
 impl Model {
@@ -59,6 +61,21 @@ impl Model {
         })
     }
 
+    /// All that refers to a profile is of its type.
+    fn is_of_one_type(&self) -> bool {
+        let differs = |name: &String, ethernet: bool| {
+            self.profiles.get(name).is_some_and(|profile| profile.ethernet != ethernet)
+        };
+        let refers_to = |name: &String, ethernet: bool| !differs(name, ethernet);
+        let of_interface = |(owner, interface): (&Owner, &Interface)| {
+            let ethernet = matches!(owner, Owner::Ethernet(_));
+            interface.profile.iter().all(|name| refers_to(name, ethernet))
+        };
+        let of_profile =
+            |profile: &Profile| profile.inherits.iter().all(|name| refers_to(name, profile.ethernet));
+        self.interfaces.iter().all(of_interface) && self.profiles.values().all(of_profile)
+    }
+
     /// The first that says it: the profile, else the first that it inherits from, with all behind that.
     fn find(&self, profile: &str, setting: usize) -> Option<(&'static str, String)> {
         let known = self.profiles.get(profile)?;
@@ -73,8 +90,8 @@ impl Model {
     }
 
     /// The lines that count on an interface, and their origins.
-    fn lines(&self, number: u32) -> Vec<(String, String)> {
-        let interface = &self.interfaces[&number];
+    fn lines(&self, owner: Owner) -> Vec<(String, String)> {
+        let interface = &self.interfaces[&owner];
         let mut lines = Vec::new();
         if let Some(profile) = &interface.profile {
             lines.push((format!("inherit port-profile {profile}"), "interface".to_owned()));
@@ -86,7 +103,11 @@ impl Model {
                 let (value, profile) = self.find(applied?, setting)?;
                 Some((value, format!("port-profile {profile}")))
             };
-            if let Some((value, origin)) = own.or_else(inherited) {
+            let chassis = || {
+                let mode = (owner == UPLINK).then_some("trunk").or((owner == PORT).then_some("access"))?;
+                (setting == 0).then(|| (mode, "chassis".to_owned()))
+            };
+            if let Some((value, origin)) = own.or_else(inherited).or_else(chassis) {
                 lines.push((format!("{words} {value}"), origin));
             }
         }
@@ -97,15 +118,21 @@ impl Model {
 /// One edit; profiles are named by number, and the last ones are mostly not there.
 #[derive(Clone, Debug)]
 enum Edit {
-    Make(u8),
+    Make(u8, Option<bool>),
     Remove(u8),
     State(u8, bool),
     Inherit(u8, u8),
     Disinherit(u8, u8),
     Set(u8, usize, Option<usize>),
-    InterfaceInherit(u32, Option<u8>),
-    InterfaceSet(u32, usize, Option<usize>),
+    InterfaceInherit(Owner, Option<u8>),
+    InterfaceSet(Owner, usize, Option<usize>),
 }
+
+/// A trunk and an access port, as their chassis says.
+const UPLINK: Owner = Owner::Ethernet(EthernetId { slot: 1, port: 2 });
+const PORT: Owner = Owner::Ethernet(EthernetId { slot: 1, port: 3 });
+/// The setting that only vEths have.
+const UPLINK_FAIL: usize = 5;
 
 fn called(profile: u8) -> String {
     format!("p{profile}")
@@ -118,7 +145,11 @@ impl Edit {
             None => format!("no {}", SETTINGS[setting].0),
         };
         match self {
-            Self::Make(profile) => format!("port-profile p{profile}"),
+            Self::Make(profile, kind) => {
+                let kind =
+                    kind.map_or("", |ethernet| if ethernet { "type ethernet " } else { "type vethernet " });
+                format!("port-profile {kind}p{profile}")
+            }
             Self::Remove(profile) => format!("no port-profile p{profile}"),
             Self::State(profile, on) => {
                 format!("port-profile p{profile}\n{}state enabled", if *on { "" } else { "no " })
@@ -128,14 +159,12 @@ impl Edit {
                 format!("port-profile p{profile}\nno inherit port-profile p{from}")
             }
             Self::Set(profile, at, value) => format!("port-profile p{profile}\n{}", setting(*at, *value)),
-            Self::InterfaceInherit(number, Some(profile)) => {
-                format!("interface vethernet {number}\ninherit port-profile p{profile}")
+            Self::InterfaceInherit(owner, Some(profile)) => {
+                format!("interface {owner}\ninherit port-profile p{profile}")
             }
-            Self::InterfaceInherit(number, None) => {
-                format!("interface vethernet {number}\nno inherit port-profile")
-            }
-            Self::InterfaceSet(number, at, value) => {
-                format!("interface vethernet {number}\n{}", setting(*at, *value))
+            Self::InterfaceInherit(owner, None) => format!("interface {owner}\nno inherit port-profile"),
+            Self::InterfaceSet(owner, at, value) => {
+                format!("interface {owner}\n{}", setting(*at, *value))
             }
         }
     }
@@ -150,8 +179,10 @@ impl Edit {
             };
         };
         match self {
-            Self::Make(profile) => {
-                model.profiles.entry(called(*profile)).or_default();
+            Self::Make(profile, kind) => {
+                let made = Profile { ethernet: *kind == Some(true), ..Profile::default() };
+                let profile = model.profiles.entry(called(*profile)).or_insert(made);
+                kind.is_none_or(|ethernet| ethernet == profile.ethernet).then_some(())?;
             }
             Self::Remove(profile) => {
                 let name = called(*profile);
@@ -173,31 +204,37 @@ impl Edit {
                 inherits.remove(place);
             }
             Self::Set(profile, setting, value) => {
-                put(&mut model.profiles.entry(called(*profile)).or_default().settings, *setting, *value);
+                let profile = model.profiles.entry(called(*profile)).or_default();
+                let has_it = !profile.ethernet || *setting != UPLINK_FAIL || value.is_none();
+                has_it.then(|| put(&mut profile.settings, *setting, *value))?;
             }
-            Self::InterfaceInherit(number, profile) => {
-                model.interfaces.entry(*number).or_default().profile = profile.map(called);
+            Self::InterfaceInherit(owner, profile) => {
+                model.interfaces.entry(*owner).or_default().profile = profile.map(called);
             }
-            Self::InterfaceSet(number, setting, value) => {
-                put(&mut model.interfaces.entry(*number).or_default().settings, *setting, *value);
+            Self::InterfaceSet(owner, setting, value) => {
+                let has_it = matches!(owner, Owner::Vethernet(_)) || *setting != UPLINK_FAIL;
+                let interface = model.interfaces.entry(*owner).or_default();
+                has_it.then(|| put(&mut interface.settings, *setting, *value))?;
             }
         }
-        model.is_whole().then_some(model)
+        (model.is_whole() && model.is_of_one_type()).then_some(model)
     }
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
-    let (profile, number, setting) = (0..7u8, 1..4u32, 0..SETTINGS.len());
+    let (profile, setting) = (0..7u8, 0..SETTINGS.len());
+    let owner = || prop_oneof![3 => (1..4u32).prop_map(Owner::Vethernet), 1 => Just(UPLINK), 1 => Just(PORT)];
+    let kind = proptest::option::of(any::<bool>());
     let value = || proptest::option::weighted(0.8, 0..2usize);
     prop_oneof![
-        2 => profile.clone().prop_map(Edit::Make),
+        2 => (profile.clone(), kind).prop_map(|(p, kind)| Edit::Make(p, kind)),
         1 => profile.clone().prop_map(Edit::Remove),
         3 => (profile.clone(), proptest::bool::weighted(0.8)).prop_map(|(p, on)| Edit::State(p, on)),
         8 => (profile.clone(), profile.clone()).prop_map(|(p, from)| Edit::Inherit(p, from)),
         2 => (profile.clone(), profile.clone()).prop_map(|(p, from)| Edit::Disinherit(p, from)),
         6 => (profile.clone(), setting.clone(), value()).prop_map(|(p, s, v)| Edit::Set(p, s, v)),
-        3 => (number.clone(), proptest::option::weighted(0.8, profile)).prop_map(|(n, p)| Edit::InterfaceInherit(n, p)),
-        3 => (number, setting, value()).prop_map(|(n, s, v)| Edit::InterfaceSet(n, s, v)),
+        3 => (owner(), proptest::option::weighted(0.8, profile)).prop_map(|(n, p)| Edit::InterfaceInherit(n, p)),
+        3 => (owner(), setting, value()).prop_map(|(n, s, v)| Edit::InterfaceSet(n, s, v)),
     ]
 }
 
@@ -214,18 +251,24 @@ proptest! {
                 (Ok(_), None) => prop_assert!(false, "accepted: {}\n{}", lines, running_config(&config)),
                 (Err(error), Some(_)) => prop_assert!(false, "{}\n{}", error, running_config(&config)),
             }
-            for number in model.interfaces.keys() {
-                let seen: Vec<_> = expand::vethernet(&config, *number, None)
+            for owner in model.interfaces.keys() {
+                let seen: Vec<_> = expand::interface(&config, *owner, None)
                     .into_iter()
                     .map(|(line, origin)| (line, origin.to_string()))
                     .collect();
-                prop_assert_eq!(&seen, &model.lines(*number), "vethernet {}\n{}", number, running_config(&config));
+                prop_assert_eq!(&seen, &model.lines(*owner), "{}\n{}", owner, running_config(&config));
                 // The lines alone make what is in force.
                 let settings = seen.iter().filter(|(line, _)| !line.starts_with("inherit"));
                 let text: String = settings.map(|(line, _)| format!("{line}\n")).collect();
-                let flat = configure(&initial(), &format!("interface vethernet 1\n{text}")).unwrap();
-                let (in_force, flat) = (config.effective(*number, None), flat.effective(1, None));
-                prop_assert_eq!((in_force.switchport, in_force.uplink_fail), (flat.switchport, flat.uplink_fail));
+                let flat = configure(&initial(), &format!("interface {owner}\n{text}")).unwrap();
+                let in_force = |config: &RunningConfig| {
+                    let effective = match owner {
+                        Owner::Vethernet(number) => config.effective(*number, None),
+                        Owner::Ethernet(id) => config.effective_ethernet(*id),
+                    };
+                    (effective.switchport, effective.uplink_fail)
+                };
+                prop_assert_eq!(in_force(&config), in_force(&flat));
             }
         }
         let again = configure(&initial(), &running_config(&config)).unwrap();

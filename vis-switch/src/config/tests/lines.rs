@@ -30,11 +30,9 @@ interface ethernet 1/1
 !
 interface ethernet 1/2
   description to the rack
-  switchport mode trunk
   switchport trunk allowed vlan 1-29,31-4094
 !
 interface ethernet 1/3
-  switchport mode access
 !
 interface ethernet 1/4
   switchport mode vntag
@@ -103,7 +101,7 @@ port-profile webservers
     for number in [2, 7] {
         wanted.make_vethernet(number).unwrap();
     }
-    wanted.make_port_profile(&name("webservers")).unwrap();
+    wanted.make_port_profile(&name("webservers"), None).unwrap();
     let rest = "no interface vethernet 1, 8\nno port-profile type vethernet backup";
     assert_eq!(configure(&config, &format!("{undone}{rest}")).unwrap(), wanted);
     let rest = "no interface vethernet 2, 7\nno port-profile webservers";
@@ -140,7 +138,7 @@ default interface vethernet 1-2
 ";
     let again = configure(&config, back).unwrap();
     let mut wanted = initial();
-    wanted.make_port_profile(&name("web")).unwrap();
+    wanted.make_port_profile(&name("web"), None).unwrap();
     (1..=2).for_each(|number| wanted.make_vethernet(number).unwrap());
     assert_eq!(again, wanted);
     for refused in ["default port-profile web", "default interface vethernet 3", "default feature vmfex"] {

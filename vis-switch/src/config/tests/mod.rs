@@ -15,7 +15,7 @@ mod slots;
 
 use super::chassis::Chassis;
 use super::commands::{Candidate, Selected, commands};
-use super::running::{Ethernet, EthernetId, PortMode, ProfileName, RunningConfig, Switchport};
+use super::running::{ChassisMode, Ethernet, EthernetId, Owner, PortMode, ProfileName, RunningConfig};
 use crate::config::running::SwitchportMode;
 use niv_node::command::{CommandError, Table};
 use niv_node::config::File;
@@ -53,8 +53,11 @@ fn read_chassis() -> Chassis {
 
 fn ethernet(mode: PortMode, trunk: bool, negotiation: bool) -> Ethernet {
     let mode_of_vlans = if trunk { SwitchportMode::Trunk } else { SwitchportMode::Access };
-    let switchport = Switchport { mode: mode_of_vlans, ..Switchport::default() };
-    Ethernet { mode, switchport, lists: BTreeMap::new(), negotiation, description: None }
+    let mode = match mode {
+        PortMode::Vntag => ChassisMode::Vntag,
+        PortMode::Plain => ChassisMode::Plain(mode_of_vlans),
+    };
+    Ethernet::new(mode, negotiation)
 }
 
 /// 1/1 to 1/3 as in [`CHASSIS`], and 1/4, an NIV link that negotiates.

@@ -66,8 +66,9 @@ fn is_accepted_whole() {
     assert_eq!(session.config.effective(1, None).switchport.access, 10);
     let error = configure(&initial(), "no feature lldp").unwrap_err();
     assert!(error.message.contains("always on"), "{error}");
-    let error = configure(&initial(), "interface ethernet 1/2\n shutdown").unwrap_err();
+    let error = configure(&initial(), "interface ethernet 1/1\n shutdown").unwrap_err();
     assert!(error.message.contains("with its device"), "{error}");
+    assert!(configure(&initial(), "interface ethernet 1/1\n no shutdown").is_ok());
 }
 
 #[test]
@@ -79,6 +80,11 @@ fn vlans_exist_when_they_are_used_and_have_names() {
         ("interface vethernet 1\n switchport access vlan 10", ""),
         ("no port-profile web\nno interface vethernet 1\nvlan 10\n name web", ""),
         ("interface vethernet 1\n switchport access vlan 10", ""),
+        (
+            "no vlan 10",
+            "Warning: VLAN 10 goes on to exist and its frames to pass, because it is the access VLAN in 1 place: Veth1.\n",
+        ),
+        ("vlan 10", ""),
         ("no interface vethernet 1\nno vlan 10\ninterface ethernet 1/2\n switchport access vlan 1", ""),
         ("interface ethernet 1/3\n switchport access vlan 10", note),
     ] {

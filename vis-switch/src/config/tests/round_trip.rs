@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config::running::{
-    AclLine, AclName, Binding, Description, Mapping, PortProfile, PrivateLines, PrivateVlan, SwitchportLines,
-    UplinkFail, VlanName,
+    AclLine, AclName, Binding, Description, Mapping, PortProfile, PrivateLines, PrivateVlan, ProfileType,
+    SwitchportLines, UplinkFail, VlanName,
 };
 use crate::config::text::running_config;
 use crate::engine::acl::{AclRule, Addresses, Ports};
@@ -18,15 +18,20 @@ use vntag::ethernet::Mac;
 /// A change of a configuration, which may be refused.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    Global { auto_create: bool, carrier_delay: u8, hold: u32 },
-    Profile(ProfileName, PortProfile),
+    Global {
+        auto_create: bool,
+        carrier_delay: u8,
+        hold: u32,
+    },
+    Profile(ProfileName, Option<ProfileType>, PortProfile),
     NoProfile(ProfileName),
     Inherit(ProfileName, ProfileName),
     Vethernet(u32, Box<Lines>),
     NoVethernet(u32),
     Bind(u32, Option<Binding>),
-    Mode(EthernetId, PortMode),
-    Ethernet(EthernetId, Box<Switchport>, Option<Description>),
+    /// `None` is what the chassis says, `Some(None)` an NIV link.
+    Mode(EthernetId, Option<Option<SwitchportMode>>),
+    Ethernet(EthernetId, Box<Lines>),
     List(EthernetId, u16, Option<Vec<u16>>),
     AccessLine(AclName, Option<u32>, AclLine),
     NoAccessLine(AclName, u32),
@@ -54,28 +59,42 @@ impl Change {
                 config.set_auto_create(auto_create);
                 config.set_carrier_delay(carrier_delay).and(config.set_hold(hold))
             }
-            Self::Profile(name, profile) => config.make_port_profile(&name).map(|made| *made = profile),
-            Self::NoProfile(name) => config.remove_port_profile(&name, &[]),
+            Self::Profile(name, kind, profile) => {
+                config.make_port_profile(&name, kind).map(|made| match made.kind() {
+                    ProfileType::Vethernet => *made = profile,
+                    ProfileType::Ethernet => {
+                        (made.enabled, made.switchport) = (profile.enabled, profile.switchport);
+                        made.description = profile.description;
+                    }
+                })
+            }
+            Self::NoProfile(name) => config.remove_port_profile(&name, None, &[]),
             Self::Inherit(name, from) => config.inherit(&name, &from),
             Self::Vethernet(number, lines) => {
+                let lines = *lines;
                 let made = config.make_vethernet(number).and_then(|()| config.vethernet_mut(number));
-                made.map(|vethernet| {
+                let made = made.map(|vethernet| {
                     vethernet.switchport = lines.switchport;
-                    vethernet.profile = lines.profile;
                     vethernet.uplink_fail = lines.uplink_fail;
                     vethernet.description = lines.description;
-                })
+                });
+                made.and_then(|()| config.set_profile(Owner::Vethernet(number), lines.profile))
             }
             Self::NoVethernet(number) => config.remove_vethernet(number),
             Self::Bind(number, binding) => config.bind(number, binding),
-            Self::Mode(id, mode) => config.set_port_mode(id, mode),
-            Self::Ethernet(id, switchport, text) => {
-                let plain = config.ethernet(id).is_ok_and(|port| port.mode == PortMode::Plain);
-                let mode = if plain { switchport.mode } else { SwitchportMode::Access };
-                config
-                    .describe_ethernet(id, text)
-                    .and_then(|()| config.ethernet_switchport(id))
-                    .map(|port| *port = Switchport { mode, ..*switchport })
+            Self::Mode(id, None) => config.reset_port_mode(id),
+            Self::Mode(id, Some(mode)) => config.set_port_mode(id, mode),
+            Self::Ethernet(id, lines) => {
+                let Lines { switchport, profile, description, .. } = *lines;
+                let port = config.ethernet(id).map(|port| (port.mode(), port.switchport.mode));
+                port.and_then(|(mode, typed)| {
+                    config.describe_ethernet(id, description)?;
+                    // An NIV link cannot be shut down.
+                    let shutdown = switchport.shutdown.filter(|shut| !shut || mode == PortMode::Plain);
+                    *config.ethernet_switchport(id)? =
+                        SwitchportLines { mode: typed, shutdown, ..switchport };
+                    config.set_profile(Owner::Ethernet(id), profile)
+                })
             }
             Self::List(id, list, members) => config.set_list(id, ListId::new(list).unwrap(), members),
             Self::AccessLine(name, number, line) => {
@@ -86,7 +105,7 @@ impl Change {
             }
             Self::NoAccessList(name) => config.remove_access_list(&name),
             Self::Vlan(vlan, name) => config.name_vlan(vlan, name),
-            Self::NoVlan(vlan) => config.remove_vlan(vlan),
+            Self::NoVlan(vlan) => config.remove_vlan(vlan).map(drop),
             Self::Private(vlan, kind) => config.set_private_vlan(vlan, kind),
             Self::Associate(primary, with) => config.associate(primary, with),
         };
@@ -225,14 +244,17 @@ fn uplink_fail() -> impl Strategy<Value = UplinkFail> {
     prop_oneof![Just(UplinkFail::Warning), Just(UplinkFail::LinkDown)]
 }
 
+fn kind() -> impl Strategy<Value = ProfileType> {
+    prop_oneof![Just(ProfileType::Vethernet), Just(ProfileType::Ethernet)]
+}
+
 fn profile() -> impl Strategy<Value = PortProfile> {
     (any::<bool>(), of(1..=16_384u32), switchport_lines(), of(uplink_fail()), of(description())).prop_map(
-        |(enabled, max_ports, switchport, uplink_fail, description)| PortProfile {
-            enabled,
-            max_ports,
-            switchport,
-            uplink_fail,
-            description,
+        |(enabled, max_ports, switchport, uplink_fail, description)| {
+            let mut profile = PortProfile::default();
+            (profile.enabled, profile.max_ports, profile.switchport) = (enabled, max_ports, switchport);
+            (profile.uplink_fail, profile.description) = (uplink_fail, description);
+            profile
         },
     )
 }
@@ -271,18 +293,15 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
         (any::<bool>(), 0..=61u8, prop_oneof![0..=61u32, Just(86_400)]).prop_map(
             |(auto_create, carrier_delay, hold)| Change::Global { auto_create, carrier_delay, hold }
         ),
-        (profile_name(), profile()).prop_map(|(name, profile)| Change::Profile(name, profile)),
+        (profile_name(), of(kind()), profile())
+            .prop_map(|(name, kind, profile)| Change::Profile(name, kind, profile)),
         profile_name().prop_map(Change::NoProfile),
         (profile_name(), profile_name()).prop_map(|(name, from)| Change::Inherit(name, from)),
         (veth(), lines()).prop_map(|(number, lines)| Change::Vethernet(number, Box::new(lines))),
         veth().prop_map(Change::NoVethernet),
         (veth(), of(binding())).prop_map(|(number, binding)| Change::Bind(number, binding)),
-        (port(), prop_oneof![Just(PortMode::Plain), Just(PortMode::Vntag)])
-            .prop_map(|(id, mode)| Change::Mode(id, mode)),
-        (port(), switchport_lines(), of(description())).prop_map(|(id, lines, text)| {
-            let switchport = lines.over(Switchport::default());
-            Change::Ethernet(id, Box::new(Switchport { shutdown: false, ..switchport }), text)
-        }),
+        (port(), of(of(mode()))).prop_map(|(id, mode)| Change::Mode(id, mode)),
+        (port(), lines()).prop_map(|(id, lines)| Change::Ethernet(id, Box::new(lines))),
         (acl_name(), of(0..4u32), acl_line()).prop_map(|(name, number, line)| Change::AccessLine(
             name,
             number.map(|number| 10 * number + 1),

@@ -105,7 +105,7 @@ fn c5_c6_profiles_are_asked_for_typed_missing_disabled_and_full() {
     assert_eq!(world.create(0, 3, web(), STANDBY), Err(Status::UNKNOWN_PROFILE));
     assert_eq!(world.pending(), [(3, "no port-profile web".to_owned(), 2)]);
     world.configure(|running| {
-        running.make_port_profile(&profile("web")).expect("room");
+        running.make_port_profile(&profile("web"), None).expect("room");
     });
     assert_eq!(world.adapters[0].heard, [Request::Event { code: EventCode::PROFILES }]);
     assert_eq!(world.create(0, 3, web(), STANDBY), Err(Status::UNKNOWN_PROFILE));
@@ -137,7 +137,9 @@ fn c5_c6_profiles_are_asked_for_typed_missing_disabled_and_full() {
     // One that is typed goes first.
     world.configure(|running| {
         make(running, 9, channel(0, 9));
-        running.vethernet_mut(9).expect("a vEth").profile = Some(ProfileName::default());
+        running
+            .set_profile(crate::config::running::Owner::Vethernet(9), Some(ProfileName::default()))
+            .expect("a vEth");
     });
     assert_eq!(world.create(0, 9, none(), STANDBY), Ok((4, 9)));
     assert_eq!(world.adapters[0].vifs[&4].params.vlan, 1);

@@ -15,7 +15,7 @@ mod scale;
 
 use super::lists::{FloodList, FloodLists};
 use super::*;
-use crate::config::running::{Binding, Ethernet, PortMode, Switchport};
+use crate::config::running::{Binding, ChassisMode, Ethernet, SwitchportMode};
 use adapter::Adapter;
 use forwarding::PortForwarding;
 use life::Standing;
@@ -64,15 +64,9 @@ pub(super) struct World {
 }
 
 fn running() -> RunningConfig {
-    let ethernet = |port| Ethernet {
-        mode: if port == UPLINK { PortMode::Plain } else { PortMode::Vntag },
-        switchport: Switchport {
-            mode: crate::config::running::SwitchportMode::Trunk,
-            ..Switchport::default()
-        },
-        lists: BTreeMap::new(),
-        negotiation: NIV.contains(&port),
-        description: None,
+    let ethernet = |port| {
+        let trunk = ChassisMode::Plain(SwitchportMode::Trunk);
+        Ethernet::new(if port == UPLINK { trunk } else { ChassisMode::Vntag }, NIV.contains(&port))
     };
     RunningConfig::new((0..PORTS).map(|port| (id(port), ethernet(port))))
 }

@@ -233,7 +233,7 @@ fn c13_a_killed_adapter_is_noticed_by_its_next_life() {
 #[test]
 fn a_port_that_is_no_niv_link_any_more_has_no_vifs() {
     let mut world = two();
-    world.configure(|running| running.set_port_mode(id(0), PortMode::Plain).expect("free"));
+    world.configure(|running| running.set_port_mode(id(0), Some(SwitchportMode::Access)).expect("free"));
     assert_eq!(world.control.forwarding().ports[0], PortForwarding::Wire);
     assert!(world.control.session(0).is_none() && world.control.vifs(0).count() == 0);
     assert_eq!(world.at(1), None);

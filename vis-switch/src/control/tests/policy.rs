@@ -13,7 +13,7 @@ fn web() -> ProfileName {
 fn profiled() -> World {
     let mut world = World::new();
     world.configure(|running| {
-        let web = running.make_port_profile(&web()).expect("room");
+        let web = running.make_port_profile(&web(), None).expect("room");
         (web.enabled, web.switchport.access) = (true, Some(10));
     });
     for number in [1, 2] {
@@ -57,7 +57,7 @@ fn a_profile_disabled_takes_its_veths_down_at_once_and_keeps_them() {
 #[test]
 fn a_profile_that_goes_is_named() {
     let mut world = profiled();
-    world.configure(|running| running.remove_port_profile(&web(), &[]).expect("nobody is asked"));
+    world.configure(|running| running.remove_port_profile(&web(), None, &[]).expect("nobody is asked"));
     assert_eq!(world.state(1), "down (profile web missing)");
     assert_eq!(world.known(0, 1), Some((VifState::Disabled, Some("profile web missing"))));
 }
@@ -82,8 +82,7 @@ fn parameters_that_change_are_told_to_all_in_one_request() {
     world.configure(|running| {
         running.make_vethernet(1).expect("room");
         let veth = running.vethernet_mut(1).expect("a vEth");
-        (veth.switchport.shutdown, veth.switchport.mode) =
-            (Some(true), Some(crate::config::running::SwitchportMode::Trunk));
+        (veth.switchport.shutdown, veth.switchport.mode) = (Some(true), Some(SwitchportMode::Trunk));
     });
     let [Request::VifSet { state, params: Some(params), cause, .. }] = &world.adapters[0].heard[..] else {
         panic!("{:?}", world.adapters[0].heard);
@@ -141,7 +140,8 @@ fn a_link_down_action_takes_the_guests_link_down_with_the_last_uplink() {
 fn a_vlan_that_has_no_uplink_cannot_lose_one() {
     let mut world = profiled();
     world.configure(|running| {
-        running.ethernet_switchport(id(UPLINK)).expect("a port").allowed = [20].into_iter().collect();
+        running.ethernet_switchport(id(UPLINK)).expect("a port").allowed =
+            Some(Box::new([20].into_iter().collect()));
         running.port_profile_mut(&web()).expect("a profile").uplink_fail = Some(UplinkFail::LinkDown);
     });
     world.link(UPLINK, false);
@@ -227,7 +227,7 @@ fn hosts_of_a_private_vlan_have_the_primary_at_the_adapter_and_no_place_in_isola
         .mac(Mac([0x52, 0x54, 0, 0, 0, 3]))
         .client_uuid(Uuid([3; 16]));
     world.configure(|running| {
-        running.make_port_profile(&profile("router")).expect("room").enabled = true;
+        running.make_port_profile(&profile("router"), None).expect("room").enabled = true;
         let web = &mut running.port_profile_mut(&web()).expect("a profile").switchport;
         web.mode = Some(SwitchportMode::PrivateHost);
         web.private = PrivateLines { host: Some((100, 101)), ..PrivateLines::default() };

@@ -4,12 +4,14 @@
 mod configured;
 mod counted;
 mod negotiated;
+mod profiles;
 mod saved;
 
 use super::start::Beginning;
 use super::{Assembled, Controller, Kept, Parts, Switch, assemble};
 use crate::admin::Admin;
 use crate::config::chassis::{Chassis, ChassisPort};
+use crate::config::running::{ChassisMode, Ethernet};
 use crate::config::slots::Owner;
 use crate::control::tests::adapter::Adapter;
 use crate::engine::worker::Engine;
@@ -69,7 +71,7 @@ fn chassis() -> Chassis {
     let mut chassis = Chassis::from_file(&File::new("vis.toml", CHASSIS)).expect("a chassis");
     let ChassisPort { negotiation, initial, .. } = &mut chassis.ports[NIV];
     *negotiation = true;
-    (initial.negotiation, initial.mode) = (true, crate::config::running::PortMode::Vntag);
+    *initial = Ethernet::new(ChassisMode::Vntag, true);
     chassis
 }
 
