@@ -161,7 +161,7 @@ fn command(dice: &mut Random, step: u64) -> String {
             "interface ethernet 1/2\n  switchport trunk allowed vlan 1-{vlan}\n  description step {step}\n"
         ),
         11 => format!(
-            "port-profile type ethernet u{name}\n  switchport trunk allowed vlan 1-{vlan}\n  inherit port-profile u{other}\n"
+            "port-profile type ethernet u{name}\n  system vlan {vlan}\n  switchport trunk allowed vlan 1-{vlan}\n  inherit port-profile u{other}\n"
         ),
         12 => format!(
             "interface ethernet 1/2\n  inherit port-profile u{name}\n  no switchport trunk allowed vlan\n"

@@ -31,7 +31,8 @@ pub(super) fn pages(switch: &Switch, state: &State) -> Vec<Page> {
 
 fn page(switch: &Switch, state: &State, index: usize, port: &SwitchPort) -> Page {
     let owner = Owner::Ethernet(port.id);
-    let switchport = state.config.effective_ethernet(port.id).switchport;
+    let effective = state.config.effective_ethernet(port.id);
+    let switchport = &effective.switchport;
     let admin = if switchport.shutdown { "down, Dedicated Interface" } else { "up, Dedicated Interface" };
     let mut page = Page::new(owner, switch.down(state, owner), admin);
     page.set("shutdown", switchport.shutdown);
@@ -42,7 +43,7 @@ fn page(switch: &Switch, state: &State, index: usize, port: &SwitchPort) -> Page
         page.description(ethernet.description.as_ref());
         let niv = ethernet.mode() == PortMode::Vntag;
         if let Some(profile) = ethernet.profile() {
-            page.line(&format!("Belongs to port-profile {profile}"));
+            page.profile(profile, &effective);
         }
         page.set("profile", ethernet.profile().map(ProfileName::as_str));
         if niv {
@@ -51,7 +52,7 @@ fn page(switch: &Switch, state: &State, index: usize, port: &SwitchPort) -> Page
             page.set("negotiation", negotiation);
         }
         let mode = if niv { "vntag" } else { switchport.mode.words() };
-        page.switchport(&switchport, mode, !niv);
+        page.switchport(switchport, mode, !niv);
     }
     if let Some(link) = state.control.session(index) {
         negotiated(&mut page, state, index, link);

@@ -5,7 +5,7 @@ use super::names::{full_name, long_name, name as shown_name};
 use super::{Answer, Session};
 use crate::config::commands::Candidate;
 use crate::config::expand::{self, Origin};
-use crate::config::running::{EthernetId, ProfileFault, ProfileName, RunningConfig, Vethernet};
+use crate::config::running::{Effective, EthernetId, ProfileFault, ProfileName, RunningConfig, Vethernet};
 use crate::config::slots::Owner;
 use crate::config::text;
 use niv_node::command::{Args, Reply};
@@ -34,8 +34,8 @@ pub(super) fn of_vethernet(session: &mut Session, args: &Args) -> Answer {
         let value = Value::from(text.clone());
         return Ok(Output::prose(text, value).into());
     }
-    let fault = config.effective(number, asked.as_ref()).profile.err();
-    Ok(expanded(&config, Owner::Vethernet(number), asked.as_ref(), fault))
+    let Effective { profile, system_only, .. } = config.effective(number, asked.as_ref());
+    Ok(expanded(&config, Owner::Vethernet(number), asked.as_ref(), (profile.err(), system_only)))
 }
 
 /// `show running-config interface ethernet S/P [expand-port-profile]`
@@ -50,8 +50,9 @@ pub(super) fn of_ethernet(session: &mut Session, args: &Args) -> Answer {
         let value = Value::from(text.clone());
         return Ok(Output::prose(text, value).into());
     }
-    let fault = config.effective_ethernet(id).profile.err().filter(|fault| *fault != ProfileFault::None);
-    Ok(expanded(&config, Owner::Ethernet(id), None, fault))
+    let Effective { profile, system_only, .. } = config.effective_ethernet(id);
+    let fault = profile.err().filter(|fault| *fault != ProfileFault::None);
+    Ok(expanded(&config, Owner::Ethernet(id), None, (fault, system_only)))
 }
 
 /// All that counts on an interface, and where it comes from.
@@ -59,15 +60,18 @@ fn expanded(
     config: &RunningConfig,
     owner: Owner,
     asked: Option<&ProfileName>,
-    fault: Option<ProfileFault>,
+    (fault, system_only): (Option<ProfileFault>, bool),
 ) -> Reply {
     let lines = expand::interface(config, owner, asked);
     let fault = fault.map(|fault| fault.to_string());
-    let because = fault.as_ref().map_or_else(String::new, |fault| format!("  ! {fault}"));
+    let only = if system_only { "; only its system VLANs pass" } else { "" };
+    let because = fault.as_ref().map_or_else(String::new, |fault| format!("  ! {fault}{only}"));
     let text = format!("interface {owner}{because}\n{}", page(&lines));
     let lines: Vec<Value> =
         lines.iter().map(|(line, origin)| json!({ "line": line, "origin": origin.to_string() })).collect();
-    let value = json!({ "interface": full_name(owner), "fault": fault, "lines": lines });
+    let value = json!({
+        "interface": full_name(owner), "fault": fault, "system_only": system_only, "lines": lines,
+    });
     Output::prose(text, value).into()
 }
 

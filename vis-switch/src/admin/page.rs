@@ -5,7 +5,7 @@
 //! `Transport protocol is`, `Members in this channel:`, `Active connector:`).
 
 use super::names::{full_name, long_name, since};
-use crate::config::running::{Description, Switchport, SwitchportMode};
+use crate::config::running::{Description, Effective, ProfileName, Switchport, SwitchportMode};
 use crate::config::slots::Owner;
 use crate::config::text;
 use crate::engine::vlan::VlanMode;
@@ -55,6 +55,13 @@ impl Page {
             self.line(&format!("Description: {description}"));
         }
         self.set("description", description);
+    }
+
+    /// Its profile, and whether that counts in part only.
+    pub(super) fn profile(&mut self, name: &ProfileName, effective: &Effective<'_>) {
+        let only = if effective.system_only { ", of which only the system VLANs pass" } else { "" };
+        self.line(&format!("Belongs to port-profile {name}{only}"));
+        self.set("system_only", effective.system_only);
     }
 
     /// `own` is whether the VLANs are those of the interface itself; on an NIV link they are those of its VIFs.

@@ -4,7 +4,7 @@ use super::names::{full_name, long_name, port_id, since};
 use super::page::Page;
 use super::virt::state_of;
 use super::{Answer, Session};
-use crate::config::running::{Binding, UplinkFail};
+use crate::config::running::{Binding, ProfileName, UplinkFail};
 use crate::config::slots::Owner;
 use crate::config::text;
 use crate::control::{VethState, VethView};
@@ -91,7 +91,10 @@ fn page(switch: &Switch, state: &State, veth: &VethView<'_>, used: &Used, traffi
     identity(&mut page, veth);
     bound(&mut page, switch, state, typed.and_then(|typed| typed.binding()), veth);
     match veth.profile {
-        Some(name) => page.line(&format!("Belongs to port-profile {name}")),
+        Some(name) => {
+            let asked = veth.record.and_then(|record| record.profile.as_deref()).and_then(ProfileName::new);
+            page.profile(name, &state.config.effective(veth.number, asked.as_ref()));
+        }
         None => page.line("Belongs to no port-profile"),
     }
     page.set("profile", veth.profile.map(|name| name.as_str()));

@@ -101,7 +101,7 @@ pub fn changes(from: &str, to: &str) -> (String, Value) {
 
 /// Settings of which there is one: whatever value follows these words, another one takes its place, and `no` before the
 /// words alone takes it back.
-const SETTINGS: [&str; 18] = [
+const SETTINGS: [&str; 19] = [
     "private-vlan association",
     "private-vlan",
     "switchport private-vlan host-association",
@@ -115,6 +115,7 @@ const SETTINGS: [&str; 18] = [
     "switchport access vlan",
     "switchport trunk native vlan",
     "switchport trunk allowed vlan",
+    "system vlan",
     "mtu",
     "uplink-fail-action",
     "max-ports",

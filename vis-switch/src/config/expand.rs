@@ -36,7 +36,7 @@ type Settings = (SwitchportLines, Option<UplinkFail>);
 /// Takes one setting out of some.
 type Pick = fn(&Settings) -> Settings;
 
-fn picks() -> [Pick; 12] {
+fn picks() -> [Pick; 13] {
     const fn none() -> SwitchportLines {
         SwitchportLines {
             mode: None,
@@ -48,6 +48,7 @@ fn picks() -> [Pick; 12] {
             acl_in: None,
             acl_out: None,
             shutdown: None,
+            system: None,
         }
     }
     fn of_private(private: PrivateLines) -> SwitchportLines {
@@ -66,6 +67,7 @@ fn picks() -> [Pick; 12] {
             (of_private(PrivateLines { mapping: lines.private.mapping.clone(), ..no_private() }), None)
         },
         |(lines, _)| (of_private(PrivateLines { trunk: lines.private.trunk.clone(), ..no_private() }), None),
+        |(lines, _)| (SwitchportLines { system: lines.system.clone(), ..none() }, None),
         |(lines, _)| (SwitchportLines { mtu: lines.mtu, ..none() }, None),
         |(lines, _)| (SwitchportLines { acl_in: lines.acl_in.clone(), ..none() }, None),
         |(lines, _)| (SwitchportLines { acl_out: lines.acl_out.clone(), ..none() }, None),
@@ -88,7 +90,7 @@ fn vethernet(config: &RunningConfig, number: u32, asked: Option<&ProfileName>) -
     let empty = Vethernet::default();
     let typed = config.vethernets().get(&number).unwrap_or(&empty);
     let effective = config.effective(number, asked);
-    let applied = effective.profile.ok().and(config.profile_of(number, asked));
+    let applied = config.profile_of(number, asked).filter(|_| effective.has_profile());
     let mut sources = vec![(Origin::Interface, (typed.switchport.clone(), typed.uplink_fail))];
     sources.extend(lineage(config, applied));
 
@@ -104,7 +106,7 @@ fn vethernet(config: &RunningConfig, number: u32, asked: Option<&ProfileName>) -
 
 fn ethernet(config: &RunningConfig, id: EthernetId) -> Vec<(String, Origin)> {
     let Some(typed) = config.ethernets().get(&id) else { return Vec::new() };
-    let applied = config.effective_ethernet(id).profile.ok().and(typed.profile());
+    let applied = typed.profile().filter(|_| config.effective_ethernet(id).has_profile());
     let mut sources = vec![(Origin::Interface, (typed.switchport.clone(), None))];
     sources.extend(lineage(config, applied));
     if typed.mode() == PortMode::Plain {
@@ -124,7 +126,7 @@ fn own(lines: Vec<String>) -> Vec<(String, Origin)> {
 
 /// What a profile that is applied says, and what it inherits from.
 fn lineage(config: &RunningConfig, applied: Option<&ProfileName>) -> Vec<(Origin, Settings)> {
-    let lineage = applied.and_then(|name| config.lineage(name).ok()).unwrap_or_default();
+    let lineage = applied.map(|name| config.known_lineage(name).0).unwrap_or_default();
     lineage.into_iter().map(of_profile).collect()
 }
 

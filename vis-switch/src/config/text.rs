@@ -210,6 +210,9 @@ impl Lines {
             self.allowed(allowed);
         }
         self.private(&lines.private);
+        if let Some(system) = &lines.system {
+            self.vlan_list("system vlan", system.iter());
+        }
         self.item("mtu", lines.mtu);
         for (list, direction) in [(&lines.acl_in, "in"), (&lines.acl_out, "out")] {
             if let Some(list) = list {

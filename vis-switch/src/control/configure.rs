@@ -93,6 +93,7 @@ impl Control {
         }
         let profile = match effective.profile {
             Ok(_) | Err(ProfileFault::None) => None,
+            Err(_) if effective.system_only => None,
             Err(fault) => Some(fault.into()),
         };
         profile.or_else(|| self.running.vlans_of(&effective.switchport).err().map(DownCause::PrivateVlan))

@@ -103,12 +103,16 @@ impl Control {
                 }
             };
         };
+        // What passes before the profile is enabled does so from the first vEth on.
+        let system_only = self.running.effective(number, claimant.profile.as_ref()).system_only;
         match self.running.port_profiles().get(name) {
             None => unknown(format!("no port-profile {name}")),
             Some(profile) if profile.kind() == ProfileType::Ethernet => {
                 unknown(format!("port-profile {name} is of type ethernet"))
             }
-            Some(profile) if !profile.enabled => unknown(format!("port-profile {name} is not enabled")),
+            Some(profile) if !profile.enabled && !system_only => {
+                unknown(format!("port-profile {name} is not enabled"))
+            }
             Some(profile) => {
                 let veth = self.veths.get(number).filter(|veth| veth.record.is_some());
                 let has_it = veth.is_some_and(|veth| veth.settings.profile.as_ref() == Some(name));
@@ -218,6 +222,7 @@ impl Control {
         let effective = self.running.effective(number, asked);
         let down = match effective.profile {
             Ok(_) => None,
+            Err(_) if effective.system_only => None,
             Err(ProfileFault::None) => key.1.then_some(DownCause::NoProfile),
             Err(fault) => Some(fault.into()),
         };

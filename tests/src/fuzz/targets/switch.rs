@@ -34,7 +34,7 @@ const LEFT: usize = 40;
 const CALM: u64 = 110 * SECOND;
 
 /// Lines that are typed; `#` is a number from 1 to 4.
-const LINES: [&str; 32] = [
+const LINES: [&str; 33] = [
     "interface vethernet #",
     "interface vethernet #\nshutdown",
     "interface vethernet #\nno shutdown",
@@ -63,6 +63,7 @@ const LINES: [&str; 32] = [
     "interface ethernet 1/3\nvif-list # members 1-#",
     "port-profile type ethernet up\nswitchport trunk allowed vlan 1-#",
     "port-profile type ethernet up\nstate enabled",
+    "port-profile web\nsystem vlan #",
     "interface ethernet 1/4\ninherit port-profile up",
     "interface ethernet 1/4\nno inherit port-profile",
     "interface ethernet 1/4\nshutdown",

@@ -1,7 +1,10 @@
 //! `port-profile`: what only profiles have, and who inherits from them.
 
+use super::switchport::each_in_force;
 use super::{CONFIG_PROFILE, Candidate, Done, Selected, broken, owners, profile_name, selected, value};
 use crate::config::running::{Owner, PortProfile, ProfileName, ProfileType, RunningConfig};
+use crate::config::text::spans;
+use crate::engine::vlan::VlanSet;
 use niv_node::command::{Args, ByDefault, Command, Form, Mode, Refusal, Reply};
 use niv_node::output::Output;
 
@@ -24,6 +27,13 @@ pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
             max_ports,
         )
         .no("max-ports [<ports:1-16384>]"),
+        Command::new(
+            CONFIG_PROFILE,
+            "system vlan [{add|remove}] <vlans:range 1-4094>",
+            "VLANs that pass although the profile is not enabled",
+            system,
+        )
+        .no("system vlan [<vlans:range 1-4094>]"),
     ]
 }
 
@@ -106,6 +116,38 @@ fn state<C: Candidate>(context: &mut C, args: &Args) -> Done {
         Form::Default => built_in,
     };
     Ok(Reply::Done)
+}
+
+fn system<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    let named: VlanSet = args.each("vlans").filter_map(|vlan| u16::try_from(vlan).ok()).collect();
+    let mut before = VlanSet::EMPTY;
+    each_in_force(context, |lines, in_force| {
+        before = in_force.system.clone();
+        let mut system = if args.negated() || args.has("add") || args.has("remove") {
+            before.clone()
+        } else {
+            VlanSet::EMPTY
+        };
+        let take = args.has("remove") || args.negated();
+        named.iter().for_each(|vlan| if take { system.remove(vlan) } else { system.insert(vlan) });
+        let all = args.negated() && named.is_empty();
+        lines.system = (!all && !system.is_empty()).then(|| Box::new(system));
+        Ok(())
+    })?;
+    let Selected::PortProfile(name) = selected(context)? else { return Ok(Reply::Done) };
+    let in_force = context.config().profile_switchport(&name);
+    let carries =
+        |vlan: &u16| in_force.own_vlan().map_or(in_force.allowed.contains(*vlan), |own| own == *vlan);
+    let not_carried: Vec<u16> = in_force.system.iter().filter(|vlan| !carries(vlan)).collect();
+    Ok(if not_carried.is_empty() || args.negated() {
+        Reply::Done
+    } else {
+        let vlans = spans(not_carried);
+        let note = format!(
+            "Warning: port-profile {name} does not carry VLAN {vlans}; as a system VLAN it does not pass either."
+        );
+        Output::message(note).into()
+    })
 }
 
 fn max_ports<C: Candidate>(context: &mut C, args: &Args) -> Done {

@@ -8,12 +8,22 @@ use super::{
 /// What is in force on an interface: its own lines over its profile over the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective<'a> {
-    /// The profile that is applied. With a fault, only interface and defaults count below.
+    /// The profile that is applied. With a fault, only interface and defaults count below, unless there are system VLANs.
     pub profile: Result<&'a PortProfile, ProfileFault>,
+    /// The profile cannot be applied, but it has system VLANs: these pass, and no others.
+    pub system_only: bool,
     /// VLANs.
     pub switchport: Switchport,
     /// What happens when the last uplink fails.
     pub uplink_fail: UplinkFail,
+}
+
+impl Effective<'_> {
+    /// Whether lines of the profile count: it is applied, or has system VLANs.
+    #[must_use]
+    pub fn has_profile(&self) -> bool {
+        self.profile.is_ok() || self.system_only
+    }
 }
 
 impl RunningConfig {
@@ -58,11 +68,17 @@ impl RunningConfig {
         under: Switchport,
     ) -> Effective<'_> {
         let applied = self.applied(profile);
-        let lineage = applied.as_deref().unwrap_or_default();
-        let mut switchport = of_lineage(lineage, under);
-        if let Some((lines, _)) = own {
-            switchport = lines.over(switchport);
-        }
+        let with = |lineage: &[(&ProfileName, &PortProfile)], under: Switchport| {
+            let of_profile = of_lineage(lineage, under);
+            own.map_or(of_profile.clone(), |(lines, _)| lines.over(of_profile))
+        };
+        let known = profile.filter(|_| applied.is_err()).map(|name| self.known_lineage(name).0);
+        let system = known.as_deref().and_then(|known| with(known, under.clone()).system_only());
+        let (system_only, lineage) = match &applied {
+            Ok(lineage) => (false, lineage.as_slice()),
+            Err(_) => (system.is_some(), known.as_deref().filter(|_| system.is_some()).unwrap_or_default()),
+        };
+        let switchport = system.unwrap_or_else(|| with(lineage, under));
         let uplink_fail = own
             .and_then(|(_, uplink_fail)| uplink_fail)
             .or_else(|| lineage.iter().find_map(|(_, profile)| profile.uplink_fail))
@@ -71,7 +87,7 @@ impl RunningConfig {
             Some((_, profile)) => Ok(*profile),
             None => Err(ProfileFault::None),
         });
-        Effective { profile, switchport, uplink_fail }
+        Effective { profile, system_only, switchport, uplink_fail }
     }
 
     /// The profiles whose lines count on an interface that has this one.

@@ -63,6 +63,8 @@ pub struct Switchport {
     pub acl_out: Option<AclName>,
     /// Taken down by a line.
     pub shutdown: bool,
+    /// VLANs that pass although the profile that says so cannot be applied.
+    pub system: VlanSet,
 }
 
 impl Default for Switchport {
@@ -77,6 +79,7 @@ impl Default for Switchport {
             acl_in: None,
             acl_out: None,
             shutdown: false,
+            system: VlanSet::EMPTY,
         }
     }
 }
@@ -90,6 +93,19 @@ impl Switchport {
             SwitchportMode::PrivateHost => self.private.host.map(|(_, secondary)| secondary),
             SwitchportMode::Promiscuous => self.private.mapping.as_ref().map(|mapping| mapping.primary),
             SwitchportMode::Trunk | SwitchportMode::PromiscuousTrunk => None,
+        }
+    }
+
+    /// The same with nothing but its system VLANs; `None` if it carries none of them.
+    #[must_use]
+    pub fn system_only(mut self) -> Option<Self> {
+        match self.own_vlan() {
+            Some(vlan) => self.system.contains(vlan).then_some(self),
+            None if self.mode.vlans() == VlanMode::Access => None,
+            None => {
+                self.allowed = self.allowed.iter().filter(|vlan| self.system.contains(*vlan)).collect();
+                (!self.allowed.is_empty()).then_some(self)
+            }
         }
     }
 }
@@ -137,6 +153,8 @@ pub struct SwitchportLines {
     pub acl_out: Option<AclName>,
     /// `shutdown`, or `no shutdown`
     pub shutdown: Option<bool>,
+    /// `system vlan`, of profiles.
+    pub system: Option<Box<VlanSet>>,
 }
 
 impl SwitchportLines {
@@ -153,6 +171,7 @@ impl SwitchportLines {
             acl_in: self.acl_in.clone().or(under.acl_in),
             acl_out: self.acl_out.clone().or(under.acl_out),
             shutdown: self.shutdown.unwrap_or(under.shutdown),
+            system: self.system.as_deref().cloned().unwrap_or(under.system),
         }
     }
 }

@@ -7,11 +7,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 /// Settings, and what may be typed behind them.
-const SETTINGS: [(&str, [&str; 2]); 6] = [
+const SETTINGS: [(&str, [&str; 2]); 7] = [
     ("switchport mode", ["access", "trunk"]),
     ("switchport access vlan", ["10", "20"]),
     ("switchport trunk native vlan", ["30", "40"]),
     ("switchport trunk allowed vlan", ["50-59", "none"]),
+    (SYSTEM, ["20,50", "10,51,53"]),
     ("mtu", ["1400", "9000"]),
     ("uplink-fail-action", ["warning", "link-down"]),
 ];
@@ -78,9 +79,33 @@ impl Model {
 
     /// The first that says it: the profile, else the first that it inherits from, with all behind that.
     fn find(&self, profile: &str, setting: usize) -> Option<(&'static str, String)> {
+        // One that does not exist says nothing.
         let known = self.profiles.get(profile)?;
         let own = known.settings.get(&setting).map(|value| (*value, profile.to_owned()));
         own.or_else(|| known.inherits.iter().find_map(|other| self.find(other, setting)))
+    }
+
+    /// Not applied, but it carries one of its system VLANs.
+    fn has_system(&self, owner: Owner, profile: &str) -> bool {
+        let own = &self.interfaces[&owner].settings;
+        let says = |words: &str| {
+            let setting = SETTINGS.iter().position(|(known, _)| *known == words).unwrap();
+            own.get(&setting).copied().or_else(|| Some(self.find(profile, setting)?.0))
+        };
+        let Some(system) = says(SYSTEM) else { return false };
+        let first = if owner == UPLINK { "trunk" } else { "access" };
+        let carried = match says("switchport mode").unwrap_or(first) {
+            "access" => says("switchport access vlan").unwrap_or("1"),
+            _ => says("switchport trunk allowed vlan").unwrap_or("all"),
+        };
+        match carried {
+            // All, of those that there are.
+            "all" => true,
+            "none" => false,
+            // The only span that there is, and both have some in it.
+            "50-59" => true,
+            vlan => system.split(',').any(|other| other == vlan),
+        }
     }
 
     fn is_applied(&self, profile: &str) -> bool {
@@ -96,7 +121,8 @@ impl Model {
         if let Some(profile) = &interface.profile {
             lines.push((format!("inherit port-profile {profile}"), "interface".to_owned()));
         }
-        let applied = interface.profile.as_ref().filter(|profile| self.is_applied(profile));
+        let counts = |profile: &&String| self.is_applied(profile) || self.has_system(owner, profile);
+        let applied = interface.profile.as_ref().filter(counts);
         for (setting, (words, _)) in SETTINGS.iter().enumerate() {
             let own = interface.settings.get(&setting).map(|value| (*value, "interface".to_owned()));
             let inherited = || {
@@ -132,7 +158,9 @@ enum Edit {
 const UPLINK: Owner = Owner::Ethernet(EthernetId { slot: 1, port: 2 });
 const PORT: Owner = Owner::Ethernet(EthernetId { slot: 1, port: 3 });
 /// The setting that only vEths have.
-const UPLINK_FAIL: usize = 5;
+const UPLINK_FAIL: usize = 6;
+/// The one that only profiles have.
+const SYSTEM: &str = "system vlan";
 
 fn called(profile: u8) -> String {
     format!("p{profile}")
@@ -213,6 +241,7 @@ impl Edit {
             }
             Self::InterfaceSet(owner, setting, value) => {
                 let has_it = matches!(owner, Owner::Vethernet(_)) || *setting != UPLINK_FAIL;
+                let has_it = has_it && SETTINGS[*setting].0 != SYSTEM;
                 let interface = model.interfaces.entry(*owner).or_default();
                 has_it.then(|| put(&mut interface.settings, *setting, *value))?;
             }
@@ -258,7 +287,8 @@ proptest! {
                     .collect();
                 prop_assert_eq!(&seen, &model.lines(*owner), "{}\n{}", owner, running_config(&config));
                 // The lines alone make what is in force.
-                let settings = seen.iter().filter(|(line, _)| !line.starts_with("inherit"));
+                let only_elsewhere = ["inherit", SYSTEM];
+                let settings = seen.iter().filter(|(line, _)| !only_elsewhere.iter().any(|words| line.starts_with(words)));
                 let text: String = settings.map(|(line, _)| format!("{line}\n")).collect();
                 let flat = configure(&initial(), &format!("interface {owner}\n{text}")).unwrap();
                 let in_force = |config: &RunningConfig| {
@@ -266,9 +296,12 @@ proptest! {
                         Owner::Vethernet(number) => config.effective(*number, None),
                         Owner::Ethernet(id) => config.effective_ethernet(*id),
                     };
-                    (effective.switchport, effective.uplink_fail)
+                    (effective.system_only, effective.switchport, effective.uplink_fail)
                 };
-                prop_assert_eq!(in_force(&config), in_force(&flat));
+                let ((system_only, switchport, uplink_fail), (_, mut flat, flat_fail)) = (in_force(&config), in_force(&flat));
+                flat.system = switchport.system.clone();
+                let flat = if system_only { flat.system_only() } else { Some(flat) };
+                prop_assert_eq!((Some(switchport), uplink_fail), (flat, flat_fail));
             }
         }
         let again = configure(&initial(), &running_config(&config)).unwrap();

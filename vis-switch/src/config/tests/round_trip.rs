@@ -74,7 +74,7 @@ impl Change {
                 let lines = *lines;
                 let made = config.make_vethernet(number).and_then(|()| config.vethernet_mut(number));
                 let made = made.map(|vethernet| {
-                    vethernet.switchport = lines.switchport;
+                    vethernet.switchport = SwitchportLines { system: None, ..lines.switchport };
                     vethernet.uplink_fail = lines.uplink_fail;
                     vethernet.description = lines.description;
                 });
@@ -92,7 +92,7 @@ impl Change {
                     // An NIV link cannot be shut down.
                     let shutdown = switchport.shutdown.filter(|shut| !shut || mode == PortMode::Plain);
                     *config.ethernet_switchport(id)? =
-                        SwitchportLines { mode: typed, shutdown, ..switchport };
+                        SwitchportLines { mode: typed, shutdown, system: None, ..switchport };
                     config.set_profile(Owner::Ethernet(id), profile)
                 })
             }
@@ -171,18 +171,22 @@ fn private_vlan() -> impl Strategy<Value = Change> {
 
 fn switchport_lines() -> impl Strategy<Value = SwitchportLines> {
     // Beside what is about VLANs.
-    let lists = (of(acl_name()), of(acl_name()), of(any::<bool>()));
+    let system = of(vec(vlan(), 1..8).prop_map(|vlans| Box::new(vlans.into_iter().collect())));
+    let lists = (of(acl_name()), of(acl_name()), of(any::<bool>()), system);
     (of(mode()), of(vlan()), of(vlan()), of(vlans()), of(576..=9216u16), lists, private_lines()).prop_map(
-        |(mode, access, native, allowed, mtu, (acl_in, acl_out, shutdown), private)| SwitchportLines {
-            mode,
-            access,
-            native,
-            allowed: allowed.map(Box::new),
-            mtu,
-            private,
-            acl_in,
-            acl_out,
-            shutdown,
+        |(mode, access, native, allowed, mtu, (acl_in, acl_out, shutdown, system), private)| {
+            SwitchportLines {
+                mode,
+                access,
+                native,
+                allowed: allowed.map(Box::new),
+                mtu,
+                private,
+                acl_in,
+                acl_out,
+                shutdown,
+                system,
+            }
         },
     )
 }

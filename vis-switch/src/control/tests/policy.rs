@@ -28,6 +28,29 @@ fn profiled() -> World {
 }
 
 #[test]
+fn a_vnic_whose_profile_has_system_vlans_need_not_wait_until_it_is_enabled() {
+    let mut world = World::new();
+    world.configure(|running| {
+        let web = running.make_port_profile(&web(), None).expect("room");
+        (web.switchport.access, web.switchport.system) =
+            (Some(10), Some(Box::new([11].into_iter().collect())));
+    });
+    let blob = || {
+        let mac = Mac([0x52, 0x54, 0, 0, 0, 1]);
+        Provisioning::builder().profile("web").mac(mac).client_uuid(Uuid([1; 16]))
+    };
+    assert_eq!(world.create(0, 1, blob(), ACTIVE), Err(Status::UNKNOWN_PROFILE));
+    world.configure(|running| {
+        let web = running.port_profile_mut(&web()).expect("a profile");
+        web.switchport.system = Some(Box::new([10].into_iter().collect()));
+    });
+    assert_eq!(world.create(0, 1, blob(), ACTIVE), Ok((1, 1)));
+    assert_eq!(world.state(1), "up");
+    world.configure(|running| running.port_profile_mut(&web()).expect("a profile").switchport.system = None);
+    assert_eq!(world.state(1), "down (profile disabled)");
+}
+
+#[test]
 fn a_profile_disabled_takes_its_veths_down_at_once_and_keeps_them() {
     let mut world = profiled();
     world.configure(|running| running.port_profile_mut(&web()).expect("a profile").enabled = false);

@@ -69,6 +69,59 @@ fn a_change_of_a_profile_reaches_its_ports_at_once() {
 }
 
 #[test]
+fn system_vlans_pass_before_the_profile_is_enabled() {
+    let mut rig = Rig::new();
+    rig.configure(VETH).unwrap();
+    rig.configure(UPLINKS).unwrap();
+    // On a port: 10 of 10 and 20, and nothing else.
+    for (lines, passes) in [
+        ("port-profile base\n system vlan 20\n", false),
+        ("port-profile base\n system vlan add 10\n", true),
+        ("port-profile base\n system vlan remove 10\n", false),
+        ("port-profile uplinks\n system vlan 10,30\n", true),
+        ("interface ethernet 1/3\n switchport mode access\n", false),
+        ("interface ethernet 1/3\n no switchport mode\n", true),
+        ("interface ethernet 1/3\n shutdown\n", false),
+        ("interface ethernet 1/3\n default shutdown\n", true),
+        ("port-profile uplinks\n inherit port-profile nowhere\n state enabled\n", true),
+        ("port-profile uplinks\n no system vlan\n no inherit port-profile base\n", false),
+        ("port-profile uplinks\n inherit port-profile base\n system vlan 10\n no state enabled\n", true),
+    ] {
+        rig.configure(lines).unwrap();
+        assert_eq!(rig.passes(), (passes, passes), "{lines}");
+    }
+    let shown = rig.show("show interface ethernet 1/3");
+    assert_eq!(
+        (&shown["state"], &shown["allowed_vlans"], &shown["system_only"]),
+        (&"up".into(), &"10".into(), &true.into())
+    );
+    let expanded = rig.text("show running-config interface ethernet 1/3 expand-port-profile");
+    assert!(
+        expanded
+            .starts_with("interface ethernet 1/3  ! profile missing: nowhere; only its system VLANs pass\n"),
+        "{expanded}"
+    );
+    let note = rig.admin.configure("port-profile base\n system vlan 30\n").unwrap().to_string();
+    assert_eq!(
+        note,
+        "Warning: port-profile base does not carry VLAN 30; as a system VLAN it does not pass either.\n"
+    );
+
+    // On a vEth, with and without its profile enabled.
+    rig.configure("interface ethernet 1/3\n no inherit port-profile\n").unwrap();
+    rig.configure("port-profile web\n switchport access vlan 10\ninterface vethernet 1\n no switchport access vlan\n inherit port-profile web\n").unwrap();
+    assert_eq!(rig.passes(), (false, false));
+    rig.configure("port-profile web\n system vlan 10\n").unwrap();
+    assert_eq!(rig.passes(), (true, true));
+    let shown = rig.text("show interface vethernet 1");
+    assert!(shown.contains("Belongs to port-profile web, of which only the system VLANs pass\n"), "{shown}");
+    rig.configure("port-profile web\n state enabled\n").unwrap();
+    assert_eq!(rig.passes(), (true, true));
+    rig.configure("port-profile web\n switchport access vlan 11\n no state enabled\n").unwrap();
+    assert_eq!(rig.passes(), (false, false));
+}
+
+#[test]
 fn a_port_that_is_shut_is_no_uplink() {
     let mut rig = Rig::new();
     rig.configure(VETH).unwrap();
