@@ -8,9 +8,24 @@ use niv_lab::world::{End, VirtualSwitch, permitting, settle};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use vis_switch::engine::control::{self, Order};
+use vis_switch::engine::secure::{Aging, Alarm, Guard, Secure, Violation};
 use vis_switch::engine::tables::Plan;
 use vis_switch::engine::verdict::DropReason;
 use vis_switch::engine::vlan::Program;
+use vntag::ethernet::Mac;
+
+/// Port security that lets nobody in but this host.
+fn letting_in(host: u16) -> Arc<Guard> {
+    let rules = Secure {
+        maximum: 1,
+        violation: Violation::Protect,
+        sticky: false,
+        aging_minutes: 0,
+        aging: Aging::Absolute,
+        addresses: [(10, Mac(mac(host)), false)].into(),
+    };
+    Arc::new(Guard::new(Arc::new(rules), None, &Alarm::default()))
+}
 
 /// Lines of the tables that drop and that nothing can provoke yet, each with its reason.
 const NOT_YET: &[(&str, &str)] = &[
@@ -244,6 +259,16 @@ fn forwarded() -> Vec<Case> {
         Case {
             prepare: |bed| bed.switch.replan(|plan| filter(plan, 0).acl_in = Some(permitting(6))),
             ..case("", "its access list does not let it in", LINK, from_five(BROADCAST), R::AclIn)
+        },
+        Case {
+            prepare: |bed| bed.switch.replan(|plan| plan.lifs[0].lif.guard = Some(letting_in(9))),
+            ..case(
+                "",
+                "port security does not let its source in",
+                LINK,
+                from_five(BROADCAST),
+                R::PortSecurity,
+            )
         },
         Case {
             prepare: |bed| {

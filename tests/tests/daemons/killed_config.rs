@@ -140,7 +140,7 @@ impl Run {
 /// Few names, so that commands meet: some are refused, because what they name is missing or in use.
 fn command(dice: &mut Random, step: u64) -> String {
     let (name, other, veth, vlan) = (dice.below(4), dice.below(4), 1 + dice.below(6), 2 + dice.below(20));
-    match dice.below(16) {
+    match dice.below(18) {
         0 => format!(
             "port-profile p{name}\n  switchport access vlan {vlan}\n  description step {step}\n  state enabled\n"
         ),
@@ -168,6 +168,14 @@ fn command(dice: &mut Random, step: u64) -> String {
         ),
         13 => format!("interface ethernet 1/2\n  no inherit port-profile u{name}\n  shutdown\n"),
         14 => format!("no port-profile type ethernet u{name}\n"),
+        15 => format!(
+            "interface vethernet {veth}\n  switchport port-security\n  switchport port-security maximum {vlan}\n  \
+             switchport port-security mac-address 5254.0000.00{vlan:02}\n"
+        ),
+        16 => format!(
+            "errdisable recovery interval {}\nerrdisable recovery cause psecure-violation\n",
+            30 + vlan
+        ),
         // Much to write.
         _ => format!("interface vethernet 1000-1200\n  description step {step}\n"),
     }

@@ -7,7 +7,7 @@ use crate::config::running::{Description, PortMode, RunningConfig, Switchport, S
 use crate::config::slots::Owner;
 use crate::config::text::vlans;
 use crate::engine::vlan::VlanMode;
-use crate::switch::{State, Switch};
+use crate::switch::{Down, State, Switch};
 use core::fmt::Write as _;
 use niv_node::command::{Args, Refusal};
 use niv_node::output::{Cell, Column, Grid, Output, printable};
@@ -22,11 +22,11 @@ pub(super) struct Interface {
     /// It is an NIV link, which carries VLANs of others.
     pub(super) niv: bool,
     shutdown: bool,
-    down: Option<String>,
+    pub(super) down: Option<Down>,
 }
 
 /// All of them: ports, then vEths.
-fn interfaces(switch: &Switch, state: &State) -> Vec<Interface> {
+pub(super) fn interfaces(switch: &Switch, state: &State) -> Vec<Interface> {
     let text = |text: Option<&Description>| text.map(|text| text.as_str().to_owned());
     let ports = switch.ports.iter().filter_map(|port| {
         let ethernet = state.config.ethernets().get(&port.id)?;
@@ -57,6 +57,10 @@ fn interfaces(switch: &Switch, state: &State) -> Vec<Interface> {
 }
 
 impl Interface {
+    pub(super) fn described(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
     fn name(&self) -> String {
         short_name(self.owner)
     }
@@ -89,7 +93,10 @@ impl Interface {
 
     /// The cause as one of few plain words, which is what programs that read these layouts expect.
     fn reason(&self) -> String {
-        let Some(cause) = &self.down else { return "none".to_owned() };
+        let Some(Down { word, cause }) = &self.down else { return "none".to_owned() };
+        if *word != "down" {
+            return (*word).to_owned();
+        }
         let plain = cause.split([':', '(']).next().unwrap_or_default();
         let plain: String = plain.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).collect();
         let words: Vec<&str> = plain.split_whitespace().collect();
@@ -97,7 +104,7 @@ impl Interface {
     }
 
     fn to_json(&self) -> Value {
-        let state = if self.down.is_none() { "up" } else { "down" };
+        let state = self.down.as_ref().map_or("up", |down| down.word);
         let trunk = (!self.niv && self.switchport.mode.vlans() == VlanMode::Trunk).then_some(());
         json!({
             "interface": full_name(self.owner),
@@ -107,7 +114,7 @@ impl Interface {
             "native_vlan": trunk.map(|()| self.switchport.native),
             "allowed_vlans": trunk.map(|()| vlans(&self.switchport.allowed)),
             "state": state,
-            "cause": self.down,
+            "cause": self.down.as_ref().map(|down| &down.cause),
             "private_vlan": private_vlan::port(&self.switchport.private),
             "shutdown": self.shutdown,
             "mtu": self.switchport.mtu,
@@ -168,6 +175,8 @@ pub(super) fn status(session: &mut Session, args: &Args) -> Answer {
         let status = match (&interface.down, interface.shutdown) {
             (None, _) => "connected",
             (Some(_), true) => "disabled",
+            // As wide as the column.
+            (Some(down), false) if down.word != "down" => "errDisabl",
             (Some(_), false) => "down",
         };
         let vlan = interface.vlan().map_or_else(|| "trunk".to_owned(), |vlan| vlan.to_string());

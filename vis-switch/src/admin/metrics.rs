@@ -95,6 +95,16 @@ pub(super) fn write(switch: &Switch, metrics: &mut Metrics) {
     let addresses = switch.addresses(&state).len();
     metrics.family("vis_mac_addresses", Kind::Gauge, "Learned addresses").sample(&[], addresses);
 
+    let guarded = super::port_security::counted(switch, &state);
+    let mut family = metrics.family("vis_port_security_addresses", Kind::Gauge, "Addresses that are secured");
+    for (owner, addresses, _) in &guarded {
+        family.sample(&[("interface", &full_name(*owner))], *addresses);
+    }
+    let help = "Frames from addresses that port security does not let in (protect does not count)";
+    let mut family = metrics.family("vis_port_security_violations", Kind::Counter, help);
+    for (owner, _, violations) in &guarded {
+        family.sample(&[("interface", &full_name(*owner))], *violations);
+    }
     control(switch, &state, &ports, metrics);
     let veths: Vec<(u32, String, bool)> = state
         .control

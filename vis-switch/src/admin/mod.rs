@@ -11,6 +11,7 @@ mod metrics;
 mod names;
 mod neighbors;
 mod page;
+mod port_security;
 mod private_vlan;
 mod profile;
 mod saved;
@@ -36,6 +37,8 @@ pub struct Session {
     switch: Arc<Switch>,
     candidate: RunningConfig,
     selected: Option<Selected>,
+    /// Interfaces on which `shutdown` or `no shutdown` was typed.
+    bounced: Vec<Owner>,
 }
 
 impl Candidate for Session {
@@ -53,6 +56,10 @@ impl Candidate for Session {
         veth.record?.profile.as_deref().and_then(ProfileName::new)
     }
 
+    fn bounced(&mut self, owner: Owner) {
+        self.bounced.push(owner);
+    }
+
     fn asking(&self, profile: &ProfileName) -> Vec<u32> {
         self.switch.state().control.asking(profile.as_str()).collect()
     }
@@ -65,6 +72,7 @@ const WORDS: &[(&str, &str)] = &[
     ("access-group", "Access list for IPv4 packets"),
     ("access-list", "Rules about IPv4 packets"),
     ("access-lists", "Rules about IPv4 packets, and how many each has decided about"),
+    ("aging", "When what was seen makes room for others"),
     ("any", "All addresses"),
     ("bind", "What belongs to the interface"),
     ("checkpoint", "Configurations that were kept under a name"),
@@ -73,21 +81,27 @@ const WORDS: &[(&str, &str)] = &[
     ("ethernet", "Physical port"),
     ("diff", "What differs between configurations"),
     ("eq", "This port"),
+    ("errdisable", "Interfaces that a violation has taken down"),
     ("gt", "Ports above this one"),
     ("host", "One address"),
     ("interface", "Interfaces"),
     ("ip", "IPv4"),
     ("lt", "Ports below this one"),
+    ("mac-address", "Addresses that may be sources"),
     ("neq", "All ports but this one"),
     ("permit", "Let packets pass"),
-    ("port-profile", "Settings for many virtual interfaces"),
+    ("port-profile", "Settings for many interfaces"),
+    ("port-security", "Only so many addresses may be sources"),
     ("running-config", "The configuration in force"),
     ("range", "From one port to another"),
     ("private-vlan", "VLANs whose members are kept apart"),
     ("mapping", "Whom a promiscuous interface serves"),
+    ("recovery", "They come up again by themselves"),
     ("remark", "A text for people"),
     ("rollback-patch", "Lines that turn one configuration into another"),
     ("show", "Show running system information"),
+    ("status", "Which interfaces are connected"),
+    ("sticky", "What is seen becomes a line of the configuration"),
     ("switchport", "VLANs of the interface"),
     ("trunk", "Many VLANs, told apart by tags"),
     ("vethernet", "Virtual Ethernet interfaces"),
@@ -239,6 +253,31 @@ pub fn table() -> Table<Session> {
             "VLANs, and who carries them",
             brief::vlan,
         ),
+        Command::new(EXEC, "show port-security", "Interfaces with port security", port_security::all),
+        Command::new(
+            EXEC,
+            "show port-security interface {ethernet <port:port>|vethernet <number:1-1048575>}",
+            "Port security of one interface",
+            port_security::interface,
+        ),
+        Command::new(
+            EXEC,
+            "show port-security address [interface {ethernet <port:port>|vethernet <number:1-1048575>}]",
+            "Addresses that are secured",
+            port_security::addresses,
+        ),
+        Command::new(
+            EXEC,
+            "show interface status err-disabled",
+            "Interfaces that a violation has taken down",
+            port_security::err_disabled,
+        ),
+        Command::new(
+            EXEC,
+            "show errdisable recovery",
+            "What comes up again by itself, and when",
+            port_security::recovery,
+        ),
         Command::new(
             EXEC,
             "show vlan private-vlan",
@@ -332,7 +371,7 @@ impl Admin {
     }
 
     fn session(&self, candidate: RunningConfig) -> Session {
-        Session { switch: self.switch.clone(), candidate, selected: None }
+        Session { switch: self.switch.clone(), candidate, selected: None, bounced: Vec::new() }
     }
 }
 
@@ -350,11 +389,15 @@ impl Daemon for Admin {
     }
 
     fn configure(&self, lines: &str) -> Result<Output, CommandError> {
-        self.switch.change(|config| {
+        let (notes, bounced) = self.switch.change(|config| {
             let mut session = self.session(config);
             let notes = self.table.configure(&mut session, lines)?;
-            Ok((session.candidate, notes))
-        })
+            Ok((session.candidate, (notes, session.bounced)))
+        })?;
+        if !bounced.is_empty() {
+            self.switch.recover(bounced);
+        }
+        Ok(notes)
     }
 
     fn language(&self) -> &dyn Language {

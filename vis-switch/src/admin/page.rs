@@ -9,7 +9,7 @@ use crate::config::running::{Description, Effective, ProfileName, Switchport, Sw
 use crate::config::slots::Owner;
 use crate::config::text;
 use crate::engine::vlan::VlanMode;
-use crate::switch::{Clearing, Switch, Traffic};
+use crate::switch::{Clearing, Down, Switch, Traffic};
 use link::PortCounter;
 use niv_node::output::{Cell, Output, printable};
 use serde_json::{Value, json};
@@ -22,8 +22,8 @@ pub(super) struct Page {
 
 impl Page {
     /// The interface is up, or down for a cause; `admin` is what was configured about that.
-    pub(super) fn new(owner: Owner, down: Option<String>, admin: &str) -> Self {
-        let (word, cause) = if down.is_some() { ("down", down) } else { ("up", None) };
+    pub(super) fn new(owner: Owner, down: Option<Down>, admin: &str) -> Self {
+        let (word, cause) = down.map_or(("up", None), |down| (down.word, Some(down.cause)));
         let mut page = Self {
             text: String::new(),
             value: json!({ "interface": full_name(owner), "state": word, "cause": cause }),

@@ -8,7 +8,7 @@ use crate::config::running::{Binding, ProfileName, UplinkFail};
 use crate::config::slots::Owner;
 use crate::config::text;
 use crate::control::{VethState, VethView};
-use crate::switch::{State, Switch, Traffic};
+use crate::switch::{Down, State, Switch, Traffic};
 use niv_node::command::{Args, Refusal};
 use niv_node::output::Output;
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ fn page(switch: &Switch, state: &State, veth: &VethView<'_>, used: &Used, traffi
     let typed = state.config.vethernets().get(&veth.number);
     let down = match veth.state {
         VethState::Up => None,
-        VethState::Down(cause) => Some(cause.to_string()),
+        VethState::Down(cause) => Some(Down::of(cause)),
     };
     let shutdown = veth.switchport.shutdown;
     let mut admin = if shutdown { "down, Virtual Interface" } else { "up, Virtual Interface" }.to_owned();

@@ -15,7 +15,7 @@ use niv_node::output::{Cell, Column, Grid, Output};
 pub(super) fn state_of(veth: &VethView<'_>) -> (&'static str, Cell) {
     match veth.state {
         VethState::Up => ("up", Cell::Absent),
-        VethState::Down(cause) => ("down", Cell::display(cause)),
+        VethState::Down(cause) => (cause.word(), Cell::display(cause)),
     }
 }
 

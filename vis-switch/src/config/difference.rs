@@ -101,7 +101,7 @@ pub fn changes(from: &str, to: &str) -> (String, Value) {
 
 /// Settings of which there is one: whatever value follows these words, another one takes its place, and `no` before the
 /// words alone takes it back.
-const SETTINGS: [&str; 19] = [
+const SETTINGS: [&str; 24] = [
     "private-vlan association",
     "private-vlan",
     "switchport private-vlan host-association",
@@ -116,6 +116,11 @@ const SETTINGS: [&str; 19] = [
     "switchport trunk native vlan",
     "switchport trunk allowed vlan",
     "system vlan",
+    "switchport port-security maximum",
+    "switchport port-security violation",
+    "switchport port-security aging time",
+    "switchport port-security aging type",
+    "errdisable recovery interval",
     "mtu",
     "uplink-fail-action",
     "max-ports",

@@ -1,7 +1,7 @@
 //! Configuration lines on a configuration that no switch runs yet.
 
 use super::commands::{Candidate, Selected, commands};
-use super::running::{ProfileName, RunningConfig};
+use super::running::{Owner, ProfileName, RunningConfig};
 use niv_node::command::{CommandError, Cursor, Table};
 use std::sync::OnceLock;
 
@@ -23,6 +23,8 @@ impl Candidate for Draft {
     fn asked(&self, _: u32) -> Option<ProfileName> {
         None
     }
+
+    fn bounced(&mut self, _: Owner) {}
 
     fn asking(&self, _: &ProfileName) -> Vec<u32> {
         Vec::new()

@@ -1,8 +1,8 @@
 //! What is in force on an interface, line by line, and where each line comes from.
 
 use super::running::{
-    EthernetId, Owner, PortMode, PortProfile, PrivateLines, ProfileName, RunningConfig, SwitchportLines,
-    UplinkFail, Vethernet,
+    EthernetId, Owner, PortMode, PortProfile, PrivateLines, ProfileName, RunningConfig, SecurityLines,
+    SwitchportLines, UplinkFail, Vethernet,
 };
 use super::text;
 
@@ -36,7 +36,7 @@ type Settings = (SwitchportLines, Option<UplinkFail>);
 /// Takes one setting out of some.
 type Pick = fn(&Settings) -> Settings;
 
-fn picks() -> [Pick; 13] {
+fn picks() -> [Pick; 20] {
     const fn none() -> SwitchportLines {
         SwitchportLines {
             mode: None,
@@ -49,7 +49,14 @@ fn picks() -> [Pick; 13] {
             acl_out: None,
             shutdown: None,
             system: None,
+            security: None,
         }
+    }
+    fn of_security(lines: &SwitchportLines, pick: fn(&SecurityLines) -> SecurityLines) -> SwitchportLines {
+        SwitchportLines { security: lines.security.as_deref().map(pick).map(Box::new), ..none() }
+    }
+    fn no_security() -> SecurityLines {
+        SecurityLines::default()
     }
     fn of_private(private: PrivateLines) -> SwitchportLines {
         SwitchportLines { private, ..none() }
@@ -68,6 +75,31 @@ fn picks() -> [Pick; 13] {
         },
         |(lines, _)| (of_private(PrivateLines { trunk: lines.private.trunk.clone(), ..no_private() }), None),
         |(lines, _)| (SwitchportLines { system: lines.system.clone(), ..none() }, None),
+        |(lines, _)| {
+            (of_security(lines, |lines| SecurityLines { enabled: lines.enabled, ..no_security() }), None)
+        },
+        |(lines, _)| {
+            (of_security(lines, |lines| SecurityLines { maximum: lines.maximum, ..no_security() }), None)
+        },
+        |(lines, _)| {
+            (of_security(lines, |lines| SecurityLines { violation: lines.violation, ..no_security() }), None)
+        },
+        |(lines, _)| {
+            let pick =
+                |lines: &SecurityLines| SecurityLines { aging_minutes: lines.aging_minutes, ..no_security() };
+            (of_security(lines, pick), None)
+        },
+        |(lines, _)| {
+            (of_security(lines, |lines| SecurityLines { aging: lines.aging, ..no_security() }), None)
+        },
+        |(lines, _)| {
+            (of_security(lines, |lines| SecurityLines { sticky: lines.sticky, ..no_security() }), None)
+        },
+        |(lines, _)| {
+            let pick =
+                |lines: &SecurityLines| SecurityLines { addresses: lines.addresses.clone(), ..no_security() };
+            (of_security(lines, pick), None)
+        },
         |(lines, _)| (SwitchportLines { mtu: lines.mtu, ..none() }, None),
         |(lines, _)| (SwitchportLines { acl_in: lines.acl_in.clone(), ..none() }, None),
         |(lines, _)| (SwitchportLines { acl_out: lines.acl_out.clone(), ..none() }, None),

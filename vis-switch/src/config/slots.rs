@@ -11,6 +11,7 @@ use super::running::{EthernetId, PortMode, RunningConfig};
 use crate::control::forwarding::{Forwarding, PortForwarding, VethForwarding};
 use crate::engine::counters::LifCounters;
 use crate::engine::lif::{Generation, Lif, LifId};
+use crate::engine::secure::{Alarm, Guard, Secure};
 use crate::engine::tables::{LifPlan, Plan, PortPlan};
 use crate::engine::vlan::Program;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,6 +27,8 @@ struct Slot {
     counters: Arc<LifCounters>,
     /// The [`VethForwarding::flush`] that it last saw.
     flush: u32,
+    /// Which sources may be there, by the program.
+    guard: Option<Arc<Guard>>,
 }
 
 /// The slots in use.
@@ -37,6 +40,29 @@ pub struct Slots {
 }
 
 impl Slots {
+    /// Slots whose guards raise this alarm.
+    #[must_use]
+    pub fn watched(alarm: Alarm) -> Self {
+        Self { pool: Pool { alarm, ..Pool::default() }, ..Self::default() }
+    }
+
+    /// The guard of an interface, where its sources are watched.
+    #[must_use]
+    pub fn guard(&self, owner: Owner) -> Option<&Arc<Guard>> {
+        match owner {
+            Owner::Vethernet(number) => self.veths.get(&number),
+            Owner::Ethernet(id) => self.ethernets.get(&id),
+        }
+        .and_then(|slot| slot.guard.as_ref())
+    }
+
+    /// All guards.
+    pub fn guards(&self) -> impl Iterator<Item = (Owner, &Arc<Guard>)> {
+        let ports = self.ethernets.iter().map(|(id, slot)| (Owner::Ethernet(*id), slot));
+        let veths = self.veths.iter().map(|(number, slot)| (Owner::Vethernet(*number), slot));
+        ports.chain(veths).filter_map(|(owner, slot)| Some((owner, slot.guard.as_ref()?)))
+    }
+
     /// Brings the slots in line with what the data path has to do and makes the engine's plan of it. `ports` are the ports
     /// in the engine's order; the VLANs of ordinary ports are those of the configuration.
     pub fn plan(&mut self, config: &RunningConfig, forwarding: &Forwarding, ports: &[EthernetId]) -> Plan {
@@ -44,6 +70,7 @@ impl Slots {
         let closed = |index: usize| forwarding.ports.get(index) == Some(&PortForwarding::Closed);
         let closed =
             ports.iter().enumerate().filter(|(index, _)| closed(*index)).map(|(_, id)| *id).collect();
+        let closed: BTreeSet<EthernetId> = closed;
         self.hold_ethernets(config, &closed);
         let mut plan = Plan::default();
         plan.ports.extend((0..ports.len()).map(|index| match forwarding.ports.get(index) {
@@ -70,6 +97,7 @@ impl Slots {
         }
         for (index, id) in (0u16..).zip(ports) {
             if plan.ports.get(usize::from(index)) == Some(&PortPlan::Wire)
+                && !closed.contains(id)
                 && let Some(slot) = self.ethernets.get(id)
             {
                 plan.lifs.push(LifPlan { id: slot.id, lif: slot.lif(index, 0), source: None });
@@ -120,11 +148,10 @@ impl Slots {
         }
     }
 
-    /// The same for ordinary ports; one that is closed has no slot, so that nothing comes from it and goes to it.
+    /// The same for ordinary ports. What was learned on one that is closed, or opened, is void.
     fn hold_ethernets(&mut self, config: &RunningConfig, closed: &BTreeSet<EthernetId>) {
         let plain = |id: &EthernetId| {
-            let ethernet = config.ethernets().get(id).filter(|ethernet| ethernet.mode() == PortMode::Plain);
-            ethernet.filter(|_| !closed.contains(id))
+            config.ethernets().get(id).filter(|ethernet| ethernet.mode() == PortMode::Plain)
         };
         for (_, slot) in self.ethernets.extract_if(.., |id, _| plain(id).is_none()) {
             self.pool.release(slot.id);
@@ -134,11 +161,12 @@ impl Slots {
                 continue;
             }
             let program = config.program(&config.effective_ethernet(*id).switchport);
+            let flush = u32::from(closed.contains(id));
             match self.ethernets.get_mut(id) {
-                Some(slot) if *slot.program == program => {}
-                Some(slot) => slot.hold(&Arc::new(program), 0, &mut self.pool),
+                Some(slot) if *slot.program == program && slot.flush == flush => {}
+                Some(slot) => slot.hold(&Arc::new(program), flush, &mut self.pool),
                 None => {
-                    if let Some(slot) = self.pool.take(Arc::new(program), 0) {
+                    if let Some(slot) = self.pool.take(Arc::new(program), flush) {
                         self.ethernets.insert(*id, slot);
                     }
                 }
@@ -155,13 +183,16 @@ impl Slot {
             generation: self.generation,
             program: self.program.clone(),
             counters: self.counters.clone(),
+            guard: self.guard.clone(),
         }
     }
 
     /// The owner is as before, or has another program, or lost what was learned.
     fn hold(&mut self, program: &Arc<Program>, flush: u32, pool: &mut Pool) {
         let same = Arc::ptr_eq(&self.program, program);
-        if self.flush != flush || !same && !self.program.same_vlans(program) {
+        let void = self.flush != flush || !same && !self.program.same_vlans(program);
+        let lost = self.watch(program.secure.as_ref(), void, &pool.alarm);
+        if void || lost {
             self.generation = pool.step(self.id);
         }
         if !same {
@@ -171,12 +202,32 @@ impl Slot {
     }
 }
 
+impl Slot {
+    /// Has a guard by these rules; a new one where what was learned is void. Says whether somebody has lost his place by it.
+    fn watch(&mut self, rules: Option<&Arc<Secure>>, void: bool, alarm: &Alarm) -> bool {
+        let Some(rules) = rules else {
+            self.guard = None;
+            return false;
+        };
+        let (guard, lost) = match &self.guard {
+            Some(guard) if !void && **guard.rules() == **rules => return false,
+            Some(guard) if !void => Guard::changed(rules.clone(), guard, alarm),
+            // Whoever is there by now has to be let in first.
+            before => (Guard::new(rules.clone(), before.as_deref(), alarm), true),
+        };
+        self.guard = Some(Arc::new(guard));
+        lost
+    }
+}
+
 /// Slots that are free, and how often each was flushed.
 #[derive(Debug, Default)]
 struct Pool {
     free: BTreeSet<u32>,
     /// The last generation of each slot that was ever used, by number.
     generations: Vec<Generation>,
+    /// What guards of interfaces raise.
+    alarm: Alarm,
 }
 
 impl Pool {
@@ -191,7 +242,9 @@ impl Pool {
             }
         };
         let generation = self.generations.get(id.index() - 1).copied().unwrap_or_default();
-        Some(Slot { id, generation, program, counters: Arc::default(), flush })
+        let guard =
+            program.secure.as_ref().map(|rules| Arc::new(Guard::new(rules.clone(), None, &self.alarm)));
+        Some(Slot { id, generation, program, counters: Arc::default(), flush, guard })
     }
 
     fn release(&mut self, id: LifId) {

@@ -2,8 +2,9 @@
 
 use super::running::{
     AccessList, AclName, Description, Ethernet, EthernetId, PortMode, PortProfile, PrivateLines, PrivateVlan,
-    ProfileName, RunningConfig, SwitchportLines, SwitchportMode, UplinkFail, Vethernet,
+    ProfileName, RunningConfig, SecurityLines, SwitchportLines, SwitchportMode, UplinkFail, Vethernet,
 };
+use crate::engine::secure::{Aging, Violation};
 use crate::engine::vlan::{self, VlanSet};
 use core::ops::RangeInclusive;
 
@@ -120,6 +121,12 @@ impl Lines {
         if config.carrier_delay() != RunningConfig::CARRIER_DELAY {
             self.line(&format!("carrier-delay {}", config.carrier_delay()));
         }
+        if config.errdisable_recovery() {
+            self.line("errdisable recovery cause psecure-violation");
+        }
+        if config.errdisable_interval() != RunningConfig::ERRDISABLE_INTERVAL {
+            self.line(&format!("errdisable recovery interval {}", config.errdisable_interval()));
+        }
         if self.0.len() > before {
             self.line("!");
         }
@@ -213,11 +220,28 @@ impl Lines {
         if let Some(system) = &lines.system {
             self.vlan_list("system vlan", system.iter());
         }
+        if let Some(security) = &lines.security {
+            self.security(security);
+        }
         self.item("mtu", lines.mtu);
         for (list, direction) in [(&lines.acl_in, "in"), (&lines.acl_out, "out")] {
             if let Some(list) = list {
                 self.line(&format!("  ip access-group {list} {direction}"));
             }
+        }
+    }
+
+    fn security(&mut self, lines: &SecurityLines) {
+        self.flag("switchport port-security", lines.enabled);
+        self.item("switchport port-security maximum", lines.maximum);
+        self.item("switchport port-security violation", lines.violation.map(violation));
+        self.item("switchport port-security aging time", lines.aging_minutes);
+        self.item("switchport port-security aging type", lines.aging.map(aging));
+        self.flag("switchport port-security mac-address sticky", lines.sticky);
+        for ((mac, vlan), sticky) in &lines.addresses {
+            let sticky = if *sticky { "sticky " } else { "" };
+            let vlan = vlan.map_or_else(String::new, |vlan| format!(" vlan {vlan}"));
+            self.line(&format!("  switchport port-security mac-address {sticky}{}{vlan}", mac.dotted()));
         }
     }
 
@@ -269,6 +293,25 @@ impl Lines {
 
     fn description(&mut self, text: Option<&Description>) {
         self.item("description", text.map(Description::as_str));
+    }
+}
+
+/// The word behind `switchport port-security violation`.
+#[must_use]
+pub fn violation(violation: Violation) -> &'static str {
+    match violation {
+        Violation::Shutdown => "shutdown",
+        Violation::Restrict => "restrict",
+        Violation::Protect => "protect",
+    }
+}
+
+/// The word behind `switchport port-security aging type`.
+#[must_use]
+pub fn aging(aging: Aging) -> &'static str {
+    match aging {
+        Aging::Absolute => "absolute",
+        Aging::Inactivity => "inactivity",
     }
 }
 

@@ -8,7 +8,6 @@
 //!   (so it is after the active one was shut);
 //! - its own adapter has been lost for longer than carrier-delay, or restarts, or lets go of it.
 
-use super::Control;
 use super::answers::Answer;
 use super::event::Event;
 use super::life::{Input, May, Standing, Verdict, step};
@@ -18,6 +17,7 @@ use super::record::StoreOp;
 use super::veth::{Unused, Veth};
 use super::view::DownCause;
 use super::vif::{Claimant, Vif, VifKey};
+use super::{Control, Owner};
 use vntag::ctl::session::RequestId;
 use vntag::ctl::{EventCode, InitialState, Opcode, Refusal, Response, Status, VifState};
 
@@ -320,6 +320,7 @@ impl Control {
     pub(super) fn remove_veth(&mut self, number: u32) {
         let Some((veth, record)) = self.veths.remove(number) else { return };
         self.dirty.remove(&number);
+        self.err_disabled.remove(&Owner::Vethernet(number));
         self.forwarding_changed |= self.forwarding.veths.remove(&number).is_some();
         if record.is_some() {
             self.store.insert(number, StoreOp::Remove(number));
@@ -346,12 +347,20 @@ impl Control {
         }
     }
 
-    /// What keeps a vEth down, whatever its VIFs are.
-    pub(super) fn block(&self, veth: &Veth) -> Option<DownCause> {
+    /// `shutdown`
+    pub(super) fn is_shut(&self, veth: &Veth) -> bool {
         // What is typed counts before the settings are looked at again.
         let typed = self.running.vethernets().get(&veth.number).and_then(|typed| typed.switchport.shutdown);
-        if typed.unwrap_or(veth.settings.switchport.shutdown) {
+        typed.unwrap_or(veth.settings.switchport.shutdown)
+    }
+
+    /// What keeps a vEth down, whatever its VIFs are.
+    pub(super) fn block(&self, veth: &Veth) -> Option<DownCause> {
+        if self.is_shut(veth) {
             return Some(DownCause::Administratively);
+        }
+        if self.err_disabled.contains_key(&Owner::Vethernet(veth.number)) {
+            return Some(DownCause::PortSecurity);
         }
         veth.settings.down.clone().or(veth.duplicate_of.map(DownCause::DuplicateMac))
     }

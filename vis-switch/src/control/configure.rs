@@ -10,7 +10,7 @@ use super::veth::{Unused, Veth};
 use super::view::DownCause;
 use super::vif::VifKey;
 use crate::config::running::{
-    AclName, Binding, PortMode, ProfileFault, ProfileName, RunningConfig, Switchport,
+    AclName, Binding, Owner, PortMode, ProfileFault, ProfileName, RunningConfig, Switchport,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ impl Control {
         let old = core::mem::replace(&mut self.running, new);
         let new = self.running.clone();
         self.by_profile.clear();
+        self.errdisable_again();
         self.reconfigure_ports(now);
         self.uplinks_again();
         self.reconfigure_veths(now, &old, &new);
@@ -90,6 +91,9 @@ impl Control {
         let effective = self.running.effective_ethernet(id);
         if effective.switchport.shutdown {
             return Some(DownCause::Administratively);
+        }
+        if self.err_disabled.contains_key(&Owner::Ethernet(id)) {
+            return Some(DownCause::PortSecurity);
         }
         let profile = match effective.profile {
             Ok(_) | Err(ProfileFault::None) => None,

@@ -2,7 +2,7 @@
 
 use super::record::Identity;
 use super::view::DownCause;
-use crate::config::running::EthernetId;
+use crate::config::running::{EthernetId, Owner};
 use core::fmt;
 use vntag::VifId;
 use vntag::ctl::session::{LostCause, NotPeer};
@@ -156,6 +156,22 @@ pub enum Event {
         /// They were taken down; the others are only warned about.
         down: bool,
     },
+    /// An address was seen that port security does not let in.
+    Violation {
+        /// Where.
+        owner: Owner,
+        /// In which VLAN.
+        vlan: u16,
+        /// The address.
+        mac: Mac,
+        /// The interface is taken down.
+        shutdown: bool,
+    },
+    /// An interface that a violation took down comes up again by itself.
+    Recovers {
+        /// Which.
+        owner: Owner,
+    },
     /// An adapter did not do what it was told.
     Disobeyed {
         /// Where.
@@ -175,12 +191,14 @@ impl Event {
             | Self::NeighborRefused { .. }
             | Self::CreateRefused { .. }
             | Self::ClaimRefused { .. }
+            | Self::Violation { .. }
             | Self::UplinkLost { .. } => Severity::Warning,
             Self::PeerUp { .. }
             | Self::VethTaken { .. }
             | Self::VethUp { .. }
             | Self::VethDown { .. }
             | Self::ClaimMoved { .. }
+            | Self::Recovers { .. }
             | Self::OtherMac { .. } => Severity::Notice,
             Self::VethCreated { .. } | Self::VethRemoved { .. } | Self::Announced { .. } => Severity::Info,
         }
@@ -223,6 +241,14 @@ impl fmt::Display for Event {
                 let more = if *veths > 1 { " and others" } else { "" };
                 let then = if *down { "taken down" } else { "still up" };
                 write!(f, "last uplink lost: {veths} vEths without one, {then} (Veth{first}{more})")
+            }
+            Self::Violation { owner, vlan, mac, shutdown } => {
+                let then = if *shutdown { "; it is disabled" } else { "" };
+                let (owner, mac) = (owner.short(), mac.dotted());
+                write!(f, "{owner}: {mac} in VLAN {vlan} is not let in by port security{then}")
+            }
+            Self::Recovers { owner } => {
+                write!(f, "{} recovers from being disabled by port security", owner.short())
             }
             Self::Disobeyed { port, what } => write!(f, "Ethernet{port}: {what}"),
         }

@@ -48,6 +48,7 @@
 //! | hold, adapter there | an adapter comes | `hold`, 60 s | VIFs and dynamic vEths that it did not ask for are gone; if it may not have noticed its loss, it is asked (STATS_GET) whether it knows them |
 //! | quarantine | a VIF id is given back | 1 s, and until no worker and no list means the former owner | the id is free |
 //! | retry | an adapter refuses what is not its to refuse | 1 s | it is told again |
+//! | recovery | port security takes an interface down, with `errdisable recovery` | `errdisable recovery interval`, 300 s | it is up again |
 //! | pending | a vNIC is refused | 30 s from its last try | its row goes |
 //!
 //! Those of the sessions, in [`vntag::ctl::session`]: LLDP at once, four times each second, then each 30 s; neighbours
@@ -63,6 +64,7 @@ mod answers;
 mod claims;
 mod classes;
 mod configure;
+mod errdisable;
 mod event;
 mod find;
 pub mod forwarding;
@@ -94,7 +96,7 @@ pub use record::{Identity, RecordError, StoreOp, StoreTicket, VethRecord};
 pub use setup::{Config, PortConfig};
 pub use view::{DownCause, NamespaceView, PendingView, VethState, VethView, VifView};
 
-use crate::config::running::{EthernetId, ProfileName, RunningConfig};
+use crate::config::running::{EthernetId, Owner, ProfileName, RunningConfig};
 use answers::Answers;
 use forwarding::PortForwarding;
 use link::{Port, PortKind};
@@ -140,6 +142,8 @@ pub struct Control {
     /// Programs may have fallen out of use.
     prune: bool,
     uplinks: Uplinks,
+    /// Interfaces that a violation has taken down, and when.
+    err_disabled: BTreeMap<Owner, u64>,
     pending: Pending,
     answers: Answers,
     timers: Timers<Timer>,
@@ -177,6 +181,7 @@ impl Control {
             by_profile: HashMap::new(),
             prune: false,
             uplinks: Uplinks::default(),
+            err_disabled: BTreeMap::new(),
             pending: Pending::default(),
             answers: Answers::default(),
             timers: Timers::default(),
@@ -305,6 +310,7 @@ impl Control {
             Timer::Carrier(port) => self.adapter_lost(now, port),
             Timer::Hold(port) => self.hold_over(now, port),
             Timer::Retry(port) => self.retry(port),
+            Timer::Recovery => self.recover_due(now),
             Timer::Quarantine(port) => {
                 let in_effect = self.in_effect;
                 let freed = self.link_mut(port).is_some_and(|link| {

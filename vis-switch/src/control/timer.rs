@@ -11,6 +11,8 @@ pub(super) enum Timer {
     Quarantine(usize),
     /// What an adapter refused to do is tried again.
     Retry(usize),
+    /// An interface that a violation took down comes up again.
+    Recovery,
     /// Rows of the pending table that nobody asks for any more go.
     Pending,
 }

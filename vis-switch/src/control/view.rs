@@ -30,6 +30,19 @@ pub enum DownCause {
     PrivateVlan(PrivateFault),
     /// The profile that its adapter asks for is for physical ports.
     ProfileType(ProfileName),
+    /// Somebody was there who may not be: port security.
+    PortSecurity,
+}
+
+impl DownCause {
+    /// The word for a state that has this cause: NX-OS tells what is configured so or not connected from what did wrong.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::PortSecurity => "err-disabled",
+            _ => "down",
+        }
+    }
 }
 
 impl From<ProfileFault> for DownCause {
@@ -58,6 +71,7 @@ impl DownCause {
             Self::UplinkLost => 8,
             Self::PrivateVlan(_) => 9,
             Self::ProfileType(_) => 10,
+            Self::PortSecurity => 11,
         }
     }
 }
@@ -75,6 +89,7 @@ impl fmt::Display for DownCause {
             Self::UplinkLost => f.write_str("uplink lost"),
             Self::PrivateVlan(fault) => fault.fmt(f),
             Self::ProfileType(name) => write!(f, "profile {name} of type ethernet"),
+            Self::PortSecurity => f.write_str("port-security"),
         }
     }
 }
@@ -89,11 +104,11 @@ pub enum VethState {
 }
 
 impl fmt::Display for VethState {
-    /// `up`, `down (nonParticipating)`
+    /// `up`, `down (nonParticipating)`, `err-disabled (port-security)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Up => f.write_str("up"),
-            Self::Down(cause) => write!(f, "down ({cause})"),
+            Self::Down(cause) => write!(f, "{} ({cause})", cause.word()),
         }
     }
 }

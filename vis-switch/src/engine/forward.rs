@@ -22,6 +22,9 @@ impl Recent {
 }
 
 /// Notes the source (F11, F13, V28: only what was admitted comes here).
+///
+/// # Errors
+/// Port security does not let it in there.
 #[inline]
 pub(super) fn learn(
     tables: &Tables,
@@ -31,16 +34,22 @@ pub(super) fn learn(
     now: Second,
     counters: &WorkerCounters,
     recent: &mut Recent,
-) {
+) -> Result<(), DropReason> {
     let who = Some((frame.source, frame.lif));
     if recent.source == who {
-        return;
+        return Ok(());
+    }
+    if let Some(guard) = &source.guard {
+        let known = !guard.is_tripped() && mac.is_behind(frame.source, frame.lif, source.generation, now);
+        if !known && !guard.admit(frame.source, frame.lif, now, tables, mac) {
+            return Err(DropReason::PortSecurity);
+        }
     }
     recent.source = who;
     let seen = Learned { lif: frame.lif, generation: source.generation, seen: now };
     let live = |old: Learned| tables.remembers(old.lif, old.generation);
     match mac.learn(frame.source, seen, live) {
-        Lesson::Known => return,
+        Lesson::Known => return Ok(()),
         Lesson::New => counters.mac_learned.add(1),
         Lesson::Moved => counters.mac_moved.add(1),
         Lesson::Full => counters.mac_table_full.add(1),
@@ -49,6 +58,7 @@ pub(super) fn learn(
     }
     // What was found before may be another's now.
     recent.destination = None;
+    Ok(())
 }
 
 /// Who gets the frame (F1-F3).

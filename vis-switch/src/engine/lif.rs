@@ -1,6 +1,7 @@
 //! Logical interfaces (LIF): what the bridge sees as its ports. A vEth is one, an ordinary port is one.
 
 use super::counters::LifCounters;
+use super::secure::Guard;
 use super::vlan::Program;
 use core::num::NonZeroU32;
 use std::sync::Arc;
@@ -85,4 +86,6 @@ pub struct Lif {
     pub program: Arc<Program>,
     /// What it counted; outlives the tables.
     pub counters: Arc<LifCounters>,
+    /// Which sources may be there, if that is watched.
+    pub guard: Option<Arc<Guard>>,
 }

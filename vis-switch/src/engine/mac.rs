@@ -36,7 +36,7 @@ const LOCKS: usize = 1024;
 const SWEEP_PARTS: u32 = 64;
 
 /// A (VLAN, MAC) pair.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Key(u64);
 
 impl Key {
@@ -49,7 +49,7 @@ impl Key {
         Self(VALID | u64::from(vlan) << 48 | address.get())
     }
 
-    fn parts(self) -> (u16, Mac) {
+    pub(super) fn parts(self) -> (u16, Mac) {
         let [x, y, mac @ ..] = (self.0 & !VALID).to_be_bytes();
         (u16::from_be_bytes([x, y]), Mac(mac))
     }
@@ -321,6 +321,19 @@ impl MacTable {
                     .filter(|slot| is_old(slot))
                     .for_each(|slot| slot.key.store(0, Ordering::Release));
             }
+        }
+    }
+
+    /// Whether an address is known to be behind this interface, in this generation of what was learned there.
+    #[inline]
+    pub(super) fn is_behind(&self, key: Key, lif: LifId, generation: Generation, now: Second) -> bool {
+        self.lookup(key, now).is_some_and(|learned| learned.lif == lif && learned.generation == generation)
+    }
+
+    /// Forgets one address. By the worker.
+    pub(super) fn forget(&self, key: Key) {
+        if let Some((slot, _)) = self.find(key) {
+            slot.key.store(0, Ordering::Release);
         }
     }
 

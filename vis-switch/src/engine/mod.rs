@@ -52,6 +52,7 @@ mod outbox;
 mod parse;
 mod pipeline;
 pub mod private;
+pub mod secure;
 pub mod tables;
 mod unfinished;
 pub mod verdict;

@@ -149,7 +149,7 @@ impl<T: NivTag> Pipeline<T> {
                 turn.second,
                 &self.counters,
                 &mut recent,
-            );
+            )?;
         }
         self.flood(turn, &admitted, source)
     }
@@ -283,12 +283,15 @@ impl<T: NivTag> Pipeline<T> {
     #[inline]
     fn dispatch(&mut self, turn: &Burst<'_>, frame: &Admitted, recent: &mut Recent) {
         let Some(source) = turn.tables.lif(frame.lif) else { return };
-        forward::learn(turn.tables, &self.mac, frame, source, turn.second, &self.counters, recent);
-        let refused = match forward::forward(turn.tables, &self.mac, frame, turn.second, recent) {
-            Verdict::Unicast(id) => self.unicast(turn, frame, source, id),
-            Verdict::Flood => self.flood(turn, frame, source),
-            Verdict::Drop(reason) => Err(reason),
-        };
+        let learned =
+            forward::learn(turn.tables, &self.mac, frame, source, turn.second, &self.counters, recent);
+        let refused = learned.and_then(|()| {
+            match forward::forward(turn.tables, &self.mac, frame, turn.second, recent) {
+                Verdict::Unicast(id) => self.unicast(turn, frame, source, id),
+                Verdict::Flood => self.flood(turn, frame, source),
+                Verdict::Drop(reason) => Err(reason),
+            }
+        });
         if let Err(reason) = refused {
             let count = self.sizes.frames(frame.index);
             self.counters.drops[reason].add(count);

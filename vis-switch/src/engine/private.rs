@@ -33,11 +33,11 @@ pub struct Private {
 
 /// Where a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Its VLAN, which decides who gets it.
     pub(super) vlan: u16,
     /// The VLAN in which its source is learned and its destination known: the primary one.
-    pub(super) domain: u16,
+    pub(crate) domain: u16,
     /// The VLAN is a private one.
     pub(super) private: bool,
 }

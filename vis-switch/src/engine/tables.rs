@@ -57,14 +57,15 @@ impl LifPlan {
     /// A vEth behind an NIV link.
     #[must_use]
     pub fn virt(id: LifId, port: u16, vif: VifId, program: Arc<Program>, counters: Arc<LifCounters>) -> Self {
-        let lif = Lif { port, vif: vif.get(), generation: Generation::default(), program, counters };
+        let lif =
+            Lif { port, vif: vif.get(), generation: Generation::default(), program, counters, guard: None };
         Self { id, lif, source: Some(vif) }
     }
 
     /// An ordinary port.
     #[must_use]
     pub fn wire(id: LifId, port: u16, program: Arc<Program>, counters: Arc<LifCounters>) -> Self {
-        let lif = Lif { port, vif: 0, generation: Generation::default(), program, counters };
+        let lif = Lif { port, vif: 0, generation: Generation::default(), program, counters, guard: None };
         Self { id, lif, source: None }
     }
 }

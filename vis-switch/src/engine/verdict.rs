@@ -71,6 +71,8 @@ niv_node::drop_reasons! {
         AclIn = "acl_in", "";
         /// An IPv4 packet, or its copy for some interfaces, that their access list does not permit.
         AclOut = "acl_out", "";
+        /// The source address is none that port security lets in at its interface.
+        PortSecurity = "port_security", "";
         /// What is said to be left undone in the frame (checksum, segmentation) does not fit the frame.
         RxOffload = "rx_offload", "";
         /// Destination and source are the same vEth.

@@ -2,6 +2,7 @@
 
 use super::acl::SharedAcl;
 use super::private::{Place, Private};
+use super::secure::Secure;
 use core::ops::RangeInclusive;
 use std::sync::Arc;
 use vntag::VlanTag;
@@ -132,6 +133,8 @@ pub struct Program {
     pub acl_out: Option<SharedAcl>,
     /// What is different in private VLANs, where it carries any.
     pub private: Option<Arc<Private>>,
+    /// Which sources may be there, if that is watched.
+    pub secure: Option<Arc<Secure>>,
 }
 
 impl Program {
@@ -150,6 +153,7 @@ impl Program {
             acl_in: None,
             acl_out: None,
             private: None,
+            secure: None,
         }
     }
 
@@ -164,6 +168,7 @@ impl Program {
             acl_in: None,
             acl_out: None,
             private: None,
+            secure: None,
         }
     }
 
@@ -177,7 +182,7 @@ impl Program {
 
     /// Where a frame is that came in with this VLAN id, which passes.
     #[inline(always)]
-    pub(super) fn place(&self, id: u16) -> Place {
+    pub(crate) fn place(&self, id: u16) -> Place {
         match &self.private {
             None => Place { vlan: id, domain: id, private: false },
             Some(private) => private.place(id),

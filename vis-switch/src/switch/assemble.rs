@@ -11,6 +11,7 @@ use crate::engine::capture::Captures;
 use crate::engine::control::Punted;
 use crate::engine::counters::AllCounters;
 use crate::engine::mac::MacTable;
+use crate::engine::secure::Alarm;
 use crate::engine::tables::{Published, Tables};
 use crate::engine::worker::{Engine, EnginePort, Options};
 use link::{Port, share};
@@ -130,7 +131,9 @@ pub fn assemble(chassis: Chassis, beginning: Beginning, parts: Parts) -> Result<
     let running = Arc::new(beginning.config);
     let mut control = Control::new(config, kept.records, Arc::clone(&running));
     control.turn(now());
-    let mut state = State::new(running, control, (kept.saved, kept.counters), known.len());
+    let told = Arc::clone(&wake);
+    let alarm = Alarm::new(move || told.secured());
+    let mut state = State::new(running, control, (kept.saved, kept.counters), known.len(), alarm);
     let names = chassis.names();
     let plan = state.slots.plan(&state.config, state.control.forwarding(), &names);
     let published = Arc::new(Published::new(Tables::compile(&plan, None)));

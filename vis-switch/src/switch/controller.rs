@@ -37,6 +37,13 @@ impl Controller {
         // Read under the lock, like everybody's: the control plane's time never goes back.
         let now = switch.now();
         self.punted.drain(|punted| state.control.handle_frame(now, punted.port, &punted.frame));
+        let due = state.turn(switch, now);
+        drop(state);
+        if !switch.adopt_sticky() {
+            return due;
+        }
+        let mut state = switch.state.lock();
+        let now = switch.now();
         state.turn(switch, now)
     }
 

@@ -25,6 +25,8 @@ pub(super) fn line(event: &Event) -> Line {
         Event::Announced { .. } => ("VIM", "GUEST_ANNOUNCED"),
         Event::OtherMac { .. } => ("VIM", "OTHER_MAC"),
         Event::UplinkLost { .. } => ("VIM", "UPLINK_LOST"),
+        Event::Violation { .. } => ("ETH_PORT_SEC", "VIOLATION_DETECTED"),
+        Event::Recovers { .. } => ("ETH_PORT_SEC", "ERR_DISABLE_RECOVERY"),
     };
     let severity = match event.severity() {
         Severity::Error => event::Severity::Error,

@@ -26,6 +26,7 @@ mod keep;
 mod log;
 mod publish;
 pub mod saved;
+mod security;
 pub mod start;
 mod state;
 #[cfg(test)]
@@ -69,6 +70,23 @@ use wake::Wake;
 
 /// How long `show` waits until what it is about to tell is kept.
 const TOLD: Duration = Duration::from_secs(5);
+
+/// Why an interface passes no frames.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Down {
+    /// Its state: `down`, or `err-disabled` where a violation did it.
+    pub word: &'static str,
+    /// The cause, for people.
+    pub cause: String,
+}
+
+impl Down {
+    /// By a cause of the control plane.
+    #[must_use]
+    pub fn of(cause: &control::DownCause) -> Self {
+        Self { word: cause.word(), cause: cause.to_string() }
+    }
+}
 
 /// A port as the administrator sees it.
 pub struct SwitchPort {
@@ -160,14 +178,19 @@ impl Switch {
         &self,
         edit: impl FnOnce(RunningConfig) -> Result<(RunningConfig, T), CommandError>,
     ) -> Result<T, CommandError> {
-        let _one = self.changing.lock();
-        let before = Arc::clone(&self.state.lock().config);
-        let (config, answer) = edit((*before).clone())?;
-        if config != *before {
-            let text = |config: &RunningConfig| keep::running(Some(text::running_config(config)));
-            let batch = vec![text(&config)];
-            self.commit(config, batch, vec![text(&before)])?;
-        }
+        let answer = {
+            let _one = self.changing.lock();
+            let before = Arc::clone(&self.state.lock().config);
+            let (config, answer) = edit((*before).clone())?;
+            if config != *before {
+                let text = |config: &RunningConfig| keep::running(Some(text::running_config(config)));
+                let batch = vec![text(&config)];
+                self.commit(config, batch, vec![text(&before)])?;
+            }
+            answer
+        };
+        // Sticky addresses may have waited for it.
+        self.wake.wake();
         Ok(answer)
     }
 
@@ -285,21 +308,21 @@ impl Switch {
         self.ports.iter().enumerate().find(|(_, port)| port.id == id)
     }
 
-    /// Why an interface passes no frames; `None` where it does.
+    /// Why an interface passes no frames, and the word for its state; `None` where it does.
     #[must_use]
-    pub fn down(&self, state: &State, owner: Owner) -> Option<String> {
+    pub fn down(&self, state: &State, owner: Owner) -> Option<Down> {
         match owner {
             Owner::Ethernet(id) => {
                 let (index, port) = self.port(id)?;
-                let configured = || state.control.port_down(index).map(|cause| cause.to_string());
+                let configured = || state.control.port_down(index).as_ref().map(Down::of);
                 match port.monitor.state() {
                     PortState::Up => configured(),
-                    PortState::Down { cause } => configured().or(Some(cause)),
+                    PortState::Down { cause } => configured().or(Some(Down { word: "down", cause })),
                 }
             }
             Owner::Vethernet(number) => match state.control.veth(number)?.state {
                 control::VethState::Up => None,
-                control::VethState::Down(cause) => Some(cause.to_string()),
+                control::VethState::Down(cause) => Some(Down::of(cause)),
             },
         }
     }

@@ -10,11 +10,13 @@ use crate::config::running::RunningConfig;
 use crate::config::slots::{Owner, Slots};
 use crate::control::{Control, Output};
 use crate::engine::control::Order;
+use crate::engine::secure::Alarm;
 use core::mem;
 use link::PortState;
 use niv_node::store::Op;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use vntag::ethernet::Mac;
 
 /// How often counters are written that nobody asks for, in nanoseconds.
 const WRITE_COUNTERS: u64 = 10_000_000_000;
@@ -40,6 +42,8 @@ pub struct State {
     /// When counters are to be written, and addresses to be looked at, while there is a vEth that counts and learns.
     write_counters: Option<u64>,
     pub(super) other_macs: OtherMacs,
+    /// Addresses that are to become lines of the configuration.
+    pub(super) sticky: Vec<(Owner, u16, Mac)>,
     /// The store refused the last batch.
     pub(super) store_failed: bool,
 }
@@ -50,12 +54,14 @@ impl State {
         control: Control,
         kept: (Saved, BTreeMap<u32, Traffic>),
         ports: usize,
+        alarm: Alarm,
     ) -> Self {
         let (saved, counters) = kept;
         Self {
             config,
             control,
-            slots: Slots::default(),
+            slots: Slots::watched(alarm),
+            sticky: Vec::new(),
             saved,
             books: Books::new(counters),
             records: Records::default(),
@@ -71,6 +77,9 @@ impl State {
     pub(super) fn turn(&mut self, switch: &Switch, now: u64) -> Option<u64> {
         if switch.wake.take_links() {
             self.look_at_links(switch, now);
+        }
+        if switch.wake.take_secured() {
+            self.look_at_guards(now);
         }
         if let Some(change) = self.publishing.in_effect(&switch.orders) {
             switch.published.reclaim();

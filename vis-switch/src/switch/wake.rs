@@ -13,6 +13,7 @@ pub(super) struct Wake {
     event: OwnedFd,
     links: AtomicBool,
     counters_lost: AtomicBool,
+    secured: AtomicBool,
     written: Mutex<Option<Result<(), StoreError>>>,
 }
 
@@ -24,6 +25,7 @@ impl Wake {
             event,
             links: AtomicBool::new(true),
             counters_lost: AtomicBool::new(false),
+            secured: AtomicBool::new(false),
             written: Mutex::new(None),
         })
     }
@@ -42,6 +44,16 @@ impl Wake {
 
     pub(super) fn take_links(&self) -> bool {
         self.links.swap(false, Ordering::Acquire)
+    }
+
+    /// A guard of an interface has something to tell.
+    pub(super) fn secured(&self) {
+        self.secured.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub(super) fn take_secured(&self) -> bool {
+        self.secured.swap(false, Ordering::Acquire)
     }
 
     /// Counters were not written; nobody has to hurry.

@@ -34,7 +34,7 @@ const LEFT: usize = 40;
 const CALM: u64 = 110 * SECOND;
 
 /// Lines that are typed; `#` is a number from 1 to 4.
-const LINES: [&str; 33] = [
+const LINES: [&str; 36] = [
     "interface vethernet #",
     "interface vethernet #\nshutdown",
     "interface vethernet #\nno shutdown",
@@ -64,6 +64,9 @@ const LINES: [&str; 33] = [
     "port-profile type ethernet up\nswitchport trunk allowed vlan 1-#",
     "port-profile type ethernet up\nstate enabled",
     "port-profile web\nsystem vlan #",
+    "port-profile web\nswitchport port-security",
+    "interface vethernet #\nswitchport port-security mac-address 02:00:00:00:01:0#",
+    "errdisable recovery cause all",
     "interface ethernet 1/4\ninherit port-profile up",
     "interface ethernet 1/4\nno inherit port-profile",
     "interface ethernet 1/4\nshutdown",

@@ -37,7 +37,7 @@ const fn advice(reason: DropReason) -> Option<&'static str> {
     use DropReason as R;
     Some(match reason {
         // Somebody wants it so.
-        R::AclIn | R::AclOut | R::Pvlan => return None,
+        R::AclIn | R::AclOut | R::Pvlan | R::PortSecurity => return None,
         // A bridge drops these, and hosts send them all the time.
         R::RxLinklocal
         | R::RxPeerL2proto

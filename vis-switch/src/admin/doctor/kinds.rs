@@ -67,6 +67,9 @@ niv_node::finding_kinds! {
     UPLINK_LOST = "uplink-lost", Problem:
         "No port of its VLAN is up, and the interface is configured to go down with the last one.",
         "bring the port up, or `uplink-fail-action warning`";
+    ERR_DISABLED = "err-disabled", Problem:
+        "Port security has taken the interface down: somebody was there who may not be.",
+        "`show port-security`; then `shutdown` and `no shutdown`, or `errdisable recovery cause psecure-violation`";
     PRIVATE_VLAN = "private-vlan", Problem:
         "The private VLANs of the interface are not what its mode needs, and it is down.",
         "`vlan N`, `private-vlan ...`, or the interface's own lines";

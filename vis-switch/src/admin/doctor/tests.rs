@@ -200,6 +200,11 @@ fn cases() -> Vec<Case> {
             lines(&["interface vethernet 1", "no shutdown"]),
         ),
         (
+            |facts| facts.veths[0].cause = Some(DownCause::PortSecurity),
+            "err-disabled",
+            lines(&["interface vethernet 1", "no shutdown"]),
+        ),
+        (
             |facts| facts.veths[0].cause = Some(DownCause::LinkLost),
             "veth-link-lost",
             Step::see("show neighbors"),

@@ -102,6 +102,11 @@ fn down(report: &mut Report, facts: &Facts, veth: &Veth) {
             Finding::new(&kinds::PROFILE_MISSING, named(veth), what)
                 .step(Step::see("show port-profile brief"))
         }
+        Some(DownCause::PortSecurity) => {
+            Finding::new(&kinds::ERR_DISABLED, named(veth), "port security has taken it down")
+                .step(of("no shutdown"))
+                .step(Step::see(format!("show port-security interface vethernet {number}")))
+        }
         Some(DownCause::ProfileDisabled) => disabled(named(veth), profile),
         Some(DownCause::LinkLost) => Finding::new(&kinds::LINK_LOST, named(veth), "its adapter is lost")
             .step(Step::see("show neighbors")),

@@ -72,7 +72,7 @@ fn accepted<C>(_: &mut C, _: &Args) -> Done {
 }
 
 /// What a Nexus calls a feature and this switch has.
-pub const FEATURES: [&str; 4] = ["lldp", "private-vlan", "vmfex", "vntag"];
+pub const FEATURES: [&str; 5] = ["lldp", "port-security", "private-vlan", "vmfex", "vntag"];
 
 fn feature<C>(_: &mut C, args: &Args) -> Done {
     let name = args.text("name");

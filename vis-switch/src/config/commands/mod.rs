@@ -7,6 +7,7 @@
 mod access_list;
 mod ethernet;
 mod global;
+mod port_security;
 mod private_vlan;
 mod profile;
 mod switchport;
@@ -54,6 +55,8 @@ pub trait Candidate {
     fn selected(&mut self) -> &mut Option<Selected>;
     /// The port profile that an adapter asks for on behalf of this vEth, whatever is typed on the interface.
     fn asked(&self, number: u32) -> Option<ProfileName>;
+    /// `shutdown` or `no shutdown` was typed on an interface: if a violation has taken it down, that is over.
+    fn bounced(&mut self, owner: Owner);
     /// The vEths for which [`asked`](Self::asked) is this profile.
     fn asking(&self, profile: &ProfileName) -> Vec<u32>;
 }
@@ -72,9 +75,11 @@ pub fn commands<C: Candidate>() -> Vec<Command<C>> {
     all.extend(access_list::commands());
     all.extend(vlan::commands());
     all.extend(private_vlan::of_vlan());
+    all.extend(port_security::of_switch());
     for mode in [CONFIG_VETH, CONFIG_PROFILE, CONFIG_ETH] {
         all.extend(switchport::commands(mode));
         all.extend(private_vlan::of_port(mode));
+        all.extend(port_security::of_port(mode));
         all.push(access_list::group(mode));
         all.push(
             Command::new(mode, "description <text:line>", "A text for people", describe)
@@ -226,5 +231,10 @@ fn shutdown<C: Candidate>(context: &mut C, args: &Args) -> Done {
         ));
     }
     switchport::each(config, selected, |lines| lines.shutdown = shutdown)?;
+    if shutdown.is_some()
+        && let Ok(owners) = owners(context)
+    {
+        owners.into_iter().for_each(|owner| context.bounced(owner));
+    }
     Ok(Reply::Done)
 }

@@ -247,7 +247,9 @@ impl RunningConfig {
     /// Where an access list is typed, for people.
     #[must_use]
     pub fn access_list_users(&self, name: &AclName) -> Vec<String> {
-        self.places_with(|lines| [&lines.acl_in, &lines.acl_out].into_iter().flatten().any(|list| list == name))
+        self.places_with(|lines| {
+            [&lines.acl_in, &lines.acl_out].into_iter().flatten().any(|list| list == name)
+        })
     }
 
     /// Goes on counting where this former configuration was.

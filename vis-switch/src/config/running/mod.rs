@@ -7,6 +7,7 @@ mod access_list;
 mod effective;
 mod inherit;
 mod interface;
+mod port_security;
 mod ports;
 mod private_vlan;
 mod profile;
@@ -18,6 +19,7 @@ pub use access_list::{AccessList, AclLine, AclName, MOST_ACCESS_LISTS, MOST_LINE
 pub use effective::Effective;
 pub use inherit::{DEEPEST, MOST_INHERITED};
 pub use interface::{Binding, ChassisMode, Ethernet, EthernetId, Owner, PortMode, Vethernet};
+pub use port_security::{MOST_SECURE, SecureAddresses, Security, SecurityLines};
 pub use private_vlan::{Mapping, PrivateFault, PrivateLines, PrivatePort, PrivateVlan};
 pub use profile::{Description, PortProfile, ProfileFault, ProfileName, ProfileType, UplinkFail, is_name};
 pub use switchport::{Switchport, SwitchportLines, SwitchportMode};
@@ -38,6 +40,8 @@ pub struct RunningConfig {
     auto_create: bool,
     carrier_delay: u8,
     hold: u32,
+    errdisable_recovery: bool,
+    errdisable_interval: u32,
     port_profiles: BTreeMap<ProfileName, PortProfile>,
     /// What profiles inherit from, where that is something.
     inherits: BTreeMap<ProfileName, Vec<ProfileName>>,
@@ -87,6 +91,8 @@ impl RunningConfig {
             auto_create: true,
             carrier_delay: Self::CARRIER_DELAY,
             hold: Self::HOLD,
+            errdisable_recovery: false,
+            errdisable_interval: Self::ERRDISABLE_INTERVAL,
             port_profiles: [(ProfileName::default(), PortProfile::built_in())].into(),
             inherits: BTreeMap::new(),
             access_lists: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! How an interface treats VLANs: what was typed, and what comes of it.
 
-use super::{AclName, Owner, PrivateLines, PrivatePort, RunningConfig};
+use super::{AclName, Owner, PrivateLines, PrivatePort, RunningConfig, Security, SecurityLines};
 use crate::engine::vlan::{Program, VlanMode, VlanSet};
 
 /// `switchport mode`, of interfaces that are no NIV links.
@@ -65,6 +65,8 @@ pub struct Switchport {
     pub shutdown: bool,
     /// VLANs that pass although the profile that says so cannot be applied.
     pub system: VlanSet,
+    /// Which sources may be there.
+    pub security: Security,
 }
 
 impl Default for Switchport {
@@ -80,6 +82,7 @@ impl Default for Switchport {
             acl_out: None,
             shutdown: false,
             system: VlanSet::EMPTY,
+            security: Security::default(),
         }
     }
 }
@@ -127,7 +130,8 @@ impl RunningConfig {
         let program = self.vlans_or_closed(switchport);
         let acl = |name: &Option<AclName>| Some(self.access_lists().get(name.as_ref()?)?.acl());
         let (acl_in, acl_out) = (acl(&switchport.acl_in), acl(&switchport.acl_out));
-        Program { mtu: switchport.mtu, acl_in, acl_out, ..program }
+        let secure = switchport.secure(&program);
+        Program { mtu: switchport.mtu, acl_in, acl_out, secure, ..program }
     }
 }
 
@@ -155,6 +159,8 @@ pub struct SwitchportLines {
     pub shutdown: Option<bool>,
     /// `system vlan`, of profiles.
     pub system: Option<Box<VlanSet>>,
+    /// `switchport port-security ...`; apart, because most interfaces have none.
+    pub security: Option<Box<SecurityLines>>,
 }
 
 impl SwitchportLines {
@@ -172,6 +178,10 @@ impl SwitchportLines {
             acl_out: self.acl_out.clone().or(under.acl_out),
             shutdown: self.shutdown.unwrap_or(under.shutdown),
             system: self.system.as_deref().cloned().unwrap_or(under.system),
+            security: match &self.security {
+                Some(lines) => lines.over(under.security),
+                None => under.security,
+            },
         }
     }
 }

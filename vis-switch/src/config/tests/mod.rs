@@ -42,6 +42,7 @@ impl Candidate for Session {
     fn asked(&self, number: u32) -> Option<ProfileName> {
         self.asked.get(&number).cloned()
     }
+    fn bounced(&mut self, _: Owner) {}
     fn asking(&self, profile: &ProfileName) -> Vec<u32> {
         self.asked.iter().filter(|(_, asked)| *asked == profile).map(|(number, _)| *number).collect()
     }

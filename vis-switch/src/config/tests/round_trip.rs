@@ -3,10 +3,11 @@
 use super::*;
 use crate::config::running::{
     AclLine, AclName, Binding, Description, Mapping, PortProfile, PrivateLines, PrivateVlan, ProfileType,
-    SwitchportLines, UplinkFail, VlanName,
+    SecurityLines, SwitchportLines, UplinkFail, VlanName,
 };
 use crate::config::text::running_config;
 use crate::engine::acl::{AclRule, Addresses, Ports};
+use crate::engine::secure::{Aging, Violation};
 use crate::engine::vlan::VlanSet;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
@@ -18,6 +19,10 @@ use vntag::ethernet::Mac;
 /// A change of a configuration, which may be refused.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
+    Errdisable {
+        recovery: bool,
+        interval: u32,
+    },
     Global {
         auto_create: bool,
         carrier_delay: u8,
@@ -58,6 +63,10 @@ impl Change {
             Self::Global { auto_create, carrier_delay, hold } => {
                 config.set_auto_create(auto_create);
                 config.set_carrier_delay(carrier_delay).and(config.set_hold(hold))
+            }
+            Self::Errdisable { recovery, interval } => {
+                config.set_errdisable_recovery(recovery);
+                config.set_errdisable_interval(interval)
             }
             Self::Profile(name, kind, profile) => {
                 config.make_port_profile(&name, kind).map(|made| match made.kind() {
@@ -172,9 +181,9 @@ fn private_vlan() -> impl Strategy<Value = Change> {
 fn switchport_lines() -> impl Strategy<Value = SwitchportLines> {
     // Beside what is about VLANs.
     let system = of(vec(vlan(), 1..8).prop_map(|vlans| Box::new(vlans.into_iter().collect())));
-    let lists = (of(acl_name()), of(acl_name()), of(any::<bool>()), system);
+    let lists = (of(acl_name()), of(acl_name()), of(any::<bool>()), system, of(security()));
     (of(mode()), of(vlan()), of(vlan()), of(vlans()), of(576..=9216u16), lists, private_lines()).prop_map(
-        |(mode, access, native, allowed, mtu, (acl_in, acl_out, shutdown, system), private)| {
+        |(mode, access, native, allowed, mtu, (acl_in, acl_out, shutdown, system, security), private)| {
             SwitchportLines {
                 mode,
                 access,
@@ -186,9 +195,35 @@ fn switchport_lines() -> impl Strategy<Value = SwitchportLines> {
                 acl_out,
                 shutdown,
                 system,
+                security: security.filter(|lines| *lines != SecurityLines::default()).map(Box::new),
             }
         },
     )
+}
+
+fn security() -> impl Strategy<Value = SecurityLines> {
+    let violation =
+        prop_oneof![Just(Violation::Shutdown), Just(Violation::Restrict), Just(Violation::Protect)];
+    let aging = prop_oneof![Just(Aging::Absolute), Just(Aging::Inactivity)];
+    let address = ((0..8u8).prop_map(|last| Mac([0x52, 0x54, 0, 0, 0, last])), of(vlan()));
+    let numbers = (of(1..=1025u16), of(1..=1440u16));
+    (any::<bool>(), numbers, of(violation), any::<bool>(), of(aging), btree_map(address, any::<bool>(), 0..4))
+        .prop_map(|(enabled, (maximum, aging_minutes), violation, sticky, aging, addresses)| SecurityLines {
+            enabled,
+            maximum,
+            violation,
+            sticky,
+            aging_minutes,
+            aging,
+            addresses,
+        })
+}
+
+/// Without what only interfaces have.
+fn of_profile(lines: SwitchportLines) -> SwitchportLines {
+    let security = lines.security.map(|security| SecurityLines { addresses: BTreeMap::new(), ..*security });
+    let security = security.filter(|lines| *lines != SecurityLines::default()).map(Box::new);
+    SwitchportLines { security, ..lines }
 }
 
 fn acl_name() -> impl Strategy<Value = AclName> {
@@ -256,7 +291,8 @@ fn profile() -> impl Strategy<Value = PortProfile> {
     (any::<bool>(), of(1..=16_384u32), switchport_lines(), of(uplink_fail()), of(description())).prop_map(
         |(enabled, max_ports, switchport, uplink_fail, description)| {
             let mut profile = PortProfile::default();
-            (profile.enabled, profile.max_ports, profile.switchport) = (enabled, max_ports, switchport);
+            (profile.enabled, profile.max_ports, profile.switchport) =
+                (enabled, max_ports, of_profile(switchport));
             (profile.uplink_fail, profile.description) = (uplink_fail, description);
             profile
         },
@@ -297,6 +333,8 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
         (any::<bool>(), 0..=61u8, prop_oneof![0..=61u32, Just(86_400)]).prop_map(
             |(auto_create, carrier_delay, hold)| Change::Global { auto_create, carrier_delay, hold }
         ),
+        (any::<bool>(), prop_oneof![Just(300), 29..=40u32])
+            .prop_map(|(recovery, interval)| Change::Errdisable { recovery, interval }),
         (profile_name(), of(kind()), profile())
             .prop_map(|(name, kind, profile)| Change::Profile(name, kind, profile)),
         profile_name().prop_map(Change::NoProfile),

@@ -137,9 +137,7 @@ fn c5_c6_profiles_are_asked_for_typed_missing_disabled_and_full() {
     // One that is typed goes first.
     world.configure(|running| {
         make(running, 9, channel(0, 9));
-        running
-            .set_profile(crate::config::running::Owner::Vethernet(9), Some(ProfileName::default()))
-            .expect("a vEth");
+        running.set_profile(Owner::Vethernet(9), Some(ProfileName::default())).expect("a vEth");
     });
     assert_eq!(world.create(0, 9, none(), STANDBY), Ok((4, 9)));
     assert_eq!(world.adapters[0].vifs[&4].params.vlan, 1);

@@ -95,6 +95,8 @@ fn every_reason_has_a_case() {
         // In `acl.rs`.
         AclIn,
         AclOut,
+        // In `secure.rs`.
+        PortSecurity,
         Pvlan,
         SameVifUc,
         SameIfUc,

@@ -7,6 +7,7 @@ mod drops;
 mod flooding;
 mod learning;
 mod random;
+mod secure;
 mod speed;
 mod switching;
 

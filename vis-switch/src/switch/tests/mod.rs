@@ -6,6 +6,7 @@ mod counted;
 mod negotiated;
 mod profiles;
 mod saved;
+mod security;
 
 use super::start::Beginning;
 use super::{Assembled, Controller, Kept, Parts, Switch, assemble};

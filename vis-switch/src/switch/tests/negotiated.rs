@@ -3,7 +3,7 @@
 use super::*;
 use crate::control::tests::adapter::{ACTIVE, STANDBY, vnic};
 use vntag::ctl::session::Token;
-use vntag::ctl::{InitialState, Provisioning, Request, Response};
+use vntag::ctl::{InitialState, Provisioning, Request, Response, VifState};
 use vntag::ethernet::Mac;
 
 fn ask(rig: &mut Rig, number: u8, initial: InitialState) -> Token {
@@ -58,6 +58,24 @@ fn an_answer_waits_for_the_disk_and_for_the_worker() {
         (&"up".into(), &vif.into(), &true.into())
     );
     assert_eq!(shown["addresses"], serde_json::json!(["52:54:00:00:00:01"]));
+}
+
+#[test]
+fn a_guest_loses_its_carrier_with_a_violation_and_has_it_back() {
+    let mut rig = up();
+    rig.configure("port-profile default\n switchport port-security\n").unwrap();
+    let token = ask(&mut rig, 1, ACTIVE);
+    rig.settle();
+    let (vif, veth) = created(&rig, token).expect("an answer");
+    for from in [1, 2] {
+        assert_eq!(rig.adapter.vifs[&vif].state, VifState::Active);
+        rig.send(NIV, &tagged(vif, 9, from, 1));
+        rig.settle();
+    }
+    let known = &rig.adapter.vifs[&vif];
+    assert_eq!((known.state, known.cause.as_deref()), (VifState::Disabled, Some("port-security")));
+    rig.configure(&format!("interface vethernet {veth}\n no shutdown\n")).unwrap();
+    assert_eq!(rig.adapter.vifs[&vif].state, VifState::Standby, "its guest may ask");
 }
 
 #[test]
