@@ -27,6 +27,10 @@
 //! frame's first descriptor ([`metadata`]), so that frames, buffers and rings are those that everybody knows. A peer
 //! that did not announce it gets complete frames only.
 //!
+//! **Short frames.** Those of up to 128 octets lie in places of their own, close together ([`ring::SHORT`]). A client sends any server such
+//! frames, for where they lie is its own business; for those that it gets, it names the place in the metadata of an empty buffer, to a
+//! server that announced that it reads it.
+//!
 //! **Trust.** Neither end believes the other. Each index is checked against the length of the ring, each
 //! descriptor is copied once and checked against its region, each message against the state of the handshake.
 //! What does not hold ends the connection under its own name and counter ([`fault`]); the port then listens or
