@@ -12,7 +12,7 @@ mod log;
 mod shared;
 
 pub use inflight::{Inflight, InflightRegion};
-pub(crate) use log::Marks;
+pub(crate) use log::Pages;
 pub use log::{DirtyLog, LOG_PAGE, LogCounters};
 pub use shared::ShareError;
 

@@ -7,9 +7,7 @@
 use super::Ring;
 use super::event;
 use super::layout::{UsedPart, used_part};
-use crate::vhost::memory::{DirtyLog, Marks};
-use arrayvec::ArrayVec;
-use link::BURST;
+use crate::vhost::memory::{DirtyLog, Pages};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -38,15 +36,15 @@ impl PartialEq for RingLog {
 #[derive(Debug)]
 pub(super) struct Logging {
     to: RingLog,
-    /// Guest physical address and octets of buffers that were written and are not marked yet.
-    written: ArrayVec<(u64, u32), BURST>,
+    /// The pages of buffers that were written and are not marked yet.
+    written: Pages,
     /// The used index that was published last.
     published: u16,
 }
 
 impl Logging {
     pub(super) fn new(to: RingLog, published: u16) -> Self {
-        Self { to, written: ArrayVec::new(), published }
+        Self { to, written: Pages::default(), published }
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -56,42 +54,33 @@ impl Logging {
     /// `len` octets at guest physical `addr` were written.
     #[inline(always)]
     pub(super) fn wrote(&mut self, addr: u64, len: u32) {
-        if !self.to.buffers {
-            return;
+        if self.to.buffers {
+            self.written.add(&self.to.log, addr, len.into());
         }
-        if self.written.is_full() {
-            self.mark_buffers();
-        }
-        self.written.push((addr, len));
     }
 
     #[inline(never)]
     fn mark_buffers(&mut self) {
-        if self.written.is_empty() {
-            return;
-        }
-        let mut marks = self.to.log.marks();
-        for (addr, len) in self.written.drain(..) {
-            marks.range(addr, u64::from(len));
-        }
-        tell(&marks, self.to.news.as_deref());
+        self.to.log.mark(&mut self.written);
+        tell(&mut self.written, self.to.news.as_deref());
     }
 
     /// Marks parts of a used ring of `size` slots, which were written.
     fn mark_used(&self, size: u16, parts: &[UsedPart]) {
         let Some(start) = self.to.used else { return };
-        let mut marks = self.to.log.marks();
+        let mut pages = Pages::default();
         for part in parts {
             let (offset, len) = used_part(*part, size);
             // A front end's number: where it leads nowhere, there is no bit.
-            marks.range(start.saturating_add(offset), len);
+            pages.add(&self.to.log, start.saturating_add(offset), len);
         }
-        tell(&marks, self.to.news.as_deref());
+        self.to.log.mark(&mut pages);
+        tell(&mut pages, self.to.news.as_deref());
     }
 }
 
-fn tell(marks: &Marks<'_>, news: Option<&OwnedFd>) {
-    if let Some(news) = news.filter(|_| marks.is_news()) {
+fn tell(pages: &mut Pages, news: Option<&OwnedFd>) {
+    if let (true, Some(news)) = (pages.take_news(), news) {
         event::notify(news);
     }
 }
