@@ -144,7 +144,9 @@ fn set<C: Candidate>(
 fn allowed<C: Candidate>(context: &mut C, args: &Args) -> Done {
     // `add` and `remove` begin with what is in force, so that they open nothing that the profile closes.
     each_in_force(context, |lines, before| {
-        lines.allowed = (!args.negated()).then(|| Box::new(vlans(args, &before.allowed)));
+        // What is typed is all of it, also while no more than the system VLANs of a profile pass.
+        let before = lines.allowed.as_deref().unwrap_or(&before.allowed);
+        lines.allowed = (!args.negated()).then(|| Box::new(vlans(args, before)));
         Ok(())
     })
 }
