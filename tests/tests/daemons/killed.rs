@@ -8,11 +8,14 @@ use niv_lab::random::Random;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use vntag::ethernet::Mac;
 
 const KILLS: u64 = 200;
+/// Acts between two kills, at most.
+const ACTS: u64 = 60;
 /// vNICs at the end; every other one has a binding of its own.
 const VNICS: u32 = 40;
 /// The vEths that are configured: vNIC n is bound to this number and n.
@@ -59,13 +62,19 @@ fn what_the_switch_acknowledged_survives_two_hundred_kills() {
     while kills < KILLS || kills < 3 * KILLS && !told.is_enough() {
         let kill = kills;
         kills += 1;
-        // At any moment, or at once when something was acknowledged.
-        let moment = Instant::now() + Duration::from_micros(dice.below(60_000));
+        // At any moment of any act, or at once when something was acknowledged.
+        let (last, within) = (step + dice.below(ACTS), Duration::from_micros(dice.below(3000)));
         let after = [None, Some(Said::Vif), Some(Said::Lines), Some(Said::Counters)][dice.below(4) as usize];
         let pid = Pid::from_raw(place.pid("vis0").try_into().unwrap()).unwrap();
         let (grants, before) = (iv.grants.clone(), iv.grants.load(Ordering::Acquire));
+        let acts = Arc::new(AtomicU64::new(step));
+        let done = acts.clone();
         let killer = std::thread::spawn(move || {
-            while Instant::now() < moment {
+            let mut moment: Option<Instant> = None;
+            while moment.is_none_or(|moment| Instant::now() < moment) {
+                if done.load(Ordering::Acquire) >= last {
+                    moment.get_or_insert_with(|| Instant::now() + within);
+                }
                 if after == Some(Said::Vif) && grants.load(Ordering::Acquire) > before {
                     break;
                 }
@@ -76,6 +85,7 @@ fn what_the_switch_acknowledged_survives_two_hundred_kills() {
         });
         while !killer.is_finished() {
             step += 1;
+            acts.store(step, Ordering::Release);
             let said = act(&place, &iv, &mut told, &mut dice, kill, step);
             if said.is_some() && said == after {
                 kill_process(pid, Signal::KILL).unwrap();
@@ -97,7 +107,7 @@ fn what_the_switch_acknowledged_survives_two_hundred_kills() {
         check(&place, &told, kill);
     }
     println!(
-        "{kills} kills in {:?}; {} vEths, {} marks",
+        "{kills} kills in {:?}, {step} acts; {} vEths, {} marks",
         begun.elapsed(),
         told.veths.len(),
         told.marks.len()

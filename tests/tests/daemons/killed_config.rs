@@ -13,6 +13,8 @@ use vis_switch::config::running::{ChassisMode, Ethernet, EthernetId, RunningConf
 use vis_switch::config::text::running_config;
 
 const KILLS: u64 = 200;
+/// Commands between two kills, at most, before the one that the kill may meet.
+const COMMANDS: u64 = 8;
 
 #[test]
 fn two_hundred_kills_leave_the_last_command_or_that_and_the_next() {
@@ -26,29 +28,33 @@ fn two_hundred_kills_leave_the_last_command_or_that_and_the_next() {
     let begun = Instant::now();
     for kill in 0..KILLS {
         // In the middle of anything, or right behind an acknowledgement.
-        let moment = Instant::now() + Duration::from_micros(dice.below(30_000));
+        let (mut left, within) = (dice.below(COMMANDS), Duration::from_micros(dice.below(6000)));
         let behind = dice.chance(1, 4);
         let pid = Pid::from_raw(place.pid("vis0").try_into().unwrap()).unwrap();
         let end = move || {
             // It may be dead already.
             let _ = kill_process(pid, Signal::KILL);
         };
-        let killer = (!behind).then(|| {
-            std::thread::spawn(move || {
-                std::thread::sleep(moment.saturating_duration_since(Instant::now()));
-                end();
-            })
-        });
+        let mut killer = None;
         let client = place.client("vis0");
         let flight = loop {
+            if left == 0 && !behind {
+                killer.get_or_insert_with(|| {
+                    std::thread::spawn(move || {
+                        std::thread::sleep(within);
+                        end();
+                    })
+                });
+            }
             let flight = run.command(&client, &mut known, &mut dice);
             if flight.is_some() {
                 break flight;
             }
-            if behind && Instant::now() >= moment {
+            if behind && left == 0 {
                 end();
                 break None;
             }
+            left = left.saturating_sub(1);
         };
         killer.into_iter().for_each(|killer| killer.join().unwrap());
         place.kill("vis0");

@@ -14,6 +14,8 @@ const WARM_UP: usize = 100;
 const MEMORY: u64 = 4096;
 /// Mappings that may be there more: arenas, stacks that the C library keeps for the next thread.
 const MAPPINGS: usize = 8;
+/// On a busy machine more threads are there at once, so that more of those are kept; but only once.
+const ROUNDS: usize = 3;
 
 /// What a process holds.
 #[derive(Clone, Copy, Debug)]
@@ -41,24 +43,27 @@ fn held(place: &Place, name: &str) -> Held {
 /// Has `cycle` run often, and looks at what the daemon holds before and after.
 fn nothing_is_left(place: &Place, name: &str, what: &str, mut cycle: impl FnMut()) {
     (0..WARM_UP).for_each(|_| cycle());
-    let before = held(place, name);
-    let begun = Instant::now();
-    (0..CYCLES).for_each(|_| cycle());
-    println!("{what}: {CYCLES} cycles in {:?}", begun.elapsed());
-    // The daemon may still be at the last one.
-    let mut after = held(place, name);
-    let end = Instant::now() + PATIENCE;
-    let settled = |after: Held| {
-        after.descriptors <= before.descriptors
-            && after.threads <= before.threads
-            && after.mappings <= before.mappings + MAPPINGS
-    };
-    while !settled(after) {
-        assert!(Instant::now() < end, "{what}: {before:?}, and {CYCLES} cycles later {after:?}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+    let mut before = held(place, name);
+    let mut after = before;
+    for round in 1..=ROUNDS {
+        let begun = Instant::now();
+        (0..CYCLES).for_each(|_| cycle());
+        println!("{what}: {CYCLES} cycles in {:?}", begun.elapsed());
+        // The daemon may still be at the last one.
         after = held(place, name);
+        let end = Instant::now() + PATIENCE;
+        while after.descriptors > before.descriptors || after.threads > before.threads {
+            assert!(Instant::now() < end, "{what}: {before:?}, and {CYCLES} cycles later {after:?}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            after = held(place, name);
+        }
+        println!("{what}: {before:?}, then {after:?}");
+        if after.mappings <= before.mappings + MAPPINGS {
+            break;
+        }
+        assert!(round < ROUNDS, "{what}: {before:?}, and {CYCLES} cycles later {after:?}");
+        before.mappings = after.mappings;
     }
-    println!("{what}: {before:?}, then {after:?}");
     assert!(
         after.memory <= before.memory + MEMORY,
         "{what}: {before:?}, and {CYCLES} cycles later {after:?}"

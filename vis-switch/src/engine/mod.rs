@@ -60,4 +60,4 @@ pub mod vlan;
 pub mod worker;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

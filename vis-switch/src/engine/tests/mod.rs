@@ -8,7 +8,7 @@ mod flooding;
 mod learning;
 mod random;
 mod secure;
-mod speed;
+pub(crate) mod speed;
 mod switching;
 
 use super::counters::{Total, WorkerCounters};
