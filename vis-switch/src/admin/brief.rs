@@ -228,6 +228,13 @@ fn of_switchport(config: &RunningConfig, interface: &Interface) -> String {
     )
 }
 
+/// `show vlan dot1q tag native`
+pub(super) fn tag_native(session: &mut Session, _: &Args) -> Answer {
+    let on = session.switch.state().config.tag_native();
+    let text = format!("vlan dot1q native tag is {}\n", if on { "enabled" } else { "disabled" });
+    Ok(Output::prose(text, json!({ "tag_native": on })).into())
+}
+
 /// Ports in a line of `show vlan`.
 const IN_A_LINE: usize = 4;
 

@@ -253,6 +253,12 @@ pub fn table() -> Table<Session> {
             "VLANs, and who carries them",
             brief::vlan,
         ),
+        Command::new(
+            EXEC,
+            "show vlan dot1q tag native",
+            "Whether the native VLAN has a tag on trunks",
+            brief::tag_native,
+        ),
         Command::new(EXEC, "show port-security", "Interfaces with port security", port_security::all),
         Command::new(
             EXEC,

@@ -121,6 +121,9 @@ impl Lines {
         if config.carrier_delay() != RunningConfig::CARRIER_DELAY {
             self.line(&format!("carrier-delay {}", config.carrier_delay()));
         }
+        if config.tag_native() {
+            self.line("vlan dot1q tag native");
+        }
         if config.errdisable_recovery() {
             self.line("errdisable recovery cause psecure-violation");
         }

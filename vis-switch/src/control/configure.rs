@@ -29,7 +29,7 @@ impl Control {
         self.reconfigure_veths(now, &old, &new);
         self.stale_by_profile(&old, &new);
         self.stale_by_access_list(&old, &new);
-        if old.private_vlans() != new.private_vlans() {
+        if old.private_vlans() != new.private_vlans() || old.tag_native() != new.tag_native() {
             self.stale_all();
         }
         let catalogue = |config: &RunningConfig| -> Vec<_> {
@@ -213,7 +213,7 @@ impl Control {
         }
     }
 
-    /// All vEths are looked at again: any may be in a private VLAN.
+    /// All vEths are looked at again: any may be in a private VLAN, or a trunk.
     fn stale_all(&mut self) {
         for number in self.veths.numbers() {
             if let Some(veth) = self.veths.get_mut(number) {

@@ -232,7 +232,7 @@ impl Control {
             profile: key.0.clone(),
             down,
             program: self.programs.intern(self.running.program(&effective.switchport)),
-            params: super::veth::params(&effective.switchport),
+            params: super::veth::params(&effective.switchport, self.running.tag_native()),
             switchport: effective.switchport.into(),
             uplink_fail: effective.uplink_fail,
         };

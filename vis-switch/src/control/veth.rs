@@ -31,9 +31,12 @@ pub(super) struct Settings {
     pub(super) uplink_fail: UplinkFail,
 }
 
-/// What an adapter is told about a switchport.
-pub(super) fn params(switchport: &Switchport) -> VifParams {
+/// What an adapter is told about a switchport; `tag_native`: of trunks it takes no tag off.
+pub(super) fn params(switchport: &Switchport, tag_native: bool) -> VifParams {
     let (mode, vlan) = match switchport.mode {
+        SwitchportMode::Trunk | SwitchportMode::PromiscuousTrunk if tag_native => {
+            (VlanMode::NativeTagged, switchport.native)
+        }
         SwitchportMode::Trunk | SwitchportMode::PromiscuousTrunk => (VlanMode::Trunk, switchport.native),
         // All frames down the link carry the primary VLAN.
         SwitchportMode::PrivateHost => {

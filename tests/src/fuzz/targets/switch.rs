@@ -34,7 +34,7 @@ const LEFT: usize = 40;
 const CALM: u64 = 110 * SECOND;
 
 /// Lines that are typed; `#` is a number from 1 to 4.
-const LINES: [&str; 36] = [
+const LINES: [&str; 38] = [
     "interface vethernet #",
     "interface vethernet #\nshutdown",
     "interface vethernet #\nno shutdown",
@@ -67,6 +67,8 @@ const LINES: [&str; 36] = [
     "port-profile web\nswitchport port-security",
     "interface vethernet #\nswitchport port-security mac-address 02:00:00:00:01:0#",
     "errdisable recovery cause all",
+    "vlan dot1q tag native",
+    "no vlan dot1q tag native",
     "interface ethernet 1/4\ninherit port-profile up",
     "interface ethernet 1/4\nno inherit port-profile",
     "interface ethernet 1/4\nshutdown",

@@ -11,6 +11,8 @@ pub(super) fn commands<C: Candidate>() -> Vec<Command<C>> {
             .no("vlan <vlans:range 1-4094>")
             .by_default(ByDefault::Nothing)
             .enters(CONFIG_VLAN),
+        Command::new(CONFIG, "vlan dot1q tag native", "On trunks the native VLAN has a tag, too", tag_native)
+            .no("vlan dot1q tag native"),
         Command::new(CONFIG_VLAN, "name <name:word>", "Name of the VLAN, for people", name)
             .no("name [<name:word>]"),
         Command::new(CONFIG_VLAN, "state active", "Accepted; every VLAN is", |_, _| Ok(Reply::Done)),
@@ -30,6 +32,11 @@ fn vlan<C: Candidate>(context: &mut C, args: &Args) -> Done {
         *context.selected() = Some(Selected::Vlans(vlans));
     }
     Ok(if notes.is_empty() { Reply::Done } else { Output::message(notes.join("\n")).into() })
+}
+
+fn tag_native<C: Candidate>(context: &mut C, args: &Args) -> Done {
+    context.config().set_tag_native(!args.negated());
+    Ok(Reply::Done)
 }
 
 fn name<C: Candidate>(context: &mut C, args: &Args) -> Done {

@@ -42,6 +42,7 @@ pub struct RunningConfig {
     hold: u32,
     errdisable_recovery: bool,
     errdisable_interval: u32,
+    tag_native: bool,
     port_profiles: BTreeMap<ProfileName, PortProfile>,
     /// What profiles inherit from, where that is something.
     inherits: BTreeMap<ProfileName, Vec<ProfileName>>,
@@ -93,6 +94,7 @@ impl RunningConfig {
             hold: Self::HOLD,
             errdisable_recovery: false,
             errdisable_interval: Self::ERRDISABLE_INTERVAL,
+            tag_native: false,
             port_profiles: [(ProfileName::default(), PortProfile::built_in())].into(),
             inherits: BTreeMap::new(),
             access_lists: BTreeMap::new(),
@@ -113,6 +115,17 @@ impl RunningConfig {
     /// Sets [`auto_create`](Self::auto_create).
     pub fn set_auto_create(&mut self, on: bool) {
         self.auto_create = on;
+    }
+
+    /// Frames of the native VLAN have a tag on trunks, too, and those without one are dropped there.
+    #[must_use]
+    pub fn tag_native(&self) -> bool {
+        self.tag_native
+    }
+
+    /// Sets [`tag_native`](Self::tag_native).
+    pub fn set_tag_native(&mut self, on: bool) {
+        self.tag_native = on;
     }
 
     /// Seconds for which a lost link or switch changes nobody's carrier, 0 to 60.

@@ -233,16 +233,18 @@ impl RunningConfig {
     /// Its private VLANs are not what its mode needs.
     pub fn vlans_of(&self, switchport: &Switchport) -> Result<Program, PrivateFault> {
         let Switchport { mode, access, native, allowed, private, .. } = switchport;
+        // No frame has this VLAN: none leaves without a tag, and none without one is let in.
+        let native = if self.tag_native() { 0 } else { *native };
         match mode {
             SwitchportMode::Access if self.private_vlans.contains_key(access) => {
                 Err(PrivateFault::Access(*access))
             }
             SwitchportMode::Access => Ok(Program::access(*access)),
             SwitchportMode::Trunk if self.private_vlans.is_empty() => {
-                Ok(Program::trunk(*native, allowed.clone()))
+                Ok(Program::trunk(native, allowed.clone()))
             }
             SwitchportMode::Trunk => {
-                Ok(Program::private_trunk(*native, allowed.clone(), self.private_pairs()))
+                Ok(Program::private_trunk(native, allowed.clone(), self.private_pairs()))
             }
             SwitchportMode::PrivateHost => {
                 let (primary, secondary) = private.host.ok_or(PrivateFault::NoAssociation)?;
@@ -264,7 +266,7 @@ impl RunningConfig {
                 let allowed = |(primary, _): &(&u16, &BTreeSet<u16>)| allowed.contains(**primary);
                 let pairs: Vec<(u16, u16)> =
                     private.trunk.iter().filter(allowed).flat_map(of_primary).collect();
-                Ok(Program::promiscuous_trunk(*native, ordinary, &pairs))
+                Ok(Program::promiscuous_trunk(native, ordinary, &pairs))
             }
         }
     }

@@ -27,6 +27,7 @@ pub(super) enum Change {
         auto_create: bool,
         carrier_delay: u8,
         hold: u32,
+        tag_native: bool,
     },
     Profile(ProfileName, Option<ProfileType>, PortProfile),
     NoProfile(ProfileName),
@@ -60,8 +61,9 @@ impl Change {
     pub(super) fn apply(self, config: &mut RunningConfig) {
         // A refusal is as good as a change: the configuration must be whole after either.
         let _ = match self {
-            Self::Global { auto_create, carrier_delay, hold } => {
+            Self::Global { auto_create, carrier_delay, hold, tag_native } => {
                 config.set_auto_create(auto_create);
+                config.set_tag_native(tag_native);
                 config.set_carrier_delay(carrier_delay).and(config.set_hold(hold))
             }
             Self::Errdisable { recovery, interval } => {
@@ -330,8 +332,13 @@ fn binding() -> impl Strategy<Value = Binding> {
 
 pub(super) fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
-        (any::<bool>(), 0..=61u8, prop_oneof![0..=61u32, Just(86_400)]).prop_map(
-            |(auto_create, carrier_delay, hold)| Change::Global { auto_create, carrier_delay, hold }
+        (any::<[bool; 2]>(), 0..=61u8, prop_oneof![0..=61u32, Just(86_400)]).prop_map(
+            |([auto_create, tag_native], carrier_delay, hold)| Change::Global {
+                auto_create,
+                carrier_delay,
+                hold,
+                tag_native
+            }
         ),
         (any::<bool>(), prop_oneof![Just(300), 29..=40u32])
             .prop_map(|(recovery, interval)| Change::Errdisable { recovery, interval }),

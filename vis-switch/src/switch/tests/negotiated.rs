@@ -3,7 +3,7 @@
 use super::*;
 use crate::control::tests::adapter::{ACTIVE, STANDBY, vnic};
 use vntag::ctl::session::Token;
-use vntag::ctl::{InitialState, Provisioning, Request, Response, VifState};
+use vntag::ctl::{InitialState, Provisioning, Request, Response, VifState, VlanMode};
 use vntag::ethernet::Mac;
 
 fn ask(rig: &mut Rig, number: u8, initial: InitialState) -> Token {
@@ -58,6 +58,40 @@ fn an_answer_waits_for_the_disk_and_for_the_worker() {
         (&"up".into(), &vif.into(), &true.into())
     );
     assert_eq!(shown["addresses"], serde_json::json!(["52:54:00:00:00:01"]));
+}
+
+#[test]
+fn the_native_vlan_has_a_tag_where_that_is_typed() {
+    let mut rig = up();
+    rig.configure("vlan dot1q tag native\n").unwrap();
+    let token = ask(&mut rig, 1, ACTIVE);
+    rig.settle();
+    let (vif, veth) = created(&rig, token).expect("an answer");
+    // It leaves the trunk with its tag, and comes in only with one.
+    rig.send(NIV, &tagged(vif, 9, 1, 1));
+    rig.settle();
+    assert_eq!(rig.out[WIRE], [frame(9, 1, 1)]);
+    let mut untagged = frame(1, 9, 1);
+    untagged.drain(12..16);
+    rig.send(WIRE, &untagged);
+    rig.settle();
+    assert_eq!(rig.out[NIV].len(), 0);
+    rig.send(WIRE, &frame(1, 9, 1));
+    rig.settle();
+    assert_eq!(rig.out[NIV].len(), 1);
+    assert!(rig.switch.counters.balance().holds());
+    // The adapter takes it off no trunk of a guest, until the line is taken back.
+    rig.configure(&format!("interface vethernet {veth}\n switchport mode trunk\n")).unwrap();
+    rig.settle();
+    assert_eq!(rig.adapter.vifs[&vif].params.mode, VlanMode::NativeTagged);
+    rig.configure("no vlan dot1q tag native\n").unwrap();
+    rig.settle();
+    assert_eq!(rig.adapter.vifs[&vif].params.mode, VlanMode::Trunk);
+    rig.send(NIV, &tagged(vif, 9, 1, 1));
+    rig.settle();
+    let mut untagged = frame(9, 1, 1);
+    untagged.drain(12..16);
+    assert_eq!(rig.out[WIRE][1], untagged);
 }
 
 #[test]
