@@ -241,6 +241,13 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
                 ("show vlan", &["VLAN0010", "Veth1"]),
                 ("show vlan id 10", &["VLAN0010"]),
                 ("show vlan private-vlan", &["Primary", "Secondary"]),
+                ("show vlan dot1q tag native", &["vlan dot1q native tag is disabled"]),
+                ("show port-security", &["Total Secured Mac Addresses"]),
+                ("show port-security interface vethernet 1", &["Port Security", "Disabled"]),
+                ("show port-security address", &["Total Secured Mac Addresses"]),
+                ("show interface status err-disabled", &["Reason"]),
+                ("show errdisable recovery", &["psecure-violation", "disabled"]),
+                ("show system workers", &["Worker", "Received"]),
                 ("show lldp neighbors", &["Device ID", "displayed: 0"]),
                 ("show feature", &["lldp", "enabled"]),
                 ("show module", &["active"]),
@@ -294,7 +301,7 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
             .into_iter()
             // `nivctl configure` takes a file.
             .filter(|command| command.mode == "exec" && !command.syntax.starts_with("configure"))
-            .map(|command| command.syntax.split(['<', '[']).next().unwrap().trim().to_owned())
+            .map(|command| command.syntax.split(['<', '[', '{']).next().unwrap().trim().to_owned())
             .collect();
         assert!(listed.len() > 5, "{listed:?}");
         // What acts and shows nothing, or needs a vNIC that negotiates: tried elsewhere.

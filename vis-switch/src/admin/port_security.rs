@@ -81,8 +81,7 @@ fn capital(word: &str) -> String {
 
 /// `show port-security`
 pub(super) fn all(session: &mut Session, _: &Args) -> Answer {
-    let state = session.switch.state();
-    let rows = rows(session, &state);
+    let rows = rows(session, &session.switch.state());
     let rule = "-".repeat(76);
     let mut text = totals(&session.switch, &rows);
     let _ = write!(
@@ -136,8 +135,7 @@ pub(super) fn interface(session: &mut Session, args: &Args) -> Answer {
 /// `show port-security address [interface X]`
 pub(super) fn addresses(session: &mut Session, args: &Args) -> Answer {
     let named = super::named(session, args)?;
-    let state = session.switch.state();
-    let rows = rows(session, &state);
+    let rows = rows(session, &session.switch.state());
     let rule = "-".repeat(70);
     let mut text = if named.is_none() { totals(&session.switch, &rows) } else { String::new() };
     let _ = write!(
@@ -182,11 +180,11 @@ pub(super) fn addresses(session: &mut Session, args: &Args) -> Answer {
 
 /// `show interface status err-disabled`
 pub(super) fn err_disabled(session: &mut Session, _: &Args) -> Answer {
-    let state = session.switch.state();
+    let all = interfaces(&session.switch, &session.switch.state());
     let rule = "-".repeat(80);
     let mut text = format!("{rule}\n{:<14}{:<19}{:<10}Reason\n{rule}\n", "Port", "Name", "Status");
     let mut values = Vec::new();
-    for interface in interfaces(&session.switch, &state) {
+    for interface in &all {
         let Some(down) = interface.down.as_ref().filter(|down| down.word != "down") else { continue };
         let described: String =
             niv_node::output::printable(interface.described().unwrap_or("--")).take(18).collect();

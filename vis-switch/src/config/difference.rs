@@ -111,7 +111,7 @@ const SETTINGS: [&str; 24] = [
     ACCESS_GROUP,
     "description",
     "inherit port-profile",
-    "switchport mode",
+    MODE,
     "switchport access vlan",
     "switchport trunk native vlan",
     "switchport trunk allowed vlan",
@@ -131,6 +131,7 @@ const SETTINGS: [&str; 24] = [
 /// What refers to something that cannot be removed or be otherwise as long as it does: taken back in any case.
 const REFERENCES: [&str; 5] =
     [INHERIT, ACCESS_GROUP, TRUNK_MAPPING, "private-vlan association", "private-vlan"];
+const MODE: &str = "switchport mode";
 const INHERIT: &str = "inherit port-profile";
 /// There may be a line for each primary VLAN.
 const TRUNK_MAPPING: &str = "switchport private-vlan mapping trunk";
@@ -280,9 +281,11 @@ impl Patch<'_> {
             let replaced = !REFERENCES.contains(setting) && new.contains_key(setting);
             !replaced && !self.stays(lines, new.get(setting))
         });
-        let gone: BTreeSet<String> = gone.flat_map(|(_, lines)| lines).map(taken_back).collect();
+        // What a port is goes last: until then only such a port can have the others.
+        let gone: BTreeSet<(bool, String)> =
+            gone.flat_map(|(_, lines)| lines).map(|line| (setting(line) == MODE, taken_back(line))).collect();
         if !gone.is_empty() {
-            self.section(old.head, gone.into_iter());
+            self.section(old.head, gone.into_iter().map(|(_, line)| line));
         }
     }
 

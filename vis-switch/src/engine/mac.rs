@@ -330,7 +330,7 @@ impl MacTable {
         self.lookup(key, now).is_some_and(|learned| learned.lif == lif && learned.generation == generation)
     }
 
-    /// Forgets one address. By the worker.
+    /// Forgets one address. By any worker: what another one learns in its place meanwhile is learned again.
     pub(super) fn forget(&self, key: Key) {
         if let Some((slot, _)) = self.find(key) {
             slot.key.store(0, Ordering::Release);
