@@ -293,7 +293,9 @@ impl Sandbox {
             return Ok(());
         }
         let allow = |what: &str| {
-            Err(format!("the sandbox has no room for it; sandbox_allow = [\"{what}\"] in [node] makes some"))
+            Err(format!(
+                "the sandbox does not reach {what}; with sandbox_allow = [\"{what}\"] in [node] it does, from the next start on"
+            ))
         };
         // Who is not root never had them, and is told so by what opens the device.
         let lacks = |capability| !self.0.held.contains(capability) && rustix::process::geteuid().is_root();

@@ -89,6 +89,8 @@ fn what_the_switch_acknowledged_survives_two_hundred_kills() {
             let said = act(&place, &iv, &mut told, &mut dice, kill, step);
             if said.is_some() && said == after {
                 kill_process(pid, Signal::KILL).unwrap();
+                // Nothing is left to wait for.
+                acts.store(u64::MAX, Ordering::Release);
                 killer.join().unwrap();
                 break;
             }

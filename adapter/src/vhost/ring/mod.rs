@@ -428,9 +428,9 @@ impl RingSlot {
                 ring.publish();
                 inflight.done(&[], ring.used);
             }
-        } else if from_guest && !known && ring.used != 0 {
-            // Used by somebody before this process: moved here in peace, or left behind by one that was killed between
-            // sending a burst and saying so.
+        } else if from_guest && !known {
+            // What waits may have waited for us, or was moved here in peace, or was left behind by a process that was killed
+            // between sending a burst and saying so: perhaps its first one, so a ring that nobody used tells nothing.
             let waiting = ring.waiting().unwrap_or(0);
             self.counters.uncertain.add(u64::from(waiting).min(BURST as u64));
         }
