@@ -33,6 +33,8 @@ fn main() {
         xdp: true,
         ..Needs::default()
     });
+    // Whose number is known: a daemon does not ask for it.
+    let parent = getppid().unwrap_or(Pid::INIT);
     let sandbox = policy.enter().expect("a sandbox");
     println!("in");
     // Any thread is as good as any other.
@@ -41,7 +43,7 @@ fn main() {
         _ => {
             sandbox.started();
             let (folder, deed) = (folder.to_owned(), deed.clone());
-            std::thread::spawn(move || act(&folder, &deed)).join().expect("it returns")
+            std::thread::spawn(move || act(&folder, &deed, parent)).join().expect("it returns")
         }
     };
     println!("{}", done.map_or_else(|error| format!("{:?}", error.kind()), |()| "done".to_owned()));
@@ -55,13 +57,12 @@ fn xdp_socket() -> io::Result<()> {
     Ok(socket(AddressFamily::XDP, SocketType::RAW, None).map(drop)?)
 }
 
-fn act(folder: &Path, deed: &str) -> io::Result<()> {
-    let parent = || getppid().unwrap_or(Pid::INIT);
+fn act(folder: &Path, deed: &str, parent: Pid) -> io::Result<()> {
     match deed {
         // Calls that no daemon makes.
         "exec" => Err(Command::new("/bin/true").exec()),
         "chroot" => Ok(chroot(folder)?),
-        "signal" => Ok(kill_process(parent(), Signal::CONT)?),
+        "signal" => Ok(kill_process(parent, Signal::CONT)?),
         // Calls that it makes, otherwise.
         "fork" => Command::new("/bin/true").spawn().map(drop),
         "internet" => Ok(socket(AddressFamily::INET, SocketType::STREAM, None).map(drop)?),
@@ -71,7 +72,7 @@ fn act(folder: &Path, deed: &str) -> io::Result<()> {
         "read-secret" => fs::read(folder.join("secret")).map(drop),
         "write-secret" => fs::write(folder.join("secret"), "mine"),
         "make-file" => fs::write(folder.join("run/file"), ""),
-        "look-at-parent" => fs::read(format!("/proc/{}/maps", parent())).map(drop),
+        "look-at-parent" => fs::read(format!("/proc/{}/maps", parent)).map(drop),
         "write-state" => {
             let (draft, file) = (folder.join("state/draft"), folder.join("state/file"));
             fs::write(&draft, "")?;

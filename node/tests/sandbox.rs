@@ -85,7 +85,7 @@ fn files_outside_cannot_be_opened() {
     let folder = folder();
     for file in ["read-secret", "write-secret", "make-file", "look-at-parent"] {
         let (status, said) = deed(folder.path(), file);
-        assert_eq!((status.code(), said.as_str()), (Some(0), "in\nPermissionDenied\n"), "{file}");
+        assert_eq!((status.code(), said.as_str()), (Some(0), "in\nPermissionDenied\n"), "{file}: {status}");
     }
     assert_eq!(std::fs::read_to_string(folder.path().join("secret")).expect("there"), "of others");
 }

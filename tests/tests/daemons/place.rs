@@ -205,9 +205,12 @@ impl Place {
         line.unwrap_or_else(|| panic!("no {sample} in\n{page}")).parse().unwrap()
     }
 
-    /// Waits until the named vNIC is up.
+    /// Waits until the named vNIC has its guest and may send: its VIF is active for the adapter, too, which may learn it later
+    /// than anybody who asks the switch.
     pub(crate) fn vnic_up(&self, adapter: &str, vnic: &str) {
-        self.row_up(adapter, "show vnic", vnic);
+        self.row(adapter, "show vnic", vnic, |row| {
+            row["state"] == "up" && (row["vif_state"] == "active" || row["vif_state"] == "static")
+        });
     }
 
     /// Waits until the named link is up on both sides.
@@ -224,11 +227,15 @@ impl Place {
     }
 
     fn row_up(&self, node: &str, line: &str, name: &str) {
+        self.row(node, line, name, |row| row["state"] == "up");
+    }
+
+    fn row(&self, node: &str, line: &str, name: &str, is_up: impl Fn(&Value) -> bool) {
         let client = self.client(node);
         until(&format!("{name} of {node} is up"), || {
             let rows = client.exec(line).ok()?;
             let row = rows.as_array()?.iter().find(|row| row["name"] == name)?;
-            (row["state"] == "up").then_some(())
+            is_up(row).then_some(())
         });
     }
 
