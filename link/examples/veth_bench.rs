@@ -45,8 +45,14 @@ fn main() {
 
 fn open(kind: &str, end: &str) -> Port {
     let device: Device = format!("{kind}:{end}").parse().expect("a device");
-    let defaults =
-        Defaults { name: end.to_owned(), role: Role::Server, queues: 1, mtu: 1500, recognise: None };
+    let defaults = Defaults {
+        name: end.to_owned(),
+        role: Role::Server,
+        queues: 1,
+        mtu: 1500,
+        hosts: false,
+        recognise: None,
+    };
     let mut port = link::open(&device, &defaults).expect("a port");
     let patience = Instant::now() + Duration::from_secs(5);
     while port.monitor.state() != PortState::Up {

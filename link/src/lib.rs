@@ -46,6 +46,7 @@ pub mod sources;
 #[allow(unsafe_code)]
 mod sys;
 mod tap;
+mod vnet;
 mod watch;
 mod xdp;
 

@@ -34,6 +34,9 @@ pub struct Defaults {
     /// counted. The hosts' MTU on a trunk or access port; 10 more where frames carry a VNTag, which is six
     /// octets, and a tag behind it, which then counts.
     pub mtu: usize,
+    /// Its frames are those of hosts, as hosts have them: no VNTag is in front. What is undone in such a frame may be left to
+    /// the kernel, which would not find anything behind a VNTag.
+    pub hosts: bool,
     /// Who tells an unfinished frame by its look, for devices whose kernel does not say it.
     pub recognise: Option<Recognise>,
 }
@@ -199,7 +202,14 @@ mod tests {
     use crate::{BURST, OutFrame, RxBurst};
 
     pub(crate) fn defaults() -> Defaults {
-        Defaults { name: "ethernet1/1".to_owned(), role: Role::Server, queues: 1, mtu: 1510, recognise: None }
+        Defaults {
+            name: "ethernet1/1".to_owned(),
+            role: Role::Server,
+            queues: 1,
+            mtu: 1510,
+            hosts: false,
+            recognise: None,
+        }
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! `tap:NAME`: a network interface of this machine whose wire we are.
 //!
 //! The tap is made if it is not there (and then goes when we go), or attached to if it is; it gets the MTU that is
-//! needed and is set up. The kernel is told that we take no unfinished frames (`TUNSETOFFLOAD` 0), so each frame
-//! comes with its checksum, in segments, and with its 802.1Q tag in place.
+//! needed and is set up. Where hosts are behind it ([`Defaults::hosts`]), which is so unless it is a link, checksums and the
+//! segmentation of TCP may be left undone in frames of either direction (`TUNSETOFFLOAD`, `IFF_VNET_HDR`). An 802.1Q tag
+//! is always in place.
 //!
 //! An interface that is deleted under us takes the port down; when one of its name is there again, it is attached.
 
 use crate::counter::port_counters;
 use crate::device::InterfaceName;
 use crate::error::OpenError;
-use crate::frame::{Frame, Gather, OutFrame, Seg};
+use crate::frame::{Frame, Gather, OutFrame, Seg, Undone};
 use crate::open::Defaults;
 use crate::port::{Changes, Monitor, Port, PortCounter, PortState, Tell};
 use crate::queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
 use crate::sys::{Scratch, netif, tap};
+use crate::vnet;
 use crate::watch::{Condition, Watch};
 use core::ops::Range;
 use parking_lot::Mutex;
@@ -24,13 +26,22 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-/// A slot: the longest frame a tap can have (its MTU is 65,521 at the most, and there may be tags).
-const SLOT: usize = 65_536 + 64;
+/// Where a frame begins in its slot: behind its `virtio_net_hdr`.
+const FRAME_AT: usize = 16;
+/// A slot: the longest frame a tap can have (its MTU is 65,521 at the most, a super-frame has 64 KiB, and there may be tags).
+const SLOT: usize = FRAME_AT + 65_536 + 128;
+/// Octets after which no further frame is read before these are released: super-frames shall still be in the processor's
+/// cache when they are sent.
+const ENOUGH: usize = 256 << 10;
 
 port_counters! {
     struct Counters {
         /// Frames received.
         rx_frames,
+        /// Frames dropped because they are longer than any frame can be.
+        rx_too_long,
+        /// Those of the received frames that a host on this machine, or the kernel, left unfinished.
+        rx_unfinished,
         /// Frames sent.
         tx_frames,
         /// Frames refused because the interface is set down.
@@ -46,6 +57,7 @@ port_counters! {
 struct Shared {
     name: String,
     mtu: usize,
+    hosts: bool,
     /// The open tap; none while its interface is gone. Changed by the receiving half only.
     tap: Mutex<Option<Arc<OwnedFd>>>,
     counters: Counters,
@@ -57,12 +69,14 @@ pub(crate) fn open(name: &InterfaceName, defaults: &Defaults) -> Result<Port, Op
     let device = format!("tap:{name}");
     let name = name.as_str();
     let watch = Watch::new(name).map_err(|e| OpenError::io(&device, "the interface cannot be watched", e))?;
-    let fd = attach(&watch, defaults.mtu).map_err(|(step, error)| explain(&device, step, error))?;
+    let fd = attach(&watch, defaults.mtu, defaults.hosts)
+        .map_err(|(step, error)| explain(&device, step, error))?;
     watch.add(fd.as_fd()).map_err(|e| OpenError::io(&device, "the tap cannot be watched", e))?;
     let fd = Arc::new(fd);
     let shared = Arc::new(Shared {
         name: name.to_owned(),
         mtu: defaults.mtu,
+        hosts: defaults.hosts,
         tap: Mutex::new(Some(Arc::clone(&fd))),
         counters: Counters::default(),
         changes: Changes::default(),
@@ -79,11 +93,11 @@ pub(crate) fn open(name: &InterfaceName, defaults: &Defaults) -> Result<Port, Op
 }
 
 /// Opens the tap and sets it up; the error comes with the step that failed.
-fn attach(watch: &Watch, mtu: usize) -> Result<OwnedFd, (&'static str, io::Error)> {
+fn attach(watch: &Watch, mtu: usize, hosts: bool) -> Result<OwnedFd, (&'static str, io::Error)> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let fd = open_file("/dev/net/tun", flags, Mode::empty())
         .map_err(|e| ("cannot open /dev/net/tun", e.into()))?;
-    tap::attach(fd.as_fd(), watch.name()).map_err(|e| ("cannot make the tap", e))?;
+    tap::attach(fd.as_fd(), watch.name(), hosts).map_err(|e| ("cannot make the tap", e))?;
     let now = netif::mtu(watch.socket(), watch.name()).map_err(|e| ("cannot read its MTU", e))?;
     if now < mtu {
         netif::set_mtu(watch.socket(), watch.name(), mtu).map_err(|e| ("cannot set its MTU", e))?;
@@ -113,15 +127,34 @@ struct TapRx {
     /// [`BURST`] slots; memory that is never written is never there.
     slots: Vec<u8>,
     /// Frames not yet released, oldest first; slots are written again only when there are none.
-    ready: VecDeque<Range<usize>>,
+    ready: VecDeque<Ready>,
+}
+
+/// Where a frame lies.
+struct Ready {
+    at: Range<usize>,
+    undone: Option<Undone>,
 }
 
 impl TapRx {
     fn fill(&mut self, max: usize) {
         let Some(fd) = &self.tap else { return };
+        let (mut octets, mut too_long, mut unfinished) = (0, 0, 0);
         for (slot, at) in self.slots.chunks_exact_mut(SLOT).zip((0..).step_by(SLOT)).take(max) {
-            match rustix::io::read(&**fd, slot) {
-                Ok(len) => self.ready.push_back(at..at + len),
+            if octets >= ENOUGH {
+                break;
+            }
+            let space = &mut slot[FRAME_AT - vnet::LEN..];
+            match rustix::io::read(&**fd, &mut *space) {
+                Ok(len) if len >= space.len() => too_long += 1,
+                Ok(len) => {
+                    let Some(header) = space.first_chunk() else { continue };
+                    let undone = vnet::undone(header, 0);
+                    unfinished += u64::from(undone.is_some());
+                    octets += len;
+                    let at = at + FRAME_AT..at + (FRAME_AT - vnet::LEN + len).max(FRAME_AT);
+                    self.ready.push_back(Ready { at, undone });
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::BADFD | Errno::BADF) => {
                     self.detach();
@@ -130,7 +163,10 @@ impl TapRx {
                 Err(_) => break,
             }
         }
-        self.shared.counters.rx_frames.add(self.ready.len() as u64);
+        let counters = &self.shared.counters;
+        counters.rx_frames.add(self.ready.len() as u64);
+        counters.rx_too_long.add(too_long);
+        counters.rx_unfinished.add(unfinished);
     }
 
     /// The interface is gone.
@@ -149,7 +185,7 @@ impl TapRx {
         if self.tap.is_some() || self.watch.look().1 == Condition::Gone {
             return;
         }
-        match attach(&self.watch, self.shared.mtu) {
+        match attach(&self.watch, self.shared.mtu, self.shared.hosts) {
             Ok(fd) if self.watch.add(fd.as_fd()).is_ok() => {
                 let fd = Arc::new(fd);
                 *self.shared.tap.lock() = Some(Arc::clone(&fd));
@@ -171,12 +207,10 @@ impl RxQueue for TapRx {
         if self.ready.is_empty() {
             self.fill(max);
         }
-        burst.extend(
-            self.ready
-                .iter()
-                .take(max)
-                .map(|at| Frame::complete(Gather::one(Seg::from_slice(&self.slots[at.clone()])))),
-        );
+        burst.extend(self.ready.iter().take(max).map(|Ready { at, undone }| {
+            let data = Gather::one(Seg::from_slice(&self.slots[at.clone()]));
+            Frame { data, undone: *undone }
+        }));
     }
 
     fn release(&mut self, taken: usize) {
@@ -235,6 +269,10 @@ impl TxQueue for TapTx {
 
     fn is_up(&self) -> bool {
         self.shared.tap.lock().is_some()
+    }
+
+    fn takes(&self, undone: &Undone, len: usize) -> bool {
+        self.shared.hosts && vnet::takes(undone, len)
     }
 }
 

@@ -132,13 +132,15 @@ fn state(node: &Node) -> anyhow::Result<(Arc<dyn Store>, Kept)> {
 
 fn defaults(port: &ChassisPort, config: &RunningConfig, workers: usize) -> Defaults {
     let configured = config.ethernets().get(&port.id).unwrap_or(&port.initial);
-    let tags = if configured.mode() == PortMode::Vntag { TAGS } else { 0 };
+    let hosts = configured.mode() != PortMode::Vntag;
+    let tags = if hosts { 0 } else { TAGS };
     Defaults {
         name: format!("ethernet{}", port.id),
         role: Role::Server,
         // There are at most 64 workers.
         queues: u16::try_from(workers).unwrap_or(1),
         mtu: usize::from(config.effective_ethernet(port.id).switchport.mtu) + tags,
+        hosts,
         recognise: Some(|frame| Undone::from_bytes(recognise(frame)?.to_bytes())),
     }
 }

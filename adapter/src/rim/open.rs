@@ -38,6 +38,7 @@ pub(super) fn link(
         role: Role::Client,
         queues: 1,
         mtu: usize::from(mtu.unwrap_or(ETHERNET_MTU)) + LINK_OVERHEAD,
+        hosts: false,
         recognise: Some(undone),
     };
     let port = device(&link.options, &defaults, sandbox).with_context(|| format!("link {}", link.name))?;
@@ -125,6 +126,7 @@ pub(super) fn vnic(
         role: Role::Client,
         queues: 1,
         mtu: mtu_needed,
+        hosts: true,
         recognise: Some(undone),
     };
     let Device::VhostUser { socket, client } = &vnic.options.device else {

@@ -8,6 +8,9 @@
 //!   KiB (`PACKET_VNET_HDR` tells). They are lent as they are, with what was left undone
 //!   ([`Frame::undone`](crate::Frame::undone)). Switching the offloads off would need a hand in the peer's network namespace.
 //!
+//! Where hosts are behind the interface ([`Defaults::hosts`](crate::Defaults::hosts)), the same is left to the kernel in frames
+//! that are sent: it hands them whole to a host of this machine, and cuts them for a wire.
+//!
 //! Two sockets: one receives (promiscuous, without what leaves through the interface), the other one sends and,
 //! bound to no protocol, receives nothing. Bursts go through `recvmmsg` and `sendmmsg`. The kernel knows the
 //! sockets' interface by its index; when it went away and a new one has its name, they are bound again.
@@ -62,6 +65,8 @@ struct Shared {
     name: String,
     receiver: OwnedFd,
     sender: OwnedFd,
+    /// The sender's frames are those of hosts, and come with what is undone in them.
+    hosts: bool,
     condition: AtomicU8,
     counters: Counters,
     changes: Changes,
@@ -108,6 +113,9 @@ pub(crate) fn open(name: &InterfaceName, defaults: &Defaults) -> Result<Port, Op
     let (receiver, sender) = (packet()?, packet()?);
     sys::packet::set_receiving(receiver.as_fd())
         .map_err(failed("the kernel is too old for this (4.20 needed)"))?;
+    if defaults.hosts {
+        sys::packet::set_unfinished(sender.as_fd()).map_err(failed("no unfinished frames can be sent"))?;
+    }
     for socket in [&receiver, &sender] {
         // More than net.core.[rw]mem_max wants a right that we may lack; the default works too.
         let _ = sockopt::set_socket_recv_buffer_size_force(socket, SOCKET_BUFFER);
@@ -132,6 +140,7 @@ pub(crate) fn open(name: &InterfaceName, defaults: &Defaults) -> Result<Port, Op
         name: name.to_owned(),
         receiver,
         sender,
+        hosts: defaults.hosts,
         condition,
         counters: Counters::default(),
         changes: Changes::default(),

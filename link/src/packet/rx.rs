@@ -3,7 +3,8 @@
 use super::Shared;
 use crate::frame::{Frame, Gather, Seg, Undone};
 use crate::queue::{BURST, Nanos, RxBurst, RxQueue};
-use crate::sys::packet::{self, Received, VNET_HDR};
+use crate::sys::packet::{self, Received};
+use crate::vnet;
 use crate::watch::Watch;
 use core::sync::atomic::Ordering;
 use std::collections::VecDeque;
@@ -46,7 +47,7 @@ impl PacketRx {
 
     fn fill(&mut self, max: usize) {
         let socket = self.shared.receiver.as_fd();
-        match packet::receive(socket, &mut self.slots, SLOT, FRAME_AT - VNET_HDR, max) {
+        match packet::receive(socket, &mut self.slots, SLOT, FRAME_AT - vnet::LEN, max) {
             Ok(received) => {
                 let mut counts = Counts::default();
                 for (slot, one) in received.iter().enumerate() {
@@ -74,13 +75,13 @@ impl PacketRx {
             counts.too_long += 1;
             return;
         }
-        let Some(mut len) = received.len.checked_sub(VNET_HDR) else {
+        let Some(mut len) = received.len.checked_sub(vnet::LEN) else {
             counts.bad_offload += 1;
             return;
         };
         let slot_bytes = &mut self.slots[slot..slot + SLOT];
-        let mut hdr = [0; VNET_HDR];
-        hdr.copy_from_slice(&slot_bytes[FRAME_AT - VNET_HDR..FRAME_AT]);
+        let mut hdr = [0; vnet::LEN];
+        hdr.copy_from_slice(&slot_bytes[FRAME_AT - vnet::LEN..FRAME_AT]);
         let (mut start, mut tagged) = (FRAME_AT, 0);
         if let Some((tpid, tci)) = received.vlan
             && len >= TAG_AT
@@ -93,7 +94,7 @@ impl PacketRx {
             tag[2..].copy_from_slice(&tci.to_be_bytes());
             tagged = TAG as u16;
         }
-        let undone = undone(&hdr, tagged);
+        let undone = vnet::undone(&hdr, tagged);
         counts.unfinished += u64::from(undone.is_some());
         self.ready.push_back(Ready { start: slot + start, len, undone });
     }
@@ -122,26 +123,6 @@ impl PacketRx {
             self.shared.changes.tell();
         }
     }
-}
-
-/// What `struct virtio_net_hdr`, whose words are the machine's own, says of a frame into which so many octets of a tag
-/// were put back.
-fn undone(hdr: &[u8; VNET_HDR], tagged: u16) -> Option<Undone> {
-    const NEEDS_CSUM: u8 = 1;
-    let [flags, gso_type, words @ ..] = *hdr;
-    if flags & NEEDS_CSUM == 0 && gso_type == 0 {
-        return None;
-    }
-    let (words, _) = words.as_chunks::<2>();
-    let mut undone = [0; 12];
-    (undone[0], undone[1]) = (flags, gso_type);
-    for (at, word) in words.iter().enumerate() {
-        let word = u16::from_ne_bytes(*word);
-        // hdr_len, gso_size, csum_start, csum_offset.
-        let word = if at % 2 == 0 { word.saturating_add(tagged) } else { word };
-        undone[2 + 2 * at..4 + 2 * at].copy_from_slice(&word.to_le_bytes());
-    }
-    Undone::from_bytes(undone)
 }
 
 #[derive(Default)]
@@ -183,20 +164,5 @@ impl RxQueue for PacketRx {
 
     fn event(&self) -> Option<BorrowedFd<'_>> {
         Some(self.watch.event())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernels_words_become_those_of_virtio() {
-        let word = |value: u16| value.to_ne_bytes();
-        let hdr = [&[3, 1][..], &word(66), &word(1448), &word(34), &word(16)].concat().try_into().unwrap();
-        assert_eq!(undone(&hdr, 0), Undone::from_bytes([3, 1, 66, 0, 0xa8, 5, 34, 0, 16, 0, 0, 0]));
-        assert_eq!(undone(&hdr, 4), Undone::from_bytes([3, 1, 70, 0, 0xa8, 5, 38, 0, 16, 0, 0, 0]));
-        // Verified, and nothing to do.
-        assert_eq!(undone(&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0), None);
     }
 }

@@ -1,9 +1,10 @@
 //! Sending: bursts into the socket; what the kernel refuses is counted by its reason.
 
 use super::Shared;
-use crate::frame::OutFrame;
+use crate::frame::{OutFrame, Undone};
 use crate::queue::{BURST, Nanos, Taken, TxQueue};
 use crate::sys::{Scratch, packet};
+use crate::vnet;
 use crate::watch::Condition;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -28,21 +29,22 @@ impl TxQueue for PacketTx {
         let counters = &self.shared.counters;
         while let Some(rest @ [_, ..]) = frames.get(taken.frames..) {
             let rest = &rest[..rest.len().min(BURST)];
-            let refused = match packet::send(self.shared.sender.as_fd(), &mut self.scratch, rest) {
-                Ok(sent) => {
-                    taken.frames += sent;
-                    counters.tx_frames.add(sent as u64);
-                    continue;
-                }
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EINTR) => continue,
-                    // The socket is full, or the interface went down, which the receiving half will find out.
-                    Some(libc::EAGAIN | libc::ENETDOWN | libc::ENXIO | libc::ENODEV) => break,
-                    Some(libc::EMSGSIZE) => &counters.tx_too_long,
-                    Some(libc::ENOBUFS) => &counters.tx_no_buffers,
-                    _ => &counters.tx_refused,
-                },
-            };
+            let refused =
+                match packet::send(self.shared.sender.as_fd(), &mut self.scratch, rest, self.shared.hosts) {
+                    Ok(sent) => {
+                        taken.frames += sent;
+                        counters.tx_frames.add(sent as u64);
+                        continue;
+                    }
+                    Err(error) => match error.raw_os_error() {
+                        Some(libc::EINTR) => continue,
+                        // The socket is full, or the interface went down, which the receiving half will find out.
+                        Some(libc::EAGAIN | libc::ENETDOWN | libc::ENXIO | libc::ENODEV) => break,
+                        Some(libc::EMSGSIZE) => &counters.tx_too_long,
+                        Some(libc::ENOBUFS) => &counters.tx_no_buffers,
+                        _ => &counters.tx_refused,
+                    },
+                };
             // It was the first one of `rest`.
             refused.add(1);
             taken.frames += 1;
@@ -55,5 +57,9 @@ impl TxQueue for PacketTx {
 
     fn is_up(&self) -> bool {
         self.shared.condition() == Condition::Up
+    }
+
+    fn takes(&self, undone: &Undone, len: usize) -> bool {
+        self.shared.hosts && vnet::takes(undone, len)
     }
 }

@@ -7,7 +7,7 @@ pub(crate) mod packet;
 pub(crate) mod tap;
 pub(crate) mod xsk;
 
-use crate::frame::OutFrame;
+use crate::frame::{OutFrame, Seg};
 use std::io;
 
 /// Space for the segment lists of a burst, kept between calls.
@@ -19,12 +19,12 @@ pub(crate) struct Scratch(Vec<libc::iovec>);
 unsafe impl Send for Scratch {}
 
 impl Scratch {
-    /// Appends the segments of a frame; says where they are in the list.
-    fn push(&mut self, frame: &OutFrame<'_>) -> core::ops::Range<usize> {
+    /// Appends what goes in front of a frame, and its segments; says where they are in the list.
+    fn push(&mut self, header: &[u8], frame: &OutFrame<'_>) -> core::ops::Range<usize> {
         let start = self.0.len();
         self.0.extend(
-            frame
-                .segs()
+            core::iter::once(Seg::from_slice(header))
+                .chain(frame.segs())
                 .filter(|seg| !seg.is_empty())
                 .map(|seg| libc::iovec { iov_base: seg.as_ptr().cast_mut().cast(), iov_len: seg.len() }),
         );

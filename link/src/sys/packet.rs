@@ -3,6 +3,7 @@
 use super::{Scratch, count, done, size_of_c};
 use crate::frame::OutFrame;
 use crate::queue::BURST;
+use crate::vnet;
 use arrayvec::ArrayVec;
 use core::mem::MaybeUninit;
 use std::io;
@@ -10,9 +11,6 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// `ETH_P_ALL`: every frame, whatever its type.
 pub(crate) const EVERYTHING: u16 = libc::ETH_P_ALL as u16;
-
-/// Octets of `struct virtio_net_hdr` in front of each received frame.
-pub(crate) const VNET_HDR: usize = 10;
 
 /// A frame that was received into a slot, as the kernel describes it.
 pub(crate) struct Received {
@@ -44,6 +42,11 @@ pub(crate) fn set_receiving(socket: BorrowedFd<'_>) -> io::Result<()> {
         set_option::<libc::c_int>(socket, option, &1)?;
     }
     Ok(())
+}
+
+/// What a sending socket needs that takes unfinished frames: a `virtio_net_hdr` in front of each frame.
+pub(crate) fn set_unfinished(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_option::<libc::c_int>(socket, libc::PACKET_VNET_HDR, &1)
 }
 
 /// Receive what is not addressed to the interface too, until the socket is closed or the interface is gone.
@@ -161,15 +164,27 @@ fn describe(message: &libc::mmsghdr) -> Received {
     received
 }
 
-/// Sends frames from the front; says how many went, or why the first one did not.
+/// Sends frames from the front; says how many went, or why the first one did not. `unfinished`: the socket wants to be
+/// told what is undone in each.
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
     scratch: &mut Scratch,
     frames: &[OutFrame<'_>],
+    unfinished: bool,
 ) -> io::Result<usize> {
     scratch.0.clear();
+    let frames = &frames[..frames.len().min(BURST)];
+    let mut headers = ArrayVec::<_, BURST>::new();
+    if unfinished {
+        headers.extend(frames.iter().map(|frame| vnet::header(frame.undone.as_ref())));
+    }
     let mut ranges = ArrayVec::<_, BURST>::new();
-    ranges.extend(frames.iter().take(BURST).map(|frame| scratch.push(frame)));
+    ranges.extend(
+        frames
+            .iter()
+            .enumerate()
+            .map(|(n, frame)| scratch.push(headers.get(n).map_or(&[], |header| header), frame)),
+    );
     let list = scratch.0.as_mut_ptr();
     let mut messages = ArrayVec::<libc::mmsghdr, BURST>::new();
     messages.extend(ranges.iter().map(|range| {
@@ -180,8 +195,8 @@ pub(crate) fn send(
         message.msg_hdr.msg_iovlen = range.len() as _;
         message
     }));
-    // SAFETY: each message points to the iovecs of its frame, made just now from segments that stay mapped and
-    // readable while `frames` is borrowed (contract of `Seg`). The kernel copies out of them; a racing writer
+    // SAFETY: each message points to the iovecs of its frame, made just now from a header that lives as long as this call
+    // and segments that stay mapped and readable while `frames` is borrowed (contract of `Seg`). The kernel copies out of them; a racing writer
     // changes the copy and nothing else.
     count(unsafe {
         libc::sendmmsg(

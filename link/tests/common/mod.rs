@@ -109,9 +109,14 @@ pub(crate) fn text(output: &Output) -> String {
 }
 
 pub(crate) fn open_with_mtu(device: &str, mtu: usize) -> Result<Port, link::OpenError> {
+    open_for(device, mtu, true)
+}
+
+/// Opens a device behind which there are `hosts`, or the other end of a link.
+fn open_for(device: &str, mtu: usize, hosts: bool) -> Result<Port, link::OpenError> {
     let device: Device = device.parse().expect("a device");
     let recognise = Some(recognise as Recognise);
-    open(&device, &Defaults { name: "test".to_owned(), role: Role::Server, queues: 1, mtu, recognise })
+    open(&device, &Defaults { name: "test".to_owned(), role: Role::Server, queues: 1, mtu, hosts, recognise })
 }
 
 fn recognise(frame: &[u8]) -> Option<Undone> {
@@ -120,7 +125,15 @@ fn recognise(frame: &[u8]) -> Option<Undone> {
 
 /// Opens a device and waits until frames can pass: a veth has its carrier a moment after it is up.
 pub(crate) fn open_device(device: &str) -> Port {
-    let mut port = open_with_mtu(device, 1500).expect("a port");
+    when_up(open_for(device, 1500, true).expect("a port"))
+}
+
+/// The same for one that is a link.
+pub(crate) fn open_link(device: &str) -> Port {
+    when_up(open_for(device, 1500, false).expect("a port"))
+}
+
+fn when_up(mut port: Port) -> Port {
     until(&mut port, "the port is up", |port| port.monitor.state() == PortState::Up);
     port
 }
@@ -235,11 +248,14 @@ fn carry(from: &mut Port, to: &mut Port, finisher: &mut Finisher, longest: &Atom
     let mut burst = RxBurst::new();
     from.rx[0].recv(0, BURST, &mut burst);
     let mut taken = 0;
-    let mut send = |frames: &[OutFrame<'_>]| {
+    let [queue, ..] = &mut to.tx[..] else { unreachable!("a port has a queue") };
+    let queue = core::cell::RefCell::new(queue);
+    let takes = |undone: &Undone, len| queue.borrow().takes(undone, len);
+    let send = |frames: &[OutFrame<'_>]| {
         for frame in frames {
             longest.fetch_max(frame.len(), Ordering::Relaxed);
         }
-        to.tx[0].send(0, frames).frames == frames.len()
+        queue.borrow_mut().send(0, frames).frames == frames.len()
     };
     for frame in &burst {
         let Some(undone) = frame.undone else {
@@ -249,6 +265,14 @@ fn carry(from: &mut Port, to: &mut Port, finisher: &mut Finisher, longest: &Atom
             taken += 1;
             continue;
         };
+        let whole = OutFrame { undone: frame.undone, ..OutFrame::complete(&[], frame.data) };
+        if takes(&undone, frame.len()) {
+            if !send(&[whole]) {
+                break;
+            }
+            taken += 1;
+            continue;
+        }
         let copy = |to: &mut [u8]| _ = frame.data.copy_to(to);
         let finished = finisher.frame(&NetHeader::from_bytes(undone.to_bytes()), frame.len(), copy);
         // TCP sends again what finds no room half way.

@@ -63,7 +63,7 @@ const OLDER: &[c_long] = &[];
 const REQUESTS: &[u64] = &[
     libc::TCGETS, libc::FIONBIO, libc::FIONREAD,
     libc::SIOCGIFINDEX, libc::SIOCGIFFLAGS, libc::SIOCSIFFLAGS, libc::SIOCGIFMTU, libc::SIOCSIFMTU,
-    libc::TUNSETIFF, libc::TUNSETOFFLOAD,
+    libc::TUNSETIFF, libc::TUNSETVNETHDRSZ, libc::TUNSETOFFLOAD,
 ];
 
 /// Options of `prctl`: the names of threads and of memory.

@@ -104,8 +104,14 @@ fn a_thousand_adapters_leave_nothing_in_the_switch() {
     ]);
     place.start("vis0");
     let device: Device = format!("memif:{}", place.path("link0.sock").display()).parse().unwrap();
-    let defaults =
-        Defaults { name: "passing".to_owned(), role: Role::Client, queues: 1, mtu: 1510, recognise: None };
+    let defaults = Defaults {
+        name: "passing".to_owned(),
+        role: Role::Client,
+        queues: 1,
+        mtu: 1510,
+        hosts: false,
+        recognise: None,
+    };
     nothing_is_left(&place, "vis0", "memif clients", || {
         let port = link::open(&device, &defaults).unwrap();
         until("the link is up", || (port.monitor.state() == PortState::Up).then_some(()));

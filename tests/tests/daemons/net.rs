@@ -210,8 +210,14 @@ pub(crate) struct Tester(Port);
 impl Tester {
     pub(crate) fn on(interface: &str) -> Self {
         let device: Device = format!("packet:{interface}").parse().unwrap();
-        let defaults =
-            Defaults { name: "tester".to_owned(), role: Role::Server, queues: 1, mtu: 1500, recognise: None };
+        let defaults = Defaults {
+            name: "tester".to_owned(),
+            role: Role::Server,
+            queues: 1,
+            mtu: 1500,
+            hosts: false,
+            recognise: None,
+        };
         let mut tester = Self(link::open(&device, &defaults).unwrap());
         let end = Instant::now() + PATIENCE;
         while tester.0.monitor.state() != PortState::Up {

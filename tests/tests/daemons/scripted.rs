@@ -53,8 +53,14 @@ impl Scripted {
     /// Is at the other end of this device.
     pub(crate) fn on(device: &str, boot_id: u64) -> Self {
         let device: Device = device.parse().unwrap();
-        let defaults =
-            Defaults { name: "script".to_owned(), role: Role::Server, queues: 1, mtu: 1510, recognise: None };
+        let defaults = Defaults {
+            name: "script".to_owned(),
+            role: Role::Server,
+            queues: 1,
+            mtu: 1510,
+            hosts: false,
+            recognise: None,
+        };
         let port = link::open(&device, &defaults).unwrap();
         let session = Session::new(config(boot_id));
         Self {

@@ -55,8 +55,14 @@ impl VirtualIv {
     /// At the other end of this device.
     pub(crate) fn on(device: &str) -> Self {
         let device: Device = device.parse().unwrap();
-        let defaults =
-            Defaults { name: "iv".to_owned(), role: Role::Client, queues: 1, mtu: 1510, recognise: None };
+        let defaults = Defaults {
+            name: "iv".to_owned(),
+            role: Role::Client,
+            queues: 1,
+            mtu: 1510,
+            hosts: false,
+            recognise: None,
+        };
         let port = link::open(&device, &defaults).unwrap();
         let node = (Uuid([9; 16]), Name::new("adapter9").unwrap());
         let link = session::Config::new(vntag::ctl::Role::Iv, 9, Mac([2, 9, 9, 9, 9, 9]), node, "link0");

@@ -146,8 +146,14 @@ impl Iv {
     /// At the switch's link.
     pub(super) fn connect() -> Result<Self> {
         let device: Device = format!("memif:{LINK}").parse()?;
-        let defaults =
-            Defaults { name: "iv".to_owned(), role: Role::Client, queues: 1, mtu: 1510, recognise: None };
+        let defaults = Defaults {
+            name: "iv".to_owned(),
+            role: Role::Client,
+            queues: 1,
+            mtu: 1510,
+            hosts: false,
+            recognise: None,
+        };
         let port = link::open(&device, &defaults)?;
         super::measure::wait_for("the link", PATIENCE, || {
             Ok((port.monitor.state() == PortState::Up).then_some(()))

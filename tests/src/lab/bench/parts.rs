@@ -42,7 +42,7 @@ fn our_memif(stage: &Stage) -> Result<Vec<f64>> {
         let device: Device = format!("memif:{},role={word}", path.display()).parse()?;
         Ok(link::open(
             &device,
-            &Defaults { name: word.to_owned(), role, queues: 1, mtu: 1510, recognise: None },
+            &Defaults { name: word.to_owned(), role, queues: 1, mtu: 1510, hosts: false, recognise: None },
         )?)
     };
     let ends = [open(Role::Server, "server")?, open(Role::Client, "client")?];

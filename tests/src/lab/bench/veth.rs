@@ -57,8 +57,14 @@ impl Veth {
         let inside = File::open(Path::new("/run/netns").join(namespace()))?;
         let open = |end: &str| -> Result<Port> {
             let device: Device = format!("{kind}:{end}").parse()?;
-            let defaults =
-                Defaults { name: end.to_owned(), role: Role::Server, queues: 1, mtu: 1510, recognise: None };
+            let defaults = Defaults {
+                name: end.to_owned(),
+                role: Role::Server,
+                queues: 1,
+                mtu: 1510,
+                hosts: false,
+                recognise: None,
+            };
             Ok(link::open(&device, &defaults)?)
         };
         let opened = std::thread::scope(|scope| {
