@@ -6,7 +6,7 @@
 use niv_adapter::engine::capture::{Fate, Place};
 use niv_adapter::engine::{DropReason, Order, VifParams, VifState};
 use niv_lab::driver::Features;
-use niv_lab::model::tcp::Tcp;
+use niv_lab::model::sender::{Sender, Transport};
 use niv_lab::world::capture::Capturing;
 use niv_lab::world::frames::{frame, mac};
 use niv_lab::world::{AdapterSpec, End, VirtualAdapter, VnicSpec, settle};
@@ -64,10 +64,18 @@ fn untagged(frame: &[u8]) -> (usize, Vec<u8>) {
     (usize::from(frame[17]), [&frame[..12], &frame[behind..]].concat())
 }
 
-fn tcp(v6: bool, vlan: Option<u16>, flags: u8, len: usize) -> Tcp {
+fn sender(v6: bool, vlan: Option<u16>, transport: Transport, len: usize) -> Sender {
     let addresses = [mac(9), mac(1)].concat().try_into().unwrap();
     let payload = (0..len).map(|n| (n * 7 + n / 251) as u8).collect();
-    Tcp { addresses, vlan, v6, sequence: 0xffff_fe00, flags, payload }
+    Sender { addresses, vlan, v6, transport, payload }
+}
+
+fn tcp(v6: bool, vlan: Option<u16>, flags: u8, len: usize) -> Sender {
+    sender(v6, vlan, Transport::Tcp { sequence: 0xffff_fe00, flags }, len)
+}
+
+fn udp(v6: bool, vlan: Option<u16>, len: usize) -> Sender {
+    sender(v6, vlan, Transport::Udp, len)
 }
 
 /// What a guest sends: {header, frame}, and the frames that it stands for.
@@ -79,14 +87,19 @@ fn sent() -> impl Strategy<Value = Sent> {
         let plain = frame(mac(9), mac(1)).ipv4(len);
         (([0; 12], plain.clone()), vec![plain])
     });
-    let checksum = (any::<bool>(), vlan.clone(), 0usize..1400).prop_map(|(v6, vlan, len)| {
-        let tcp = tcp(v6, vlan, 0x10, len);
-        (tcp.unfinished(), tcp.segments(len.max(1)))
-    });
-    let cut = (any::<bool>(), vlan, any::<u8>(), 1u16..1400, 0usize..40_000).prop_map(
-        |(v6, vlan, flags, size, len)| {
-            let tcp = tcp(v6, vlan, flags, len.min(usize::from(size) * 200));
-            (tcp.super_frame(size), tcp.segments(size.into()))
+    let over = |with: fn(u8) -> u8| {
+        let tcp = move |flags| Transport::Tcp { sequence: 0xffff_fe00, flags: with(flags) };
+        prop_oneof![any::<u8>().prop_map(tcp), Just(Transport::Udp)]
+    };
+    let checksum =
+        (any::<bool>(), vlan.clone(), over(|_| 0x10), 0usize..1400).prop_map(|(v6, vlan, transport, len)| {
+            let sender = sender(v6, vlan, transport, len);
+            (sender.unfinished(), sender.segments(len.max(1)))
+        });
+    let cut = (any::<bool>(), vlan, over(|flags| flags), 1u16..1400, 0usize..40_000).prop_map(
+        |(v6, vlan, transport, size, len)| {
+            let sender = sender(v6, vlan, transport, len.min(usize::from(size) * 200));
+            (sender.super_frame(size), sender.segments(size.into()))
         },
     );
     prop_oneof![2 => plain, 3 => checksum, 3 => cut]
@@ -162,16 +175,25 @@ fn a_super_frame_that_is_replaced_half_way_is_cut_from_its_beginning() {
 fn segments_beyond_the_mtu_are_dropped_as_one_frame() {
     let mut bed = bed(Features::offloading(), 256);
     // The MTU, and on top of it room for one 802.1Q tag.
-    for (size, vlan, passes) in [(1452, None, true), (1453, None, false), (1448, Some(5), true)] {
-        let tcp = tcp(false, vlan, 0, 8000);
-        let (header, frame) = tcp.super_frame(size);
+    for (size, sender, passes) in [
+        (1452, tcp(false, None, 0, 8000), true),
+        (1453, tcp(false, None, 0, 8000), false),
+        (1448, tcp(false, Some(5), 0, 8000), true),
+        (1476, udp(false, None, 8000), true),
+        (1477, udp(false, None, 8000), false),
+        (1452, udp(true, Some(5), 8000), true),
+        // A size beyond all there is: it is one frame, as long as it is.
+        (60_000, udp(false, None, 1476), true),
+        (60_000, udp(false, None, 1477), false),
+    ] {
+        let (header, frame) = sender.super_frame(size);
         let before = bed.drops();
         assert!(bed.adapter.guests[0].send_unfinished(&header, &frame));
         let [seen, _] = bed.run();
-        assert_eq!(seen.len(), if passes { tcp.segments(size.into()).len() } else { 0 });
+        assert_eq!(seen, if passes { sender.segments(size.into()) } else { Vec::new() });
         assert_eq!(bed.drops() == before, passes);
     }
-    assert_eq!(bed.drops(), [(DropReason::HostOversize, 1)]);
+    assert_eq!(bed.drops(), [(DropReason::HostOversize, 3)]);
 }
 
 /// A lie about a frame.
@@ -203,9 +225,30 @@ fn each_lie_costs_its_guest_that_frame_and_nobody_else_any() {
             frame[12..22].copy_from_slice(&[0x81, 0, 0x76, 0xd9, 0, 0, 0, 0, 0, 0]);
         }),
     ];
+    each_costs_a_frame(lies, &tcp(false, None, 0x18, 4000));
+}
+
+#[test]
+fn each_lie_about_datagrams_costs_its_guest_that_frame_and_nobody_else_any() {
+    let lies: &[(&str, DropReason, Lie)] = &[
+        ("a checksum from beyond the frame", DropReason::HostOffload, |header, _| header[7] = 0xff),
+        ("a checksum to beyond the frame", DropReason::HostOffload, |header, _| header[9] = 0xff),
+        ("a checksum that is TCP's", DropReason::HostOffload, |header, _| header[8] = 16),
+        ("a checksum that is IP's", DropReason::HostOffload, |header, _| (header[6], header[8]) = (14, 10)),
+        ("no segment size", DropReason::HostOffload, |header, _| (header[4], header[5]) = (0, 0)),
+        ("no checksum to complete", DropReason::HostOffload, |header, _| header[0] = 0),
+        ("TCP", DropReason::HostOffload, |_, frame| frame[23] = 6),
+        ("segmentation of TCP", DropReason::HostOffload, |header, _| header[1] = 1),
+        ("a fragment", DropReason::HostOffload, |_, frame| frame[20] |= 0x20),
+        ("a UDP header beyond the frame", DropReason::HostOffload, |_, frame| frame.truncate(41)),
+    ];
+    each_costs_a_frame(lies, &udp(false, None, 4000));
+}
+
+/// Each lie about a frame of this sender costs the liar that frame, by this name.
+fn each_costs_a_frame(lies: &[(&str, DropReason, Lie)], honest: &Sender) {
     for (name, reason, lie) in lies {
         let mut bed = bed(Features { tx_pieces: 1, ..Features::offloading() }, 256);
-        let honest = tcp(false, None, 0x18, 4000);
         let (mut header, mut frame) = honest.super_frame(1000);
         lie(&mut header, &mut frame);
         for guest in [1, 0, 1] {

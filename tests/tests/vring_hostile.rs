@@ -115,6 +115,10 @@ fn each_broken_chain_costs_one_frame_under_its_name() {
             desc(b, 10, b.at, 5, NEXT, 11);
             desc(b, 11, b.at + 5, 60, 0, 0);
         }),
+        ("datagrams to be cut, which nobody offered", Fault::BadHeader, |b| {
+            b.nic.driver.memory().write(b.at, &[0, 5, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
+            desc(b, 10, b.at, 64, 0, 0);
+        }),
         ("an empty indirect table", Fault::BadChain, |b| desc(b, 10, b.at, 0, INDIRECT, 0)),
         ("an indirect table of a length that is none", Fault::BadChain, |b| {
             desc(b, 10, b.at, 24, INDIRECT, 0);

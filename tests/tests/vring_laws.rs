@@ -24,6 +24,7 @@ fn features() -> impl Strategy<Value = Features> {
             // A guest that may leave work to the device need not.
             offloads: tx_apart,
             takes: tx_apart,
+            uso: rx_apart,
         },
     )
 }

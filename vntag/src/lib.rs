@@ -11,7 +11,7 @@
 //! product. [`Head`] is the private copy of a frame's first octets in which tags are inserted and removed;
 //! [`splice`] does it while a frame is copied. [`convert`] turns one tag into the other. [`Headers`] reads the front
 //! of any frame, [`check`] names everything that is wrong with it. [`offload`] finishes what a sender left undone in a frame:
-//! checksums, TCP segmentation. [`ctl`] is the control protocol of a link, [`lldp`] the discovery before it.
+//! checksums, segmentation of TCP and UDP. [`ctl`] is the control protocol of a link, [`lldp`] the discovery before it.
 //!
 //! ```
 //! use vntag::{Headers, Outer, check};

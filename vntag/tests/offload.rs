@@ -16,12 +16,13 @@ fn slow_sum(bytes: &[u8]) -> u16 {
     })
 }
 
-/// A TCP sender's idea of what it sends.
+/// A sender's idea of what it sends: TCP, or datagrams of UDP.
 #[derive(Clone, Debug)]
 struct Sender {
     /// Everything between the addresses and the EtherType of IP.
     tags: Vec<u8>,
     v6: bool,
+    udp: bool,
     /// IPv4 options, or IPv6 extension headers as types with their bodies.
     ip_options: Vec<u8>,
     extensions: Vec<(u8, usize)>,
@@ -36,38 +37,60 @@ impl Sender {
     /// One frame with this much done before it, and its payload. `finished`: as a wire carries it; otherwise as a guest
     /// hands it over, its checksum field holding the pseudo header's sum.
     fn frame(&self, index: usize, offset: usize, flags: u8, payload: &[u8], finished: bool) -> Vec<u8> {
-        let mut tcp = vec![0x30, 0x39, 0x14, 0x51];
-        tcp.extend(self.sequence.wrapping_add(offset as u32).to_be_bytes());
-        tcp.extend([1, 2, 3, 4, ((5 + self.tcp_options.len() / 4) << 4) as u8, flags, 0x20, 0, 0, 0, 0, 0]);
-        tcp.extend(&self.tcp_options);
-        tcp.extend(payload);
+        let mut upper = vec![0x30, 0x39, 0x14, 0x51];
+        if self.udp {
+            upper.extend((8 + payload.len() as u16).to_be_bytes());
+            upper.extend([0, 0]);
+        } else {
+            upper.extend(self.sequence.wrapping_add(offset as u32).to_be_bytes());
+            upper.extend([
+                1,
+                2,
+                3,
+                4,
+                ((5 + self.tcp_options.len() / 4) << 4) as u8,
+                flags,
+                0x20,
+                0,
+                0,
+                0,
+                0,
+                0,
+            ]);
+            upper.extend(&self.tcp_options);
+        }
+        upper.extend(payload);
         let addresses = if self.v6 { &self.addresses[..] } else { &self.addresses[..8] };
         let mut pseudo = addresses.to_vec();
-        pseudo.extend((tcp.len() as u32).to_be_bytes());
-        pseudo.extend([0, 0, 0, 6]);
+        pseudo.extend((upper.len() as u32).to_be_bytes());
+        pseudo.extend([0, 0, 0, self.protocol()]);
         let checksum = if finished {
-            pseudo.extend(&tcp);
-            !slow_sum(&pseudo)
+            pseudo.extend(&upper);
+            match !slow_sum(&pseudo) {
+                0 if self.udp => 0xffff, // 0 would say: none
+                checksum => checksum,
+            }
         } else {
             slow_sum(&pseudo)
         };
-        tcp[16..18].copy_from_slice(&checksum.to_be_bytes());
+        let field = self.field();
+        upper[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
 
         let mut frame = vec![0x52, 0x54, 0, 0, 0, 1, 0x52, 0x54, 0, 0, 0, 2];
         frame.extend(&self.tags);
         if self.v6 {
             let extensions = self.extensions();
             frame.extend([0x86, 0xdd, 0x60, 1, 2, 3]);
-            frame.extend(((extensions.len() + tcp.len()) as u16).to_be_bytes());
-            frame.extend([self.extensions.first().map_or(6, |(kind, _)| *kind), 64]);
+            frame.extend(((extensions.len() + upper.len()) as u16).to_be_bytes());
+            frame.extend([self.extensions.first().map_or(self.protocol(), |(kind, _)| *kind), 64]);
             frame.extend(addresses);
             frame.extend(extensions);
         } else {
             let len = 20 + self.ip_options.len();
             let mut ip = vec![0x40 | (len / 4) as u8, 0];
-            ip.extend(((len + tcp.len()) as u16).to_be_bytes());
+            ip.extend(((len + upper.len()) as u16).to_be_bytes());
             ip.extend(self.id.wrapping_add(index as u16).to_be_bytes());
-            ip.extend([0x40, 0, 64, 6, 0, 0]);
+            ip.extend([0x40, 0, 64, self.protocol(), 0, 0]);
             ip.extend(addresses);
             ip.extend(&self.ip_options);
             let checksum = !slow_sum(&ip);
@@ -75,39 +98,51 @@ impl Sender {
             frame.extend([0x08, 0x00]);
             frame.extend(ip);
         }
-        frame.extend(tcp);
+        frame.extend(upper);
         frame
+    }
+
+    fn protocol(&self) -> u8 {
+        if self.udp { 17 } else { 6 }
+    }
+
+    /// Where the checksum is behind the IP headers.
+    fn field(&self) -> usize {
+        if self.udp { 6 } else { 16 }
     }
 
     fn extensions(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (nth, (_, units)) in self.extensions.iter().enumerate() {
-            let next = self.extensions.get(nth + 1).map_or(6, |(kind, _)| *kind);
+            let next = self.extensions.get(nth + 1).map_or(self.protocol(), |(kind, _)| *kind);
             bytes.extend([next, *units as u8, 0, 0]);
             bytes.extend(vec![0; 4 + units * 8]);
         }
         bytes
     }
 
-    /// Where TCP begins, and its payload.
+    /// Where TCP or UDP begins, and its payload.
     fn places(&self) -> (usize, usize) {
         let ip = if self.v6 { 40 + self.extensions().len() } else { 20 + self.ip_options.len() };
-        let tcp = 14 + self.tags.len() + ip;
-        (tcp, tcp + 20 + self.tcp_options.len())
+        let upper = 14 + self.tags.len() + ip;
+        (upper, upper + if self.udp { 8 } else { 20 + self.tcp_options.len() })
+    }
+
+    /// The header for a checksum that is to be completed.
+    fn unfinished(&self) -> NetHeader {
+        let csum_start = self.places().0 as u16;
+        NetHeader { flags: 1, csum_start, csum_offset: self.field() as u16, ..NetHeader::default() }
     }
 
     /// The super-frame and its header.
     fn super_frame(&self, payload: &[u8], size: u16) -> (NetHeader, Vec<u8>) {
-        let (tcp, end) = self.places();
-        let header = NetHeader {
-            flags: 1,
-            gso_type: if self.v6 { 4 } else { 1 } | if self.flags & 0x80 != 0 { 0x80 } else { 0 },
-            hdr_len: end as u16,
-            gso_size: size,
-            csum_start: tcp as u16,
-            csum_offset: 16,
-            num_buffers: 0,
+        let gso_type = match (self.udp, self.v6) {
+            (true, _) => 5,
+            (false, true) => 4 | self.flags & 0x80,
+            (false, false) => 1 | self.flags & 0x80,
         };
+        let hdr_len = self.places().1 as u16;
+        let header = NetHeader { gso_type, hdr_len, gso_size: size, ..self.unfinished() };
         (header, self.frame(0, 0, self.flags, payload, false))
     }
 
@@ -143,10 +178,11 @@ fn sender() -> impl Strategy<Value = Sender> {
     };
     let extensions = prop::collection::vec((prop::sample::select(vec![0u8, 43, 60]), 0usize..4), 0..4);
     let header = (any::<u16>(), any::<u32>(), any::<u8>(), any::<[u8; 32]>());
-    (tags, any::<bool>(), words(10), extensions, words(10), header).prop_map(
-        |(tags, v6, ip_options, extensions, tcp_options, (id, sequence, flags, addresses))| Sender {
+    (tags, any::<[bool; 2]>(), words(10), extensions, words(10), header).prop_map(
+        |(tags, [v6, udp], ip_options, extensions, tcp_options, (id, sequence, flags, addresses))| Sender {
             tags,
             v6,
+            udp,
             ip_options,
             extensions,
             tcp_options,
@@ -162,18 +198,18 @@ fn sender() -> impl Strategy<Value = Sender> {
 fn cut(header: &NetHeader, frame: &[u8], first: usize) -> Result<Vec<Vec<u8>>, BadOffload> {
     let front = &frame[..frame.len().min(HEADERS_MAX)];
     let task = Offload::of(header, front, frame.len())?;
-    let Some(Offload::Cut(tcp)) = task else { panic!("no super-frame: {task:?}") };
-    let payload = &frame[tcp.payload_of(first..tcp.count())];
-    let mut segments = tcp.segments(front, payload, first);
+    let Some(Offload::Cut(cut)) = task else { panic!("no super-frame: {task:?}") };
+    let payload = &frame[cut.payload_of(first..cut.count())];
+    let mut segments = cut.segments(front, payload, first);
     let mut to = [0xa5; HEADERS_MAX];
     let mut all = Vec::new();
     while let Some(segment) = segments.next_into(&mut to) {
         all.push([&to[..segment.headers], segment.payload].concat());
         assert!(to[segment.headers..].iter().all(|octet| *octet == 0xa5), "written behind the headers");
     }
-    assert_eq!(first + all.len(), tcp.count());
-    assert!(all.iter().all(|segment| segment.len() <= tcp.longest()));
-    assert!(first > 0 || all[0].len() == tcp.longest());
+    assert_eq!(first + all.len(), cut.count());
+    assert!(all.iter().all(|segment| segment.len() <= cut.longest()));
+    assert!(first > 0 || all[0].len() == cut.longest());
     Ok(all)
 }
 
@@ -197,10 +233,10 @@ proptest! {
     ) {
         let bare = Sender { tags: Vec::new(), ..sender.clone() };
         let (header, frame) = bare.super_frame(&payload, size);
-        let Some(Offload::Cut(tcp)) = Offload::of(&header, &frame, frame.len()).unwrap() else { panic!("no super-frame") };
-        let tagged = tcp.behind_tags(sender.tags.len());
-        let headers = [&frame[..12], &sender.tags, &frame[12..tcp.headers()]].concat();
-        let mut segments = tagged.segments(&headers, &frame[tcp.headers()..], 0);
+        let Some(Offload::Cut(cut)) = Offload::of(&header, &frame, frame.len()).unwrap() else { panic!("no super-frame") };
+        let tagged = cut.behind_tags(sender.tags.len());
+        let headers = [&frame[..12], &sender.tags, &frame[12..cut.headers()]].concat();
+        let mut segments = tagged.segments(&headers, &frame[cut.headers()..], 0);
         let mut to = [0; HEADERS_MAX + 16];
         for wanted in sender.segments(&payload, usize::from(size)) {
             let segment = segments.next_into(&mut to).unwrap();
@@ -212,8 +248,7 @@ proptest! {
     #[test]
     fn a_checksum_is_completed(sender in sender(), payload in prop::collection::vec(any::<u8>(), 0..300)) {
         let mut frame = sender.frame(0, 0, sender.flags, &payload, false);
-        let header = NetHeader { flags: 1, csum_start: sender.places().0 as u16, csum_offset: 16, ..NetHeader::default() };
-        let Some(Offload::Checksum(checksum)) = Offload::of(&header, &frame, frame.len()).unwrap() else {
+        let Some(Offload::Checksum(checksum)) = Offload::of(&sender.unfinished(), &frame, frame.len()).unwrap() else {
             panic!("no checksum")
         };
         checksum.complete(&mut frame);
@@ -250,7 +285,7 @@ proptest! {
         header.flags = if honest[2] { 1 } else { header.flags };
         if honest[3] {
             header.csum_start = (i32::from(true_header.csum_start) + near / 60) as u16;
-            header.csum_offset = 16;
+            header.csum_offset = sender.field() as u16;
         }
         let front = &frame[..frame.len().min(HEADERS_MAX)];
         match Offload::of(&header, front, frame.len()) {
@@ -267,12 +302,12 @@ proptest! {
                 let sum = u32::from(slow_sum(covered)) + u32::from(slow_sum(held));
                 prop_assert!(field % 2 == 1 || sum % 0xffff == 0);
             }
-            Ok(Some(Offload::Cut(tcp))) => {
+            Ok(Some(Offload::Cut(plan))) => {
                 let size = usize::from(header.gso_size);
                 let all = cut(&header, &frame, 0).unwrap();
-                let payload: Vec<u8> = all.iter().flat_map(|segment| segment[tcp.headers()..].to_vec()).collect();
-                prop_assert_eq!(&payload, &frame[tcp.headers()..]);
-                prop_assert!(all.iter().all(|segment| segment.len() <= tcp.headers() + size));
+                let payload: Vec<u8> = all.iter().flat_map(|segment| segment[plan.headers()..].to_vec()).collect();
+                prop_assert_eq!(&payload, &frame[plan.headers()..]);
+                prop_assert!(all.iter().all(|segment| segment.len() <= plan.headers() + size));
             }
             Err(_) => {}
         }
@@ -284,7 +319,7 @@ fn finish(finisher: &mut Finisher, header: &NetHeader, frame: &[u8]) -> Vec<Vec<
     let finished = finisher.frame(header, frame.len(), |to| to.copy_from_slice(frame)).unwrap();
     let count = finished.count();
     let mut all = Vec::new();
-    finished.batches(|batch| {
+    finished.batches(0, |batch| {
         assert!((1..=BATCH).contains(&batch.len()));
         all.extend(batch.iter().map(|(head, body)| [*head, body].concat()));
     });
@@ -292,68 +327,15 @@ fn finish(finisher: &mut Finisher, header: &NetHeader, frame: &[u8]) -> Vec<Vec<
     all
 }
 
-/// A datagram as a naive sender writes it; its checksum is that of the pseudo header where it is not `finished`.
-fn datagram(tags: &[u8], v6: bool, id: u16, payload: &[u8], finished: bool) -> Vec<u8> {
-    let addresses: Vec<u8> = (0..if v6 { 32 } else { 8 }).map(|n| n * 7 + 1).collect();
-    let len = ((8 + payload.len()) as u16).to_be_bytes();
-    let mut udp = vec![0x30, 0x39, 0, 53, len[0], len[1], 0, 0];
-    udp.extend(payload);
-    let mut pseudo = [&addresses[..], &(udp.len() as u32).to_be_bytes(), &[0, 0, 0, 17]].concat();
-    if finished {
-        pseudo.extend(&udp);
-    }
-    let checksum = if finished { !slow_sum(&pseudo) } else { slow_sum(&pseudo) };
-    let checksum = if finished && checksum == 0 { 0xffff } else { checksum };
-    udp[6..8].copy_from_slice(&checksum.to_be_bytes());
-    let mut frame = [&[0x52, 0x54, 0, 0, 0, 1, 0x52, 0x54, 0, 0, 0, 2], tags].concat();
-    if v6 {
-        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
-        frame.extend(len);
-        frame.extend([17, 64]);
-        frame.extend(addresses);
-    } else {
-        let [total, id] = [(28 + payload.len()) as u16, id].map(u16::to_be_bytes);
-        let mut ip = vec![0x45, 0, total[0], total[1], id[0], id[1], 0x40, 0, 64, 17, 0, 0];
-        ip.extend(addresses);
-        let checksum = !slow_sum(&ip);
-        ip[10..12].copy_from_slice(&checksum.to_be_bytes());
-        frame.extend([0x08, 0x00]);
-        frame.extend(ip);
-    }
-    frame.extend(udp);
-    frame
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn datagrams_are_cut_into_datagrams(
-        tags in 0usize..3, v6: bool, payload in prop::collection::vec(any::<u8>(), 1..5000), size in 1u16..2000,
-    ) {
-        let tags = [0x81, 0, 0, 10].repeat(tags);
-        let frame = datagram(&tags, v6, 0xffff, &payload, false);
-        let start = (frame.len() - payload.len() - 8) as u16;
-        let header = NetHeader { flags: 1, gso_type: 5, gso_size: size, csum_start: start, csum_offset: 6, ..NetHeader::default() };
-        let chunks = payload.chunks(size.into()).enumerate();
-        let wanted: Vec<_> = chunks.map(|(nth, chunk)| datagram(&tags, v6, 0xffffu16.wrapping_add(nth as u16), chunk, true)).collect();
-        let judged = Offload::of(&header, &frame[..frame.len().min(HEADERS_MAX)], frame.len()).unwrap().unwrap();
-        prop_assert_eq!(judged.frames(), wanted.len());
-        prop_assert_eq!(finish(&mut Finisher::default(), &header, &frame), wanted);
-        // And one that is only to be summed.
-        let header = NetHeader { gso_type: 0, gso_size: 0, ..header };
-        prop_assert_eq!(finish(&mut Finisher::default(), &header, &frame), [datagram(&tags, v6, 0xffff, &payload, true)]);
-    }
-
-    #[test]
     fn an_unfinished_frame_is_told_by_its_look(
-        sender in sender(), udp: bool, tags in 0usize..3, payload in prop::collection::vec(any::<u8>(), 0..1500), at: prop::sample::Index,
+        sender in sender(), payload in prop::collection::vec(any::<u8>(), 0..1500), at: prop::sample::Index,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let made = |finished| match udp {
-            true => datagram(&[0x81, 0, 0, 10].repeat(tags), sender.v6, 7, &payload, finished),
-            false => sender.frame(0, 0, 0x18, &payload, finished),
-        };
+        let made = |finished| sender.frame(0, 0, 0x18, &payload, finished);
         let (unfinished, finished) = (made(false), made(true));
         let header = recognise(&unfinished).unwrap();
         prop_assert_eq!(finish(&mut Finisher::default(), &header, &unfinished), std::slice::from_ref(&finished));
@@ -380,7 +362,7 @@ proptest! {
         sender in sender(), len in 0usize..64_000, seed: u8, mtu in prop::sample::select(vec![1500usize, 9000]),
     ) {
         let payload: Vec<u8> = (0..len).map(|n| (n * 31 + n / 253) as u8 ^ seed).collect();
-        let (tcp, end) = sender.places();
+        let (upper, end) = sender.places();
         let ip = 14 + sender.tags.len();
         let size = mtu - (end - ip);
         let (header, frame) = sender.super_frame(&payload, size as u16);
@@ -394,7 +376,7 @@ proptest! {
         let octets: usize = sender.segments(&payload, size).iter().map(Vec::len).sum();
         prop_assert_eq!(frame.len() + (judged.frames() - 1) * judged.repeated(), octets);
         prop_assert_eq!(judged.header(&header), NetHeader { hdr_len: end as u16, ..header });
-        prop_assert!(tcp < end);
+        prop_assert!(upper < end);
     }
 }
 
@@ -439,6 +421,7 @@ fn plain(v6: bool) -> Sender {
     Sender {
         tags: vec![],
         v6,
+        udp: false,
         ip_options: vec![],
         extensions: vec![],
         tcp_options: vec![],
@@ -449,9 +432,11 @@ fn plain(v6: bool) -> Sender {
     }
 }
 
+/// Makes a lie of a header and its frame.
+type Break = fn(&mut NetHeader, &mut Vec<u8>);
+
 #[test]
 fn each_lie_has_its_name() {
-    type Break = fn(&mut NetHeader, &mut Vec<u8>);
     let cases: &[(BadOffload, bool, Break)] = &[
         (BadOffload::ChecksumOutside, false, |header, _| header.csum_start = 13),
         (BadOffload::ChecksumOutside, false, |header, _| header.csum_start = u16::MAX),
@@ -494,6 +479,78 @@ fn each_lie_has_its_name() {
         break_it(&mut header, &mut frame);
         let front = &frame[..frame.len().min(HEADERS_MAX)];
         assert_eq!(Offload::of(&header, front, frame.len()), Err(*bad), "case {nth}");
+    }
+}
+
+#[test]
+fn each_lie_about_datagrams_has_its_name() {
+    let cases: &[(BadOffload, bool, Break)] = &[
+        (BadOffload::ChecksumOutside, false, |header, _| header.csum_start = 13),
+        (BadOffload::ChecksumOutside, true, |header, _| header.csum_start = u16::MAX),
+        (BadOffload::Kind, false, |header, _| header.gso_type = 3),
+        (BadOffload::Kind, false, |header, _| header.gso_type = 0x85),
+        (BadOffload::OtherProtocol, false, |header, _| header.gso_type = 1),
+        (BadOffload::OtherProtocol, true, |header, _| header.gso_type = 4),
+        (BadOffload::OtherProtocol, false, |_, frame| frame[23] = 6),
+        (BadOffload::OtherProtocol, false, |_, frame| frame[23] = 136), // UDP-Lite
+        (BadOffload::NoChecksum, true, |header, _| header.flags = 0),
+        (BadOffload::NoSize, true, |header, _| header.gso_size = 0),
+        (BadOffload::OtherChecksum, false, |header, _| header.csum_start += 8),
+        (BadOffload::OtherChecksum, true, |header, _| header.csum_offset = 16),
+        (BadOffload::Uncuttable, false, |_, frame| frame[20] |= 0x20),
+        (BadOffload::Uncuttable, true, |_, frame| frame[20] = 44),
+        (BadOffload::Headers, false, |header, frame| {
+            header.csum_offset = 4;
+            frame.truncate(41);
+        }),
+        (BadOffload::TooLong, true, |header, frame| {
+            header.gso_size = u16::MAX;
+            frame.resize(70_000, 0);
+        }),
+    ];
+    for (nth, (bad, v6, break_it)) in cases.iter().enumerate() {
+        let (mut header, mut frame) = Sender { udp: true, ..plain(*v6) }.super_frame(&[3; 2000], 1000);
+        break_it(&mut header, &mut frame);
+        let front = &frame[..frame.len().min(HEADERS_MAX)];
+        assert_eq!(Offload::of(&header, front, frame.len()), Err(*bad), "case {nth}");
+    }
+}
+
+#[test]
+fn segments_that_are_too_short_are_padded_behind_their_packets() {
+    for (v6, udp) in [(false, false), (false, true), (true, true)] {
+        let sender = Sender { udp, ..plain(v6) };
+        for (len, size) in [(10, 5), (4, 2), (0, 5), (25, 20), (9, 4)] {
+            let payload = vec![7; len];
+            let (header, frame) = sender.super_frame(&payload, size as u16);
+            let mut all = Vec::new();
+            let mut finisher = Finisher::default();
+            let finished = finisher.frame(&header, frame.len(), |to| to.copy_from_slice(&frame)).unwrap();
+            finished.batches(60, |batch| all.extend(batch.iter().map(|(head, body)| [*head, body].concat())));
+            let mut wanted = sender.segments(&payload, size);
+            wanted.iter_mut().for_each(|one| one.resize(one.len().max(60), 0));
+            assert_eq!(all, wanted);
+        }
+    }
+}
+
+#[test]
+fn a_datagram_whose_checksum_comes_out_as_zero_has_the_other_zero() {
+    for v6 in [false, true] {
+        let sender = Sender { udp: true, ..plain(v6) };
+        let field = sender.places().0 + 6;
+        // What two octets of zero have as their checksum is what makes it zero in their place.
+        let checksum = sender.frame(0, 0, 0, &[0; 2], true)[field..field + 2].to_vec();
+        let payload = [&[7, 7], &checksum[..], &[0, 0]].concat();
+        let (header, frame) = sender.super_frame(&payload, 2);
+        let all = cut(&header, &frame, 0).unwrap();
+        assert_eq!(all[1][field..field + 2], [0xff, 0xff]);
+        assert_eq!(all, sender.segments(&payload, 2));
+        let one = sender.frame(0, 0, 0, &checksum, false);
+        assert_eq!(
+            finish(&mut Finisher::default(), &sender.unfinished(), &one),
+            [sender.frame(0, 0, 0, &checksum, true)]
+        );
     }
 }
 

@@ -130,7 +130,10 @@ fn detail(adapter: &Context, args: &Args) -> Answer {
         .field("queues", "Queue pairs", config.queues);
     if let Some(guest) = entry.guest.as_ref().and_then(|monitor| monitor.guest()) {
         let text = if guest.logs { "on (the guest is being migrated)" } else { "off" };
-        record = record.field("dirty_log", "Dirty log", Cell::shown(text, guest.logs));
+        let features: Vec<&str> = guest.feature_names().collect();
+        record = record
+            .field("features", "Driver features", Cell::shown(features.join(" "), features))
+            .field("dirty_log", "Dirty log", Cell::shown(text, guest.logs));
     }
     record = carrier(record, &view)
         .field("rx_frames", "Frames from the guest", stats.rx_frames.get())

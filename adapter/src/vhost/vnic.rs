@@ -1,6 +1,7 @@
 //! A vNIC as the adapter sees it: queues for the life of the vNIC, a monitor, and what the front end told us.
 
 use super::carrier::{Carrier, LinkSeen, LinkSignal};
+use super::features;
 use super::memory::LogCounters;
 use super::ring::{Direction, Fault, RingCounters, RingIndices, RingSlot, VringRx, VringTx};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -163,6 +164,13 @@ pub struct GuestInfo {
     pub mtu: u16,
     /// What we write into its memory is logged, as during a live migration.
     pub logs: bool,
+}
+
+impl GuestInfo {
+    /// The names of the features that the driver accepted, as `host_tso4`, in the order of their bits.
+    pub fn feature_names(&self) -> impl Iterator<Item = &'static str> {
+        features::names(self.features)
+    }
 }
 
 #[derive(Debug, Default)]

@@ -276,7 +276,7 @@ fn carry(from: &mut Port, to: &mut Port, finisher: &mut Finisher, longest: &Atom
         let copy = |to: &mut [u8]| _ = frame.data.copy_to(to);
         let finished = finisher.frame(&NetHeader::from_bytes(undone.to_bytes()), frame.len(), copy);
         // TCP sends again what finds no room half way.
-        finished.expect("the kernel says what is so").batches(|batch| {
+        finished.expect("the kernel says what is so").batches(0, |batch| {
             let frames: ArrayVec<_, BURST> = batch
                 .iter()
                 .map(|(head, body)| OutFrame::complete(head, Gather::one(Seg::from_slice(body))))

@@ -20,8 +20,11 @@ const MRG_RXBUF: u64 = 1 << 15;
 const OFFLOADS: u64 = 1 | 1 << 11 | 1 << 12 | 1 << 13;
 /// What a guest takes: GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, GUEST_ECN.
 const TAKES: u64 = 1 << 1 | 1 << 7 | 1 << 8 | 1 << 9;
-/// GUEST_ECN, HOST_ECN.
-const ECN: u64 = 1 << 9 | 1 << 13;
+/// With USO: HOST_USO, and what a guest takes: GUEST_USO4, GUEST_USO6.
+const HOST_USO: u64 = 1 << 56;
+const GUEST_USO: u64 = 1 << 54 | 1 << 55;
+/// Taken where it is there: GUEST_ECN, HOST_ECN, USO.
+const NICE: u64 = 1 << 9 | 1 << 13 | HOST_USO | GUEST_USO;
 const REPLY_ACK: u64 = 1 << 3;
 /// A back end with this waits for a status that this guest never sets.
 const STATUS: u64 = 1 << 16;
@@ -88,6 +91,8 @@ impl Guest {
             | bit(self.features.event_idx, EVENT_IDX)
             | bit(self.features.offloads, OFFLOADS)
             | bit(self.features.takes, TAKES)
+            | bit(self.features.offloads && self.features.uso, HOST_USO)
+            | bit(self.features.takes && self.features.uso, GUEST_USO)
     }
 
     /// Connects a guest that was disconnected: its rings go on from where the device was.
@@ -104,8 +109,7 @@ impl Guest {
     /// does after it lost the back end; else from 0.
     pub fn start(&mut self, mut wire: Wire, resume: bool) -> io::Result<()> {
         let offered = wire.get(Request::GET_FEATURES)?;
-        // Explicit congestion notification is taken where it is there.
-        let wanted = self.virtio_features() & (offered | !ECN);
+        let wanted = self.virtio_features() & (offered | !NICE);
         assert_eq!(wanted & !offered, 0, "the device does not offer what this guest needs");
         let protocol = wire.get(Request::GET_PROTOCOL_FEATURES)? & !STATUS;
         wire.set_number(Request::SET_PROTOCOL_FEATURES, protocol)?;

@@ -34,6 +34,8 @@ pub struct Features {
     pub offloads: bool,
     /// Frames are taken unfinished (`VIRTIO_NET_F_GUEST_CSUM`, `GUEST_TSO4`, `GUEST_TSO6`, `GUEST_ECN`).
     pub takes: bool,
+    /// Where they are, UDP may be left to be cut, too (`VIRTIO_NET_F_HOST_USO`; `GUEST_USO4`, `GUEST_USO6`).
+    pub uso: bool,
 }
 
 impl Default for Features {
@@ -52,6 +54,7 @@ impl Default for Features {
             queue_pairs: 1,
             offloads: false,
             takes: false,
+            uso: false,
         }
     }
 }
@@ -59,7 +62,14 @@ impl Default for Features {
 impl Features {
     /// With offloads: frames of up to 64 KiB, spread as Linux spreads them.
     pub fn offloading() -> Self {
-        Self { offloads: true, queue_size: 64, max_frame: 65_549, tx_pieces: 17, ..Self::default() }
+        Self {
+            offloads: true,
+            uso: true,
+            queue_size: 64,
+            max_frame: 65_549,
+            tx_pieces: 17,
+            ..Self::default()
+        }
     }
 
     /// With offloads both ways.
@@ -287,7 +297,10 @@ impl NetDriver {
         assert!(word(6) + word(8) + 2 <= frame.len(), "the checksum is not in the frame: {header:?}");
         match header[1] & 0x7f {
             0 => assert_eq!((header[1], word(2), word(4)), (0, 0, 0)),
-            1 | 4 => assert!(word(4) > 0 && word(2) <= frame.len(), "{header:?}"),
+            5 if header[1] & 0x80 != 0 || !self.features.uso => {
+                panic!("segmentation of UDP that was never negotiated: {header:?}")
+            }
+            1 | 4 | 5 => assert!(word(4) > 0 && word(2) <= frame.len(), "{header:?}"),
             other => panic!("segmentation {other} was never negotiated"),
         }
     }

@@ -10,8 +10,6 @@ use niv_adapter::vhost::ring::{
 use std::io;
 use std::sync::Arc;
 
-const ALL: Offloads = Offloads { checksum: true, tso4: true, tso6: true, ecn: true };
-
 /// A virtual guest's driver, and the two queues that an adapter would have for it.
 pub type Ends = (NetDriver, Box<dyn RxQueue>, Box<dyn TxQueue>);
 
@@ -86,8 +84,8 @@ impl VirtualNic {
                     indirect: features.indirect,
                     event_idx: features.event_idx,
                     mergeable: features.mergeable,
-                    offloads: if features.offloads { ALL } else { Offloads::default() },
-                    takes: if features.takes { ALL } else { Offloads::default() },
+                    offloads: offloads(features.offloads, features.uso),
+                    takes: offloads(features.takes, features.uso),
                 },
                 kick: None,
                 call: None,
@@ -113,6 +111,15 @@ impl VirtualNic {
     /// The queues of an adapter for these rings. Once per slot.
     pub fn queues(&self) -> (VringRx, VringTx) {
         (VringRx::new(Arc::clone(&self.from_guest)), VringTx::new(Arc::clone(&self.to_guest)))
+    }
+}
+
+/// All that may be left undone, if anything.
+fn offloads(any: bool, uso: bool) -> Offloads {
+    if any {
+        Offloads { checksum: true, tso4: true, tso6: true, ecn: true, uso }
+    } else {
+        Offloads::default()
     }
 }
 

@@ -5,8 +5,8 @@
 pub mod adapter;
 pub mod gen_frames;
 mod octets;
+pub mod sender;
 pub mod switch;
-pub mod tcp;
 
 pub use octets::Octets;
 

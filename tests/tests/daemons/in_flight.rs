@@ -42,13 +42,6 @@ fn scene() -> Place {
     place
 }
 
-/// A device counter of a vNIC.
-fn device(place: &Place, vnic: &str, counter: &str) -> u64 {
-    let shown = place.show("adapter0", &format!("show vnic {vnic}"));
-    let rows = shown["device"].as_array().unwrap();
-    rows.iter().find(|row| row["counter"] == counter).map_or(0, |row| row["value"].as_u64().unwrap())
-}
-
 /// What has come, held against what was sent.
 #[derive(Default)]
 struct Received {
@@ -124,16 +117,16 @@ fn killed(keeps_inflight: bool) {
             push(&mut sent, &mut sender, &mut received, &mut receiver);
             assert!(begun.elapsed() < PATIENCE, "no frame passed after kill {kill}");
         }
-        let doubt = device(&place, "vnic5", "rx_uncertain");
+        let doubt = place.device("vnic5", "rx_uncertain");
         assert!(doubt <= 64, "{doubt} frames uncertain");
         let again = received.twice - twice;
         assert!(again <= doubt, "{again} frames came twice after kill {kill}, but {doubt} were uncertain");
         if kill > 0 {
             let elsewhere = [("vnic5", "rx_resumed"), ("vnic6", "tx_resumed")];
-            let resumed = elsewhere.map(|(vnic, counter)| device(&place, vnic, counter));
+            let resumed = elsewhere.map(|(vnic, counter)| place.device(vnic, counter));
             assert_eq!(resumed, if resume { [0, 0] } else { [1, 1] }, "kill {kill}");
         }
-        assert_eq!(device(&place, "vnic5", "rx_returned") + device(&place, "vnic6", "tx_returned"), 0);
+        assert_eq!(place.device("vnic5", "rx_returned") + place.device("vnic6", "tx_returned"), 0);
         uncertain += doubt;
         // At any moment, in the midst of a burst as well.
         let moment = Instant::now() + Duration::from_micros(dice.below(30_000));
@@ -241,7 +234,7 @@ fn killed_while_it_sends(keeps_inflight: bool) {
             sender.pairs[0].reclaim();
             (last == sent && sender.pairs[0].tx.free() == usize::from(RING)).then_some(())
         });
-        let doubt = device(&place, "vnic5", "rx_uncertain");
+        let doubt = place.device("vnic5", "rx_uncertain");
         assert!(twice <= doubt && doubt <= BURST, "{twice} came twice, {doubt} were uncertain");
         uncertain += doubt;
         bursts.extend((twice > 0).then_some(twice));

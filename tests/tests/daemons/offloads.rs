@@ -2,12 +2,12 @@
 
 use super::files::{link, list, niv_port, node, port, vethernet, vif_list, vnic};
 use super::links::{Link, Over};
-use super::net::missing_rights;
+use super::net::{Net, Tester, missing_rights};
 use super::place::{PATIENCE, Place, left_out, missing_program, until};
 use ::link::{BURST, RxBurst};
 use niv_lab::driver::{Features, Guest};
 use niv_lab::lab::checksums::{Complete, complete};
-use niv_lab::model::tcp::Tcp;
+use niv_lab::model::sender::{Sender, Transport};
 use niv_lab::world::frames::mac;
 
 /// A guest with all offloads and one with none, both ways, over every kind of link.
@@ -51,71 +51,82 @@ fn guests_with_all_offloads_and_with_none_over_every_kind_of_link() {
         let drops = place.drops("adapter0");
         assert_eq!(drops.into_iter().collect::<Vec<_>>(), [("host_offload".to_owned(), 1)], "{over:?}");
         let vnic = place.show("adapter0", "show vnic vnic0");
-        assert_eq!(vnic["vnic"]["rx_frames"], sent + 1, "counters count segments");
+        assert_eq!(vnic["vnic"]["rx_frames"], sent.0 + sent.1 + 1, "counters count segments");
         assert_eq!(place.drops("vis0").len(), 0, "{over:?}");
 
         place.stop("adapter0");
         let seen = complete(&way.seen(&place)).unwrap();
         println!("{over:?}: {seen:?}");
         // Up and, back from the switch, down.
-        let frames = sent + answered;
-        assert_eq!(seen, Complete { tcp: 2 * frames, tcp_down: frames, udp: 0, longest: 1500 }, "{over:?}");
+        let (tcp, udp) = (sent.0 + answered.0, sent.1 + answered.1);
+        assert_eq!(seen, Complete { tcp: 2 * tcp, tcp_down: tcp, udp: 2 * udp, longest: 1500 }, "{over:?}");
     }
 }
 
-/// A TCP stream of so many octets, from station 1 to 2.
-fn stream(v6: bool, vlan: Option<u16>, len: usize) -> Tcp {
+const TCP: Transport = Transport::Tcp { sequence: 7, flags: 0x99 };
+
+/// So many octets from station 1 to 2.
+fn sender(transport: Transport, v6: bool, vlan: Option<u16>, len: usize) -> Sender {
     let payload = (0..len).map(|n| (n * 7 + n / 251) as u8).collect();
-    Tcp {
-        addresses: [mac(2), mac(1)].concat().try_into().unwrap(),
-        vlan,
-        v6,
-        sequence: 7,
-        flags: 0x99,
-        payload,
-    }
+    Sender { addresses: [mac(2), mac(1)].concat().try_into().unwrap(), vlan, v6, transport, payload }
+}
+
+/// Frames of TCP and of UDP.
+type Frames = (usize, usize);
+
+fn count(frames: &mut Frames, transport: Transport, by: usize) {
+    *(if transport == Transport::Udp { &mut frames.1 } else { &mut frames.0 }) += by;
 }
 
 /// Super-frames, and frames that only want their checksum, arrive as what they stand for; how many frames these are.
-fn to_none(all: &mut Guest, none: &mut Guest) -> usize {
-    let mut sent = 0;
-    for (v6, vlan, size, len) in [
-        (false, None, 1448, 60_000),
-        (true, None, 1428, 60_000),
-        (false, Some(10), 1448, 20_000),
-        (true, Some(10), 536, 20_000),
-        (false, None, 1, 100),
+fn to_none(all: &mut Guest, none: &mut Guest) -> Frames {
+    let mut sent = (0, 0);
+    for (transport, v6, vlan, size, len) in [
+        (TCP, false, None, 1448, 60_000),
+        (TCP, true, None, 1428, 60_000),
+        (TCP, false, Some(10), 1448, 20_000),
+        (TCP, true, Some(10), 536, 20_000),
+        (TCP, false, None, 1, 100),
+        (Transport::Udp, false, None, 1472, 60_000),
+        (Transport::Udp, true, None, 1452, 60_000),
+        (Transport::Udp, false, Some(10), 1472, 20_000),
+        (Transport::Udp, true, Some(10), 512, 20_000),
+        (Transport::Udp, false, None, 1, 100),
+        // A size beyond the payload: one datagram.
+        (Transport::Udp, true, None, 60_000, 1000),
     ] {
-        let tcp = stream(v6, vlan, len);
-        let (header, frame) = tcp.super_frame(size);
+        let sender = sender(transport, v6, vlan, len);
+        let (header, frame) = sender.super_frame(size);
         assert!(all.send_unfinished(&header, &frame));
         // The receiver's VLAN is taken off.
-        for segment in (Tcp { vlan: None, ..tcp.clone() }).segments(size.into()) {
+        for segment in (Sender { vlan: None, ..sender.clone() }).segments(size.into()) {
             let got = none.recv(PATIENCE);
             assert!(got.as_ref() == Some(&segment), "{got:02x?}\n{segment:02x?}");
-            sent += 1;
+            count(&mut sent, transport, 1);
         }
         // One that is not cut.
-        let short = Tcp { payload: tcp.payload[..100].to_vec(), ..tcp };
+        let short = Sender { payload: sender.payload[..100].to_vec(), ..sender };
         let (header, frame) = short.unfinished();
         assert!(all.send_unfinished(&header, &frame));
-        assert_eq!(none.recv(PATIENCE).as_ref(), (Tcp { vlan: None, ..short }).segments(1000).first());
-        sent += 1;
+        assert_eq!(none.recv(PATIENCE).as_ref(), (Sender { vlan: None, ..short }).segments(1000).first());
+        count(&mut sent, transport, 1);
     }
     sent
 }
 
 /// What a guest without offloads sends is complete, and so it arrives; how many frames.
-fn to_all(none: &mut Guest, all: &mut Guest) -> usize {
-    let mut sent = 0;
-    for (v6, size) in [(false, 1448), (true, 1428)] {
-        let back =
-            Tcp { addresses: [mac(1), mac(2)].concat().try_into().unwrap(), ..stream(v6, None, 20_000) };
+fn to_all(none: &mut Guest, all: &mut Guest) -> Frames {
+    let mut sent = (0, 0);
+    for (transport, v6, size) in
+        [(TCP, false, 1448), (TCP, true, 1428), (Transport::Udp, false, 1472), (Transport::Udp, true, 1452)]
+    {
+        let addresses = [mac(1), mac(2)].concat().try_into().unwrap();
+        let back = Sender { addresses, ..sender(transport, v6, None, 20_000) };
         for segment in back.segments(size) {
             assert!(none.send(&segment));
             let (header, got) = all.recv_unfinished(PATIENCE).expect("a frame");
             assert!(got == segment && header[..10] == [0; 10], "{header:02x?} {got:02x?}\n{segment:02x?}");
-            sent += 1;
+            count(&mut sent, transport, 1);
         }
     }
     sent
@@ -178,16 +189,23 @@ fn super_frames_stay_whole_between_those_who_take_them() {
 
     // Nobody is known, so everything goes to everybody.
     let (mut frames, mut wholes) = (0, 0);
-    for (v6, size, len) in
-        [(false, 1448, 60_000), (true, 1428, 60_000), (false, 536, 20_000), (false, 1448, 100)]
-    {
-        let tcp = stream(v6, None, len);
-        let (header, frame) = tcp.super_frame(size);
+    for (transport, v6, size, len) in [
+        (TCP, false, 1448, 60_000),
+        (TCP, true, 1428, 60_000),
+        (TCP, false, 536, 20_000),
+        (TCP, false, 1448, 100),
+        (Transport::Udp, false, 1472, 60_000),
+        (Transport::Udp, true, 1452, 60_000),
+        (Transport::Udp, false, 512, 20_000),
+        (Transport::Udp, true, 1452, 100),
+    ] {
+        let sender = sender(transport, v6, None, len);
+        let (header, frame) = sender.super_frame(size);
         assert!(from.send_unfinished(&header, &frame));
         let (said, got) = to.recv_unfinished(PATIENCE).expect("a whole super-frame");
         assert_eq!((said[..2].to_vec(), said[4..].to_vec()), (header[..2].to_vec(), header[4..].to_vec()));
         assert!(got == frame);
-        let segments = tcp.segments(size.into());
+        let segments = sender.segments(size.into());
         for segment in &segments {
             assert!(plain.recv(PATIENCE).as_ref() == Some(segment));
         }
@@ -205,4 +223,91 @@ fn super_frames_stay_whole_between_those_who_take_them() {
     let link = &place.show("adapter0", "show link")[0];
     assert_eq!((&link["tx_frames"], &link["rx_frames"]), (&frames.into(), &frames.into()));
     println!("{wholes} super-frames of {frames} frames crossed whole, twice");
+}
+
+/// A guest that leaves UDP to be cut, beside one that knows TCP only and a host on a tap.
+#[test]
+fn datagrams_come_whole_to_who_takes_them_and_one_by_one_to_others() {
+    if left_out(missing_program(&["ip"]).or_else(missing_rights)) {
+        return;
+    }
+    let mut net = Net::default();
+    let tap = net.tap();
+    let names = ["vnic0", "vnic1", "vnic2"];
+    let vnics: String =
+        (5..).zip(names).map(|(vif, name)| vnic(name, &format!("vhost-user:{name}.sock"), vif, 10)).collect();
+    let veths: String = (1..).zip(5..8).map(|(number, vif)| vethernet(number, 10, 1, vif)).collect();
+    let mut place = Place::new(&[
+        (
+            "vis0.toml",
+            node("vis0") + &niv_port(1, "memif:link0.sock") + &port(2, "access", &format!("tap:{tap}")),
+        ),
+        (
+            "vis0.cfg",
+            veths + &vif_list(1, 1, "5-7") + "interface ethernet 1/2\n  switchport access vlan 10\n",
+        ),
+        (
+            "adapter0.toml",
+            node("adapter0") + &link("link0", "memif:link0.sock") + &vnics + &list(1, &[5, 6, 7]),
+        ),
+    ]);
+    place.start("vis0");
+    place.start("adapter0");
+    place.link_up("adapter0", "link0", "vis0", "1/1");
+    place.port_up("vis0", "1/2");
+    let mut host = Tester::on(&tap);
+    let connect = |name: &str, features: Features| {
+        let guest = Guest::connect(&place.path(&format!("{name}.sock")), features).unwrap();
+        place.vnic_up("adapter0", name);
+        guest
+    };
+    let mut from = connect("vnic0", Features::all());
+    let mut to = connect("vnic1", Features::all());
+    // As QEMU has it until 8.1.
+    let mut older = connect("vnic2", Features { uso: false, ..Features::all() });
+
+    let mut frames = 0;
+    for (transport, v6) in [(TCP, false), (Transport::Udp, false), (Transport::Udp, true)] {
+        let sender = sender(transport, v6, None, 20_000);
+        let (header, frame) = sender.super_frame(1400);
+        let segments = sender.segments(1400);
+        assert!(from.send_unfinished(&header, &frame));
+        let (said, got) = to.recv_unfinished(PATIENCE).expect("a whole super-frame");
+        assert_eq!((&said[..2], &said[4..10]), (&header[..2], &header[4..10]));
+        assert!(got == frame);
+        if transport == Transport::Udp {
+            for segment in &segments {
+                assert!(older.recv(PATIENCE).as_ref() == Some(segment));
+                assert!(host.receive() == *segment);
+            }
+        } else {
+            assert!(older.recv_unfinished(PATIENCE).expect("a whole super-frame").1 == frame);
+            assert!(host.receive() == frame);
+        }
+        frames += segments.len() as u64;
+    }
+    // Who has not accepted it may not leave it, whatever the frame is like.
+    let (header, frame) = sender(Transport::Udp, false, None, 3000).super_frame(1000);
+    assert!(older.send_unfinished(&header, &frame));
+    // Nor has UDP a congestion of its own.
+    assert!(from.send_unfinished(&[&[1, 0x85], &header[2..]].concat().try_into().unwrap(), &frame));
+    until("both are dropped", || {
+        ["vnic0", "vnic2"].iter().all(|name| place.device(name, "rx_bad_header") == 1).then_some(())
+    });
+    place.at_rest();
+    for name in ["vis0", "adapter0"] {
+        assert!(place.drops(name).is_empty(), "{name}: {:?}", place.drops(name));
+    }
+    let rows = &place.show("adapter0", "show link")[0];
+    assert_eq!((&rows["tx_frames"], &rows["rx_frames"]), (&frames.into(), &frames.into()));
+    // What each driver accepted has its name.
+    for (name, uso) in [("vnic0", true), ("vnic2", false)] {
+        let features = &place.show("adapter0", &format!("show vnic {name}"))["vnic"]["features"];
+        let features = features.as_array().unwrap();
+        for (feature, there) in
+            [("host_tso4", true), ("host_uso", uso), ("guest_uso4", uso), ("guest_uso6", uso)]
+        {
+            assert_eq!(features.contains(&feature.into()), there, "{name}: {features:?}");
+        }
+    }
 }

@@ -198,6 +198,13 @@ impl Place {
         serde_json::from_str(&said).unwrap()
     }
 
+    /// A counter of the device of one of adapter0's vNICs.
+    pub(crate) fn device(&self, vnic: &str, counter: &str) -> u64 {
+        let shown = self.show("adapter0", &format!("show vnic {vnic}"));
+        let rows = shown["device"].as_array().unwrap();
+        rows.iter().find(|row| row["counter"] == counter).map_or(0, |row| row["value"].as_u64().unwrap())
+    }
+
     /// A sample of a daemon's metrics, written as on the page: `vis_port_up{port="ethernet1/1"}`.
     pub(crate) fn metric(&self, name: &str, sample: &str) -> u64 {
         let page = self.client(name).metrics().unwrap();

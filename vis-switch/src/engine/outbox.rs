@@ -10,6 +10,7 @@ use super::unfinished::Sizes;
 use super::verdict::DropReason;
 use arrayvec::ArrayVec;
 use link::{BURST, Frame, Gather, Nanos, ORDINARY, OutFrame, Seg, Taken, TxQueue, Undone};
+use vntag::ethernet::MIN_FRAME;
 use vntag::offload::{Finisher, NetHeader};
 
 /// A frame that waits to be sent.
@@ -248,6 +249,13 @@ impl Mixed<'_, '_> {
                 continue;
             };
             let inserted = turn.desk.inserted(one);
+            if header.is_super_frame()
+                && let Some(lent) = turn.burst.get(usize::from(one.frame))
+            {
+                // What pads it (V26; it is wholly in its head then) would be payload of its last segment.
+                let own = lent.len().saturating_add_signed(inserted);
+                frame.head = frame.head.get(..own).unwrap_or(frame.head);
+            }
             // What may wait is in the head, so it can be moved by any tag.
             let header = header.shifted(inserted).unwrap_or(header);
             let undone = Undone::from_bytes(header.to_bytes());
@@ -308,8 +316,10 @@ impl Mixed<'_, '_> {
         (header, count): (&NetHeader, usize),
         finisher: &mut Finisher,
     ) {
+        // V26, about what a wire sees.
+        let least = if self.turn.overhead(self.port) == 0 { MIN_FRAME } else { 0 };
         match finisher.frame(header, frame.len(), |to| _ = frame.copy_to(to)) {
-            Ok(finished) if finished.count() == count => finished.batches(|batch| {
+            Ok(finished) if finished.count() == count => finished.batches(least, |batch| {
                 let pieces = batch
                     .iter()
                     .map(|(head, body)| OutFrame::complete(head, Gather::one(Seg::from_slice(body))));

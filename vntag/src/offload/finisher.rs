@@ -1,6 +1,6 @@
 //! Finishing one frame, in memory kept for that.
 
-use super::{BadOffload, HEADERS_MAX, NetHeader, Offload, Segmentation};
+use super::{BadOffload, HEADERS_MAX, NetHeader, Offload, Segment, Segmentation};
 
 /// Frames that come at once at the most.
 pub const BATCH: usize = 64;
@@ -62,6 +62,19 @@ impl Finisher {
     }
 }
 
+/// Makes a segment `least` octets long, all of them behind its headers in `slot`; `false`: it is so long without that.
+#[inline]
+fn pad(slot: &mut [u8], segment: Segment<'_>, least: usize) -> bool {
+    let len = segment.headers + segment.payload.len();
+    if len >= least {
+        return false;
+    }
+    let (Some(payload), true) = (slot.get_mut(segment.headers..len), least <= SLOT) else { return false };
+    payload.copy_from_slice(segment.payload);
+    slot.get_mut(len..least).unwrap_or_default().fill(0);
+    true
+}
+
 impl Finished<'_> {
     /// How many frames it is.
     #[must_use]
@@ -69,8 +82,9 @@ impl Finished<'_> {
         self.cut.map_or(1, |cut| cut.count())
     }
 
-    /// Gives the frames to `each`, in order and at most [`BATCH`] of them at once.
-    pub fn batches(self, mut each: impl FnMut(&[Piece<'_>])) {
+    /// Gives the frames to `each`, in order and at most [`BATCH`] of them at once. Segments of fewer than `least` octets (at
+    /// most [`HEADERS_MAX`]) have zeros behind them until they have so many.
+    pub fn batches(self, least: usize, mut each: impl FnMut(&[Piece<'_>])) {
         let Self { frame, headers, cut } = self;
         let Some(cut) = cut else { return each(&[(frame, &[])]) };
         let Some((own, mut payload)) = frame.split_at_checked(cut.headers()) else { return };
@@ -81,7 +95,10 @@ impl Finished<'_> {
             let mut done = 0;
             for (slot, piece) in headers.chunks_exact_mut(SLOT).zip(&mut pieces) {
                 let Some(segment) = segments.next_into(slot) else { break };
-                *piece = (slot.get(..segment.headers).unwrap_or_default(), segment.payload);
+                *piece = match pad(slot, segment, least) {
+                    true => (slot.get(..least).unwrap_or_default(), &[]),
+                    false => (slot.get(..segment.headers).unwrap_or_default(), segment.payload),
+                };
                 payload = payload.get(segment.payload.len()..).unwrap_or_default();
                 done += 1;
             }

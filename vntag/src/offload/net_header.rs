@@ -95,6 +95,12 @@ impl NetHeader {
         self.flags & Self::NEEDS_CSUM != 0
     }
 
+    /// It is a super-frame, of whatever kind.
+    #[must_use]
+    pub const fn is_super_frame(&self) -> bool {
+        self.gso_type != GSO_NONE
+    }
+
     /// It is a super-frame of TCP over IPv4.
     #[must_use]
     pub const fn is_tcp4(&self) -> bool {
@@ -107,6 +113,12 @@ impl NetHeader {
         self.gso_type & !GSO_ECN == GSO_TCPV6
     }
 
+    /// It is a super-frame of UDP, over IPv4 or IPv6.
+    #[must_use]
+    pub const fn is_udp(&self) -> bool {
+        self.gso_type == GSO_UDP
+    }
+
     /// It is a super-frame whose first segment tells of reduced congestion (CWR).
     #[must_use]
     pub const fn has_ecn(&self) -> bool {
@@ -117,7 +129,7 @@ impl NetHeader {
     pub(super) fn segmentation(&self) -> Result<Option<Kind>, BadOffload> {
         match self.gso_type {
             GSO_NONE => Ok(None),
-            GSO_UDP => Ok(Some(Kind::Udp)),
+            _ if self.is_udp() => Ok(Some(Kind::Udp)),
             _ if self.is_tcp4() => Ok(Some(Kind::Tcp4)),
             _ if self.is_tcp6() => Ok(Some(Kind::Tcp6)),
             _ => Err(BadOffload::Kind),

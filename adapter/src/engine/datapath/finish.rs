@@ -187,11 +187,11 @@ impl Finish {
             return Ok(self.whole((&header, &size), frame.len(), head, room));
         }
         match Offload::of(&header, front, frame.len()).map_err(|_| DropReason::HostOffload)? {
-            Some(Offload::Cut(tcp)) => {
-                up::judge::<T>(head, tcp.longest(), host.source, host.vif)?;
+            Some(Offload::Cut(cut)) => {
+                up::judge::<T>(head, cut.longest(), host.source, host.vif)?;
                 host.is_up()?;
                 let inserted = head.bytes().len() - usize::from(*loaded);
-                self.segments(frame, tcp, (head, front, inserted), begun, room.frames)
+                self.segments(frame, cut, (head, front, inserted), begun, room.frames)
             }
             Some(Offload::Checksum(checksum)) => {
                 self.checksum::<T>(frame, Some(checksum), (head, loaded), host)
@@ -267,25 +267,25 @@ impl Finish {
     fn segments(
         &mut self,
         frame: &Frame<'_>,
-        tcp: Segmentation,
+        cut: Segmentation,
         (head, front, inserted): (&Head, &[u8], usize),
         first: usize,
         most: usize,
     ) -> Result<Finishing, DropReason> {
-        let own = tcp.headers();
-        let tagged = tcp.behind_tags(inserted);
+        let own = cut.headers();
+        let tagged = cut.behind_tags(inserted);
         let mut template = [0; SLOT];
         let tags = ADDRESSES + inserted;
         template[..tags].copy_from_slice(&head.bytes()[..tags]);
         template[tags..tagged.headers()].copy_from_slice(&front[ADDRESSES..own]);
 
-        let size = (tcp.longest() - own).max(1);
+        let size = (cut.longest() - own).max(1);
         let room = (self.octets.len() - self.used) / size;
-        let end = tcp.count().min(first + most.min(room).min(self.frames.remaining_capacity()));
+        let end = cut.count().min(first + most.min(room).min(self.frames.remaining_capacity()));
         if first >= end {
             return Ok(Finishing::UpTo(first));
         }
-        let payload = tcp.payload_of(first..end);
+        let payload = cut.payload_of(first..end);
         let Some((mut start, stop)) = self.take(payload.len()) else { return Ok(Finishing::UpTo(first)) };
         let bytes = self.octets.get_mut(start..stop).unwrap_or_default();
         frame.data.skip(payload.start).copy_to(bytes);
@@ -308,7 +308,7 @@ impl Finish {
             });
             start = end;
         }
-        Ok(if end == tcp.count() { Finishing::Whole } else { Finishing::UpTo(end) })
+        Ok(if end == cut.count() { Finishing::Whole } else { Finishing::UpTo(end) })
     }
 }
 

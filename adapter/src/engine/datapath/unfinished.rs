@@ -182,7 +182,7 @@ impl Delivery<'_, '_> {
     ) -> bool {
         let mut sent = false;
         match finisher.frame(header, frame.len(), |to| _ = frame.copy_to(to)) {
-            Ok(finished) if finished.count() == count => finished.batches(|batch| {
+            Ok(finished) if finished.count() == count => finished.batches(0, |batch| {
                 let pieces = batch
                     .iter()
                     .map(|(head, body)| OutFrame::complete(head, Gather::one(Seg::from_slice(body))));

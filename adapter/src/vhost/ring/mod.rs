@@ -75,6 +75,8 @@ pub struct Offloads {
     pub tso6: bool,
     /// `VIRTIO_NET_F_HOST_ECN`, `VIRTIO_NET_F_GUEST_ECN`: cutting TCP that tells of reduced congestion.
     pub ecn: bool,
+    /// `VIRTIO_NET_F_HOST_USO`; `VIRTIO_NET_F_GUEST_USO4` and `VIRTIO_NET_F_GUEST_USO6`: cutting UDP, over IPv4 and IPv6.
+    pub uso: bool,
 }
 
 impl Offloads {
@@ -84,18 +86,20 @@ impl Offloads {
             0 => true,
             _ if header.is_tcp4() => self.tso4,
             _ if header.is_tcp6() => self.tso6,
+            _ if header.is_udp() => self.uso,
             _ => false,
         };
         kind && (self.checksum || !header.needs_checksum()) && (self.ecn || !header.has_ecn())
     }
 
     const fn bits(self) -> u8 {
-        let Self { checksum, tso4, tso6, ecn } = self;
-        checksum as u8 | (tso4 as u8) << 1 | (tso6 as u8) << 2 | (ecn as u8) << 3
+        let Self { checksum, tso4, tso6, ecn, uso } = self;
+        checksum as u8 | (tso4 as u8) << 1 | (tso6 as u8) << 2 | (ecn as u8) << 3 | (uso as u8) << 4
     }
 
-    const fn from_bits(bits: u8) -> Self {
-        Self { checksum: bits & 1 != 0, tso4: bits & 2 != 0, tso6: bits & 4 != 0, ecn: bits & 8 != 0 }
+    fn from_bits(bits: u8) -> Self {
+        let has = |nth: u8| bits & 1 << nth != 0;
+        Self { checksum: has(0), tso4: has(1), tso6: has(2), ecn: has(3), uso: has(4) }
     }
 }
 

@@ -91,7 +91,7 @@ impl World {
             at[usize::from(steps.below(3))] = address(steps);
         }
         let [desc, avail, used] = at.map(|guest| self.user(guest));
-        let all = Offloads { checksum: true, tso4: true, tso6: true, ecn: true };
+        let all = Offloads { checksum: true, tso4: true, tso6: true, ecn: true, uso: true };
         let started = self.slots[ring].start(&RingSetup {
             memory: Arc::clone(&self.map),
             at: RingAddress { desc, avail, used },

@@ -7,7 +7,7 @@ use super::load::{kick, on_guest_core};
 use super::measure::cpu_time;
 use super::ovs::Ovs;
 use crate::driver::{Features, Guest};
-use crate::model::tcp::Tcp;
+use crate::model::sender::{Sender, Transport};
 use crate::world::frames::{frame, mac};
 use anyhow::{Context, Result, anyhow, bail};
 use std::time::{Duration, Instant};
@@ -84,8 +84,9 @@ impl Guests {
         addresses[..6].copy_from_slice(&mac(2));
         addresses[6..].copy_from_slice(&mac(1));
         let payload = vec![0x5a; PAYLOAD];
-        let tcp = Tcp { addresses, vlan: None, v6: false, sequence: 7, flags: 0x10, payload };
-        let (header, octets) = tcp.super_frame(SEGMENT);
+        let transport = Transport::Tcp { sequence: 7, flags: 0x10 };
+        let sender = Sender { addresses, vlan: None, v6: false, transport, payload };
+        let (header, octets) = sender.super_frame(SEGMENT);
         let begun = Instant::now();
         let (mut sent, mut arrived) = (0_u64, 0_u64);
         while begun.elapsed() < time || arrived < sent {
