@@ -182,12 +182,39 @@ impl NetDriver {
     /// # Panics
     /// When the frame is longer than `Features::max_frame`.
     pub fn queue_unfinished(&mut self, header: &[u8; HEADER], frame: &[u8]) -> bool {
+        self.queue_in_place(frame.len(), |memory, addr| {
+            memory.write(addr, header);
+            memory.write(addr + HEADER as u64, frame);
+        })
+    }
+
+    /// Writes this frame into every free buffer, for [`queue_prepared`](Self::queue_prepared).
+    ///
+    /// # Panics
+    /// When the frame is longer than `Features::max_frame`.
+    pub fn prepare(&self, header: &[u8; HEADER], frame: &[u8]) {
         assert!(frame.len() <= self.features.max_frame);
+        for addr in &self.tx_buffers {
+            self.memory.write(*addr, header);
+            self.memory.write(addr + HEADER as u64, frame);
+        }
+    }
+
+    /// [`queue_unfinished`](Self::queue_unfinished) for a frame of `len` octets that the buffers have already: a guest that costs
+    /// nothing.
+    ///
+    /// # Panics
+    /// When that is longer than `Features::max_frame`.
+    pub fn queue_prepared(&mut self, len: usize) -> bool {
+        self.queue_in_place(len, |_, _| ())
+    }
+
+    fn queue_in_place(&mut self, len: usize, write: impl FnOnce(&GuestMemory, u64)) -> bool {
+        assert!(len <= self.features.max_frame);
         self.reclaim();
         let Some(addr) = self.tx_buffers.pop() else { return false };
-        self.memory.write(addr, header);
-        self.memory.write(addr + HEADER as u64, frame);
-        let buffers = self.split(addr, frame.len());
+        write(&self.memory, addr);
+        let buffers = self.split(addr, len);
         let Some(head) = self.tx.add(&buffers) else {
             self.tx_buffers.push(addr);
             return false;
@@ -284,6 +311,27 @@ impl NetDriver {
             self.check(&header, &bytes);
             return Some((header, bytes));
         }
+    }
+
+    /// The length of the next frame from the device, of which no octet is looked at. Its buffers are offered again.
+    ///
+    /// # Panics
+    /// When the device broke a rule: a frame that is not whole.
+    pub fn skip(&mut self) -> Option<usize> {
+        let mut take = |header: &mut [u8]| {
+            let (head, len) = self.rx.take_used()?;
+            let addr = self.rx_of[usize::from(head)];
+            self.memory.read(addr, header);
+            assert!(self.offer_rx(addr), "a descriptor was just freed");
+            Some(len as usize)
+        };
+        let mut header = [0; HEADER];
+        let mut len = take(&mut header)?;
+        for _ in 1..u16::from_le_bytes([header[10], header[11]]) {
+            len += take(&mut []).expect("the device published half a frame");
+        }
+        self.rx_kick |= self.rx.publish();
+        Some(len.saturating_sub(HEADER))
     }
 
     /// What virtio says of the header of a frame for a driver.

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use vhost::vhost_user::message::FrontendReq as Request;
 
 /// How long a reply may take before a test fails.
-const REPLY: Duration = Duration::from_secs(5);
+const REPLY: Duration = Duration::from_secs(20);
 
 /// A connection to a vhost-user back end.
 pub struct Wire {

@@ -4,20 +4,20 @@ use super::Side;
 use super::duel::{Duel, Goal, Stage, Target};
 use super::forwarding::two_guests;
 use super::load::{kick, on_guest_core};
-use super::measure::cpu_time;
+use super::measure::{cpu_time, wait_for};
 use super::ovs::Ovs;
-use crate::driver::{Features, Guest};
+use crate::driver::{Features, Guest, Wire};
 use crate::model::sender::{Sender, Transport};
 use crate::world::frames::{frame, mac};
 use anyhow::{Context, Result, anyhow, bail};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Octets of payload in a super-frame.
 const PAYLOAD: usize = 65_000;
 /// Octets of payload in what it is cut into.
 const SEGMENT: u16 = 1448;
-/// Ethernet, IPv4 and TCP without options.
-const HEADERS: usize = 14 + 20 + 20;
 /// Super-frames under way at once: the receiver has room for all of them, cut or whole.
 const UNDER_WAY: usize = 16;
 
@@ -40,9 +40,7 @@ pub(super) fn duel() -> Duel {
             ours.accounts()?;
             Ok(figures)
         }),
-        theirs: Box::new(|stage| {
-            transfer(stage, &mut Ovs::start_with(stage.memory(), &["userspace-tso-enable=true"])?)
-        }),
+        theirs: Box::new(|stage| transfer(stage, &mut Ovs::start_with_tso(stage.memory())?)),
     }
 }
 
@@ -63,6 +61,15 @@ fn transfer(stage: &Stage, side: &mut dyn Side) -> Result<Vec<f64>> {
     act().map_err(|error| anyhow!("{error:#}\n{}", side.tail()))
 }
 
+/// Waits for the back end at a socket that we make.
+fn accept(path: &Path) -> Result<Wire> {
+    let listener = UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    let stream = wait_for("a connection of the back end", PATIENCE, || Ok(listener.accept().ok()))?.0;
+    stream.set_nonblocking(false)?;
+    Ok(Wire::new(stream)?)
+}
+
 struct Guests {
     from: Guest,
     to: Guest,
@@ -72,7 +79,12 @@ impl Guests {
     fn connect(side: &dyn Side) -> Result<Self> {
         let features = Features { queue_size: 1024, ..Features::all() };
         let [from, to] = side.sockets();
-        let connect = |path| Guest::connect(path, features).context("a guest cannot connect");
+        let connect = |path: &Path| {
+            let mut guest = Guest::new(features)?;
+            let wire = if side.guests_listen() { accept(path)? } else { Wire::connect(path)? };
+            guest.start(wire, false).context("a guest cannot connect")?;
+            anyhow::Ok(guest)
+        };
         Ok(Self { from: connect(&from)?, to: connect(&to)? })
     }
 
@@ -87,6 +99,8 @@ impl Guests {
         let transport = Transport::Tcp { sequence: 7, flags: 0x10 };
         let sender = Sender { addresses, vlan: None, v6: false, transport, payload };
         let (header, octets) = sender.super_frame(SEGMENT);
+        let headers = octets.len() - PAYLOAD;
+        self.from.pairs[0].prepare(&header, &octets);
         let begun = Instant::now();
         let (mut sent, mut arrived) = (0_u64, 0_u64);
         while begun.elapsed() < time || arrived < sent {
@@ -97,15 +111,19 @@ impl Guests {
             from.reclaim();
             while begun.elapsed() < time
                 && sent - arrived <= ((UNDER_WAY - 1) * PAYLOAD) as u64
-                && from.queue_unfinished(&header, &octets)
+                && from.queue_prepared(octets.len())
             {
                 sent += PAYLOAD as u64;
             }
             if from.flush() {
                 kick(self.from.kick_fd(1));
             }
-            while let Some((_, frame)) = self.to.pairs[0].poll_unfinished() {
-                arrived += frame.len().saturating_sub(HEADERS) as u64;
+            // Whole or cut, each has headers of its own.
+            while let Some(len) = self.to.pairs[0].skip() {
+                arrived += len.saturating_sub(headers) as u64;
+            }
+            if arrived > sent {
+                bail!("of {sent} octets {arrived} arrived");
             }
             if self.to.pairs[0].rx_kick() {
                 kick(self.to.kick_fd(0));

@@ -53,8 +53,12 @@ const QUIET: f64 = 0.05;
 
 /// Something that switches between two vhost-user sockets.
 trait Side {
-    /// The sockets it serves, for the guests.
+    /// The sockets between it and the guests.
     fn sockets(&self) -> [PathBuf; 2];
+    /// The guests' side makes the sockets, and it connects.
+    fn guests_listen(&self) -> bool {
+        false
+    }
     /// Its processes, for their CPU time.
     fn pids(&self) -> Vec<u32>;
     /// Returns when the guests, which have connected, are known to it.

@@ -50,16 +50,21 @@ pub(super) struct Ovs {
     switch: Process,
     _database: Process,
     before: Work,
+    tso: bool,
 }
 
 impl Ovs {
     /// Starts database and switch.
     pub(super) fn start(memory: &Memory) -> Result<Self> {
-        Self::start_with(memory, &[])
+        Self::start_as(memory, false)
     }
 
-    /// The same with these words of `other_config` more.
-    pub(super) fn start_with(memory: &Memory, more: &[&str]) -> Result<Self> {
+    /// The same with userspace TSO. It has that only where the guests' side listens.
+    pub(super) fn start_with_tso(memory: &Memory) -> Result<Self> {
+        Self::start_as(memory, true)
+    }
+
+    fn start_as(memory: &Memory, tso: bool) -> Result<Self> {
         let folder = std::env::current_dir()?.join(RUN).join("ovs");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
@@ -87,25 +92,26 @@ impl Ovs {
                 &format!("other_config:dpdk-extra={}", memory.ovs()),
                 &format!("other_config:pmd-cpu-mask={}", mask()),
                 &format!("other_config:dpdk-lcore-mask={}", mask()),
+                &format!("other_config:userspace-tso-enable={tso}"),
             ],
         )?;
-        for word in more {
-            vsctl(&folder, &["--no-wait", "set", "Open_vSwitch", ".", &format!("other_config:{word}")])?;
-        }
         let mut command = Command::new("taskset");
         command.args(["-c", SWITCH_CORE, "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"]);
         command.env("OVS_RUNDIR", &folder).env("OVS_LOGDIR", &folder);
         command.arg(format!("unix:{}", at("db").display())).arg(format!("--unixctl={}", at("ctl").display()));
         let switch = Process::start("bench-ovs", &mut command)?;
-        let ovs = Self { folder, switch, _database: database, before: Work::default() };
+        let ovs = Self { folder, switch, _database: database, before: Work::default(), tso };
         let done =
             vsctl(&ovs.folder, &["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"]);
         done.with_context(|| tail_of(&Path::new(LOG).join("bench-ovs.log")))?;
         for port in PORTS {
-            vsctl(
-                &ovs.folder,
-                &["add-port", "br0", port, "--", "set", "Interface", port, "type=dpdkvhostuser"],
-            )?;
+            let listens = format!("options:vhost-server-path={}", ovs.folder.join(port).display());
+            let kind: &[&str] =
+                if tso { &["type=dpdkvhostuserclient", &listens] } else { &["type=dpdkvhostuser"] };
+            vsctl(&ovs.folder, &[&["add-port", "br0", port, "--", "set", "Interface", port], kind].concat())?;
+        }
+        if tso {
+            return Ok(ovs);
         }
         wait_for("OVS's vhost-user sockets", PATIENCE, || {
             Ok(ovs.sockets().iter().all(|s| s.exists()).then_some(()))
@@ -136,6 +142,10 @@ fn mask() -> String {
 impl Side for Ovs {
     fn sockets(&self) -> [PathBuf; 2] {
         PORTS.map(|port| self.folder.join(port))
+    }
+
+    fn guests_listen(&self) -> bool {
+        self.tso
     }
 
     fn pids(&self) -> Vec<u32> {
