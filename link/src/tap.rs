@@ -2,8 +2,8 @@
 //!
 //! The tap is made if it is not there (and then goes when we go), or attached to if it is; it gets the MTU that is
 //! needed and is set up. Where hosts are behind it ([`Defaults::hosts`]), which is so unless it is a link, checksums and the
-//! segmentation of TCP may be left undone in frames of either direction (`TUNSETOFFLOAD`, `IFF_VNET_HDR`). An 802.1Q tag
-//! is always in place.
+//! segmentation of TCP, and of UDP where the kernel has that, may be left undone in frames of either direction (`TUNSETOFFLOAD`,
+//! `IFF_VNET_HDR`). An 802.1Q tag is always in place.
 //!
 //! An interface that is deleted under us takes the port down; when one of its name is there again, it is attached.
 
@@ -15,7 +15,7 @@ use crate::open::Defaults;
 use crate::port::{Changes, Monitor, Port, PortCounter, PortState, Tell};
 use crate::queue::{BURST, Nanos, RxBurst, RxQueue, Taken, TxQueue};
 use crate::sys::{Scratch, netif, tap};
-use crate::vnet;
+use crate::vnet::{self, Cuts};
 use crate::watch::{Condition, Watch};
 use core::ops::Range;
 use parking_lot::Mutex;
@@ -60,6 +60,8 @@ struct Shared {
     hosts: bool,
     /// The open tap; none while its interface is gone. Changed by the receiving half only.
     tap: Mutex<Option<Arc<OwnedFd>>>,
+    /// What this machine's kernel finishes in frames for a tap.
+    cuts: Cuts,
     counters: Counters,
     changes: Changes,
 }
@@ -69,7 +71,7 @@ pub(crate) fn open(name: &InterfaceName, defaults: &Defaults) -> Result<Port, Op
     let device = format!("tap:{name}");
     let name = name.as_str();
     let watch = Watch::new(name).map_err(|e| OpenError::io(&device, "the interface cannot be watched", e))?;
-    let fd = attach(&watch, defaults.mtu, defaults.hosts)
+    let (fd, cuts) = attach(&watch, defaults.mtu, defaults.hosts)
         .map_err(|(step, error)| explain(&device, step, error))?;
     watch.add(fd.as_fd()).map_err(|e| OpenError::io(&device, "the tap cannot be watched", e))?;
     let fd = Arc::new(fd);
@@ -78,6 +80,7 @@ pub(crate) fn open(name: &InterfaceName, defaults: &Defaults) -> Result<Port, Op
         mtu: defaults.mtu,
         hosts: defaults.hosts,
         tap: Mutex::new(Some(Arc::clone(&fd))),
+        cuts,
         counters: Counters::default(),
         changes: Changes::default(),
     });
@@ -93,17 +96,17 @@ pub(crate) fn open(name: &InterfaceName, defaults: &Defaults) -> Result<Port, Op
 }
 
 /// Opens the tap and sets it up; the error comes with the step that failed.
-fn attach(watch: &Watch, mtu: usize, hosts: bool) -> Result<OwnedFd, (&'static str, io::Error)> {
+fn attach(watch: &Watch, mtu: usize, hosts: bool) -> Result<(OwnedFd, Cuts), (&'static str, io::Error)> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let fd = open_file("/dev/net/tun", flags, Mode::empty())
         .map_err(|e| ("cannot open /dev/net/tun", e.into()))?;
-    tap::attach(fd.as_fd(), watch.name(), hosts).map_err(|e| ("cannot make the tap", e))?;
+    let cuts = tap::attach(fd.as_fd(), watch.name(), hosts).map_err(|e| ("cannot make the tap", e))?;
     let now = netif::mtu(watch.socket(), watch.name()).map_err(|e| ("cannot read its MTU", e))?;
     if now < mtu {
         netif::set_mtu(watch.socket(), watch.name(), mtu).map_err(|e| ("cannot set its MTU", e))?;
     }
     netif::set_up(watch.socket(), watch.name()).map_err(|e| ("cannot set it up", e))?;
-    Ok(fd)
+    Ok((fd, cuts))
 }
 
 fn explain(device: &str, step: &str, error: io::Error) -> OpenError {
@@ -186,7 +189,8 @@ impl TapRx {
             return;
         }
         match attach(&self.watch, self.shared.mtu, self.shared.hosts) {
-            Ok(fd) if self.watch.add(fd.as_fd()).is_ok() => {
+            // The kernel is the same.
+            Ok((fd, _)) if self.watch.add(fd.as_fd()).is_ok() => {
                 let fd = Arc::new(fd);
                 *self.shared.tap.lock() = Some(Arc::clone(&fd));
                 self.shared.changes.tell();
@@ -272,7 +276,7 @@ impl TxQueue for TapTx {
     }
 
     fn takes(&self, undone: &Undone, len: usize) -> bool {
-        self.shared.hosts && vnet::takes(undone, len)
+        self.shared.cuts.takes(undone, len)
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) const LEN: usize = 10;
 const NEEDS_CSUM: u8 = 1;
 const GSO_TCPV4: u8 = 1;
 const GSO_TCPV6: u8 = 4;
+const GSO_UDP: u8 = 5;
 const GSO_ECN: u8 = 0x80;
 
 /// The longest super-frame that the kernel is given: 64 KiB of packet, its Ethernet header and two tags.
@@ -49,10 +50,29 @@ pub(crate) fn header(undone: Option<&Undone>) -> [u8; LEN] {
     header
 }
 
-/// Whether every kernel that we run on can finish a frame of `len` octets in which this is undone: a checksum, and TCP.
-pub(crate) fn takes(undone: &Undone, len: usize) -> bool {
-    let [_, gso_type, ..] = undone.to_bytes();
-    len <= LONGEST && matches!(gso_type & !GSO_ECN, 0 | GSO_TCPV4 | GSO_TCPV6)
+/// What may be left to the kernel in frames for it. Every kernel that we run on completes checksums and cuts TCP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Cuts {
+    /// Nothing: frames are to be complete.
+    Nothing,
+    /// Checksums, and super-frames of TCP.
+    Tcp,
+    /// Those of UDP, too.
+    TcpAndUdp,
+}
+
+impl Cuts {
+    /// Whether that includes what is undone in this frame of `len` octets.
+    pub(crate) fn takes(self, undone: &Undone, len: usize) -> bool {
+        let [_, gso_type, _, _, a, b, ..] = undone.to_bytes();
+        let kind = match gso_type {
+            GSO_UDP => self == Self::TcpAndUdp,
+            _ => self != Self::Nothing && matches!(gso_type & !GSO_ECN, 0 | GSO_TCPV4 | GSO_TCPV6),
+        };
+        // To the kernel the greatest size is a mark of its own, and refused.
+        kind && len <= LONGEST && [a, b] != [0xff; 2]
+    }
 }
 
 #[cfg(test)]
@@ -77,9 +97,14 @@ mod tests {
     fn what_no_kernel_cuts_is_not_left_to_it() {
         let of = |gso_type| Undone::from_bytes([1, gso_type, 0, 0, 1, 0, 34, 0, 16, 0, 0, 0]).unwrap();
         for gso_type in 0..=255 {
-            let known = [0, 1, 4, 0x80, 0x81, 0x84].contains(&gso_type);
-            assert_eq!(takes(&of(gso_type), 60_000), known, "{gso_type}");
+            let tcp = [0, 1, 4, 0x80, 0x81, 0x84].contains(&gso_type);
+            let known = [(Cuts::Nothing, false), (Cuts::Tcp, tcp), (Cuts::TcpAndUdp, tcp || gso_type == 5)];
+            for (cuts, known) in known {
+                assert_eq!(cuts.takes(&of(gso_type), 60_000), known, "{cuts:?} {gso_type}");
+            }
         }
-        assert!(!takes(&of(1), 70_000));
+        assert!(!Cuts::Tcp.takes(&of(1), 70_000));
+        let largest = Undone::from_bytes([1, 5, 0, 0, 0xff, 0xff, 34, 0, 6, 0, 0, 0]).unwrap();
+        assert!(!Cuts::TcpAndUdp.takes(&largest, 1000));
     }
 }

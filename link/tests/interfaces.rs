@@ -6,7 +6,8 @@ use common::{
     Cable, Net, PATIENCE, counter, drain, ip, missing, missing_program, open_device, open_link,
     open_with_mtu, receive, send, text, until, within,
 };
-use link::{BURST, OutFrame, PortState, Taken};
+use link::{BURST, OutFrame, PortState, Taken, Undone};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -287,6 +288,106 @@ fn hosts_behind_veths_that_are_links_get_what_a_wire_carries() {
     let cable = Cable::between(open_link(&format!("packet:{a}")), open_link(&format!("packet:{c}")));
     hosts_talk([&x, &y], [&b, &d]);
     assert_eq!(cable.longest(), 1514, "super-frames were cut");
+}
+
+/// What a host does in [`datagrams_between_taps_are_cut_by_who_gets_them`], over IPv6 or IPv4, with so many octets in datagrams
+/// of that size: it waits for them, says their lengths, and whether they were all the same; or it leaves one super-frame to its kernel.
+const DATAGRAMS: &str = "
+import socket, sys
+role, family, address, octets, size = sys.argv[1:]
+octets, size = int(octets), int(size)
+data = bytes(at * 7 % 251 for at in range(octets))
+s = socket.socket(socket.AF_INET6 if family == '6' else socket.AF_INET, socket.SOCK_DGRAM)
+if role == 'send':
+    s.setsockopt(socket.IPPROTO_UDP, 103, size)  # UDP_SEGMENT
+    s.sendto(data, (address, 5000))
+else:
+    s.settimeout(20)
+    s.bind((address, 5000))
+    print('ready', flush=True)
+    got = []
+    while sum(map(len, got)) < octets:
+        got.append(s.recv(65536))
+    print(*map(len, got), b''.join(got) == data)
+";
+
+/// This kernel's taps know super-frames of UDP.
+fn knows_udp() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a kernel");
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 2)
+}
+
+#[test]
+fn a_kernel_that_knows_datagrams_refuses_none_behind_tags() {
+    if missing() {
+        return;
+    }
+    let net = Net::new().unwrap();
+    let name = net.name("a");
+    let mut tap = open_device(&format!("tap:{name}"));
+    let mut seen = open_link(&format!("packet:{name}"));
+    drain(&mut seen);
+    for tags in [0, 1, 2] {
+        let start = 34 + 4 * tags as u8;
+        let undone = Undone::from_bytes([1, 5, start + 8, 0, 0xe8, 3, start, 0, 6, 0, 0, 0]).unwrap();
+        let ip = [0x08, 0x00, 0x45, 0, 11, 212, 0, 1, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        let udp = [0x30, 0x39, 0x13, 0x88, 0x0b, 0xc0, 0, 0];
+        let front = [&[0x81, 0, 0, 5].repeat(tags)[..], &ip, &udp].concat();
+        let whole = frame(&front, 12 + front.len() + 3000);
+        assert_eq!(tap.tx[0].takes(&undone, whole.len()), knows_udp());
+        if knows_udp() {
+            let taken = send(&mut tap, &[OutFrame { undone: Some(undone), ..OutFrame::private(&whole) }]);
+            assert_eq!(taken, Taken { frames: 1, refused: 0 });
+            until(&mut seen, "it", |port| receive(port, 1) == [&whole[..]]);
+        }
+    }
+}
+
+#[test]
+fn datagrams_between_taps_are_cut_by_who_gets_them() {
+    if missing() || missing_program("python3") {
+        return;
+    }
+    for (whole, open) in [(knows_udp(), open_device as fn(&str) -> link::Port), (false, open_link)] {
+        let net = Net::new().unwrap();
+        let (s, t) = (net.name("s"), net.name("t"));
+        let (a, b) = (open(&format!("tap:{s}")), open(&format!("tap:{t}")));
+        let x = net.host("x", &s, &address(4, 1)).unwrap();
+        let y = net.host("y", &t, &address(4, 2)).unwrap();
+        for (ns, end, host) in [(&x, &s, 1), (&y, &t, 2)] {
+            ip(&format!("-n {ns} addr add {} dev {end} nodad", address(6, host))).unwrap();
+        }
+        let cable = Cable::between(a, b);
+        for family in [4, 6] {
+            let to = address(family, 2);
+            let to = to.split('/').next().unwrap_or_default();
+            let run = |host: &str, role: &str| {
+                let mut command = within(host, "timeout 30 python3 -c");
+                command.arg(DATAGRAMS).args([role, &family.to_string(), to, "14077", "1400"]);
+                command
+            };
+            let mut receiver = run(&y, "receive").stdout(Stdio::piped()).spawn().unwrap();
+            let mut said = BufReader::new(receiver.stdout.take().unwrap());
+            let _receiver = Background(receiver);
+            let mut line = String::new();
+            said.read_line(&mut line).unwrap();
+            assert_eq!(line, "ready\n");
+            let sent = run(&x, "send").output().unwrap();
+            assert!(sent.status.success(), "{}", text(&sent));
+            line.clear();
+            said.read_line(&mut line).unwrap();
+            assert_eq!(line, "1400 ".repeat(10) + "77 True\n", "IPv{family}");
+        }
+        for ns in [&x, &y] {
+            assert_eq!(wrong_checksums(ns), [0; 3], "TCP, UDP, UDP over IPv6");
+        }
+        let longest = cable.longest();
+        assert_eq!(longest > 14_077, whole, "{longest}");
+        for port in cable.stop() {
+            assert_eq!(counter(&port, "tx_refused"), 0);
+        }
+    }
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use super::{Scratch, count, done, netif};
 use crate::frame::OutFrame;
-use crate::vnet;
+use crate::vnet::{self, Cuts};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Binds an open `/dev/net/tun` to the tap of this name, which is made if it is not there: frames come and go with a
-/// `virtio_net_hdr` of [`vnet::LEN`] octets in front. `hosts`: those that come may be unfinished, in checksums and as super-frames of TCP.
-pub(crate) fn attach(tun: BorrowedFd<'_>, name: &str, hosts: bool) -> io::Result<()> {
+/// `virtio_net_hdr` of [`vnet::LEN`] octets in front. `hosts`: those that come may be unfinished, in checksums and as super-frames of TCP
+/// and, where the kernel has that (from 6.2 on), of UDP. What it cuts in frames that go.
+pub(crate) fn attach(tun: BorrowedFd<'_>, name: &str, hosts: bool) -> io::Result<Cuts> {
     let mut request = netif::request(name)?;
     request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
     // SAFETY: TUNSETIFF reads the name and `ifru_flags` and writes the name; the request lives on.
@@ -17,10 +18,20 @@ pub(crate) fn attach(tun: BorrowedFd<'_>, name: &str, hosts: bool) -> io::Result
     let len = vnet::LEN as libc::c_int;
     // SAFETY: TUNSETVNETHDRSZ reads one int, which lives on.
     done(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETVNETHDRSZ as _, &len) })?;
-    let unfinished = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
-    let unfinished = if hosts { unfinished as libc::c_ulong } else { 0 };
-    // SAFETY: TUNSETOFFLOAD takes its argument by value.
-    done(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOFFLOAD as _, unfinished) })
+    let set = |unfinished: libc::c_uint| {
+        let unfinished = libc::c_ulong::from(unfinished);
+        // SAFETY: TUNSETOFFLOAD takes its argument by value.
+        done(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOFFLOAD as _, unfinished) })
+    };
+    if !hosts {
+        return set(0).map(|()| Cuts::Nothing);
+    }
+    let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+    match set(tcp | libc::TUN_F_USO4 | libc::TUN_F_USO6) {
+        // Something among it is unknown.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => set(tcp).map(|()| Cuts::Tcp),
+        other => other.map(|()| Cuts::TcpAndUdp),
+    }
 }
 
 /// Writes one frame.
