@@ -2,7 +2,7 @@
 
 use crate::config::file::Negotiation;
 use crate::config::{Attachment, DEFAULT_PROFILE, VnicConfig};
-use crate::engine::{LinkStats, VnicSlot, VnicStats};
+use crate::engine::{Counted, LinkStats, VnicSlot, VnicStats};
 use crate::identity::{derived_mac, derived_uuid};
 use crate::vhost::VnicMonitor;
 use firmware_sim::LinkId;
@@ -22,7 +22,7 @@ pub struct LinkEntry {
     /// State and counters of the device.
     pub monitor: Arc<dyn Monitor>,
     /// Its counters.
-    pub stats: Arc<LinkStats>,
+    pub stats: Counted<LinkStats>,
     /// Static lists: id and members.
     pub lists: Vec<(u16, Vec<u16>)>,
 }
@@ -89,7 +89,7 @@ pub struct VnicEntry {
     /// The guest's side, where the device is vhost-user.
     pub guest: Option<Arc<VnicMonitor>>,
     /// Its counters.
-    pub stats: Arc<VnicStats>,
+    pub stats: Counted<VnicStats>,
 }
 
 impl VnicEntry {

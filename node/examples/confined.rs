@@ -72,7 +72,7 @@ fn act(folder: &Path, deed: &str, parent: Pid) -> io::Result<()> {
         "read-secret" => fs::read(folder.join("secret")).map(drop),
         "write-secret" => fs::write(folder.join("secret"), "mine"),
         "make-file" => fs::write(folder.join("run/file"), ""),
-        "look-at-parent" => fs::read(format!("/proc/{}/maps", parent)).map(drop),
+        "look-at-parent" => fs::read(format!("/proc/{parent}/maps")).map(drop),
         "write-state" => {
             let (draft, file) = (folder.join("state/draft"), folder.join("state/file"));
             fs::write(&draft, "")?;

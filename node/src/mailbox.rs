@@ -151,12 +151,18 @@ impl<T> Sender<T> {
         empty(&self.0.progress);
     }
 
+    /// The ticket of the last command that was applied, as it were; [`event`](Self::event) is emptied.
+    #[must_use]
+    pub fn progress(&self) -> Ticket {
+        // Emptied before the count is read: what is applied later makes it readable again.
+        empty(&self.0.progress);
+        Ticket(self.0.queue.lock().applied)
+    }
+
     /// The command with this ticket was applied.
     #[must_use]
     pub fn applied(&self, ticket: Ticket) -> bool {
-        // Emptied before the count is read: what is applied later makes it readable again.
-        empty(&self.0.progress);
-        self.0.queue.lock().applied >= ticket.0
+        self.progress() >= ticket
     }
 
     /// Waits until the command with this ticket was applied; `false` if that took longer than `patience` or the

@@ -44,6 +44,7 @@ pub fn table() -> Table<Context> {
             Command::new(EXEC, event::SYNTAX, event::HELP, logging),
             Command::new(EXEC, accounting::SYNTAX, accounting::HELP, accounting),
             Command::new(EXEC, niv_node::doctor::SYNTAX, niv_node::doctor::HELP, doctor::show),
+            Command::new(EXEC, "show system workers", "The threads that move frames", show::workers),
             Command::new(EXEC, "show version", "Name and version of this adapter", show::version),
             Command::new(
                 EXEC,

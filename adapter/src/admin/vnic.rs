@@ -77,7 +77,7 @@ pub(super) fn show(adapter: &mut Context, args: &Args) -> Answer {
         Column::left("vif_state", "VIF state"),
     ]);
     for view in adapter.vnics() {
-        let (stats, vif) = (&view.entry.stats, first(adapter, &view));
+        let (stats, vif) = (view.entry.stats.total(), first(adapter, &view));
         grid.row([
             view.entry.config.name.as_str().into(),
             vif.link.into(),
@@ -100,7 +100,7 @@ pub(super) fn show(adapter: &mut Context, args: &Args) -> Answer {
 fn detail(adapter: &Context, args: &Args) -> Answer {
     let view = named(adapter, args)?;
     let VnicView { entry, status } = &view;
-    let (config, identity, stats) = (&entry.config, &entry.identity, &entry.stats);
+    let (config, identity, stats) = (&entry.config, &entry.identity, entry.stats.total());
     let vif = first(adapter, &view);
     let mut record = Record::new()
         .titled(format!("{} is {}", config.name, state(&*entry.monitor)))

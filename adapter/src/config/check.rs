@@ -18,9 +18,6 @@ const MOST_LINKS: usize = 256;
 
 pub(super) fn check(file: &File, written: &AdapterFile) -> Checked<AdapterConfig> {
     let node = Node::from_file(file, &written.node, "adapter0")?;
-    if let Some(workers) = written.node.workers.as_ref().filter(|workers| *workers.get_ref() != 1) {
-        return Err(file.error(workers, "this release moves frames with 1 worker"));
-    }
     let firmware = firmware(file, &written.firmware)?;
     let (links, vnics, warnings) = (Vec::new(), Vec::new(), Vec::new());
     let mut config = AdapterConfig { node, firmware, links, vnics, warnings };

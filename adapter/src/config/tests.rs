@@ -148,7 +148,7 @@ fn a_mistake_is_one_line_that_names_its_place() {
             "key \"backup\": has no meaning on a link with negotiation = \"off\"",
         ),
         ("queues = 1", "channel = 7", "key \"channel\": without negotiation the channel is the VIF, 5"),
-        ("api =", "workers = 2\napi =", "[node]: key \"workers\": this release moves frames with 1 worker"),
+        ("api =", "workers = 65\napi =", "[node]: key \"workers\": 1 to 64 are allowed"),
     ];
     mistakes(GOOD, &cases);
 }

@@ -95,6 +95,11 @@ pub(super) struct FromHost<'a, I> {
 }
 
 impl Capture {
+    /// It records for these captures.
+    pub(super) fn new(captures: &Captures) -> Self {
+        Self { recorder: live::Recorder::new(captures), ..Self::default() }
+    }
+
     pub(super) fn captures(&self) -> &Captures {
         self.recorder.live()
     }

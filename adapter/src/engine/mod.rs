@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Functions of (state, input, now): no clock, thread, socket or log. One file per stage; [`Datapath`] strings
-//! them together for one worker.
+//! them together for one worker, [`workers`] divides what there is among several.
 
 pub mod capture;
 pub mod control;
@@ -17,9 +17,10 @@ pub mod drops;
 pub mod stats;
 pub mod up;
 pub mod vif;
+pub mod workers;
 
 pub use control::Punted;
 pub use datapath::{Datapath, LinkSetup, Order, VnicSetup};
 pub use drops::{DropCounters, DropReason};
-pub use stats::{GroupStats, LinkStats, Stats, VnicStats};
+pub use stats::{Counted, GroupStats, LinkStats, Stats, VnicStats};
 pub use vif::{Lists, VifParams, VifState, VlanMode, VnicSlot};

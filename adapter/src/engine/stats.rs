@@ -1,9 +1,95 @@
-//! What the worker counts, readable from any thread.
+//! What workers count, readable from any thread.
 
 use super::drops::{DropCounters, DropReason};
 use niv_node::counter::{Balance, Counter};
 use parking_lot::RwLock;
 use std::sync::Arc;
+
+/// Counters of the same thing: a set for each worker, which alone writes it.
+#[derive(Debug)]
+pub struct Counted<T>(Arc<[Arc<T>]>);
+
+impl<T> Clone for Counted<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: Default> Default for Counted<T> {
+    /// One worker's.
+    fn default() -> Self {
+        Self::of(1)
+    }
+}
+
+impl<T> FromIterator<Arc<T>> for Counted<T> {
+    fn from_iter<I: IntoIterator<Item = Arc<T>>>(each: I) -> Self {
+        Self(each.into_iter().collect())
+    }
+}
+
+impl<T: Default> Counted<T> {
+    /// Of so many workers.
+    #[must_use]
+    pub fn of(workers: usize) -> Self {
+        (0..workers).map(|_| Arc::default()).collect()
+    }
+}
+
+impl<T> Counted<T> {
+    /// Each worker's.
+    #[must_use]
+    pub fn each(&self) -> &[Arc<T>] {
+        &self.0
+    }
+}
+
+impl Counted<VnicStats> {
+    /// The sums.
+    #[must_use]
+    pub fn total(&self) -> VnicStats {
+        let sum = VnicStats::default();
+        self.each().iter().for_each(|one| sum.absorb(one));
+        sum
+    }
+}
+
+impl Counted<LinkStats> {
+    /// The sums.
+    #[must_use]
+    pub fn total(&self) -> LinkStats {
+        let sum = LinkStats::default();
+        self.each().iter().for_each(|one| sum.absorb(one));
+        sum
+    }
+}
+
+impl Counted<Stats> {
+    /// Counters for a new vNIC.
+    #[must_use]
+    pub fn add_vnic(&self) -> Counted<VnicStats> {
+        self.each().iter().map(|one| one.add_vnic()).collect()
+    }
+
+    /// A vNIC is gone from every worker.
+    pub fn remove_vnic(&self, stats: &Counted<VnicStats>) {
+        self.each().iter().zip(stats.each()).for_each(|(one, stats)| one.remove_vnic(stats));
+    }
+
+    /// The balance of all of them now.
+    #[must_use]
+    pub fn balance(&self) -> Balance {
+        self.each().iter().map(|one| one.balance()).sum()
+    }
+
+    /// Every drop reason with its count.
+    #[must_use]
+    pub fn drops(&self) -> Vec<(DropReason, u64)> {
+        let each: Vec<_> = self.each().iter().map(|one| one.drops()).collect();
+        let sum = |nth: usize| each.iter().map(|drops| drops[nth].1).sum();
+        DropReason::ALL.iter().enumerate().map(|(nth, reason)| (*reason, sum(nth))).collect()
+    }
+}
 
 /// Counters of one vNIC. Directions as the host port sees them: `rx` came from the guest.
 #[derive(Debug, Default)]
@@ -98,7 +184,7 @@ pub struct LinkStats {
     pub drops: DropCounters,
 }
 
-/// The counters of everything there is: vNICs and links come and go, what they counted stays in the sums.
+/// Everything that one worker counts: vNICs and links come and go, what was counted for them stays in the sums.
 #[derive(Debug, Default)]
 pub struct Stats {
     vnics: RwLock<Vec<Arc<VnicStats>>>,
@@ -116,6 +202,25 @@ impl VnicStats {
         self.tx_octets.add(other.tx_octets.get());
         self.rx_groups.absorb(&other.rx_groups);
         self.tx_groups.absorb(&other.tx_groups);
+        for (reason, count) in other.drops.iter() {
+            self.drops[reason].add(count);
+        }
+    }
+}
+
+impl LinkStats {
+    /// Adds what another one counted.
+    fn absorb(&self, other: &Self) {
+        self.rx_frames.add(other.rx_frames.get());
+        self.rx_octets.add(other.rx_octets.get());
+        self.tx_frames.add(other.tx_frames.get());
+        self.tx_octets.add(other.tx_octets.get());
+        self.replicated.add(other.replicated.get());
+        self.punted.add(other.punted.get());
+        self.originated.add(other.originated.get());
+        self.pruned.add(other.pruned.get());
+        self.stray_source.add(other.stray_source.get());
+        self.looped_without_source.add(other.looped_without_source.get());
         for (reason, count) in other.drops.iter() {
             self.drops[reason].add(count);
         }

@@ -1,4 +1,4 @@
-//! The running adapter as everybody but its worker sees it.
+//! The running adapter as everybody but its workers sees it.
 
 use super::channels::Channels;
 use super::news::News;
@@ -6,13 +6,14 @@ use super::state::State;
 use crate::config::LinkConfig;
 use crate::config::settings::Settings;
 use crate::engine::capture::Captures;
-use crate::engine::{Order, Stats};
+use crate::engine::{Counted, Order, Stats};
 use crate::inventory::{LinkEntry, VnicEntry};
 use crate::vhost::FrontDoor;
 use firmware_sim::{Firmware, VnicId, VnicStatus};
 use link::PortState;
 use niv_node::accounting::Accounting;
 use niv_node::clock;
+use niv_node::config::Node;
 use niv_node::event::EventLog;
 use niv_node::mailbox::Sender;
 use niv_node::sandbox::Sandbox;
@@ -35,16 +36,19 @@ pub struct Adapter {
     /// Its links, in the order of the configuration.
     pub links: Vec<LinkEntry>,
     /// The sums of all counters.
-    pub stats: Arc<Stats>,
+    pub stats: Counted<Stats>,
     /// What happened.
     pub log: Arc<EventLog>,
     /// Who changed what.
     pub accounting: Accounting,
     /// What it has given up.
     pub sandbox: Sandbox,
+    /// The `[node]` section of its file.
+    pub node: Node,
     pub(super) link_configs: Vec<LinkConfig>,
     pub(super) captures: Captures,
-    pub(super) orders: Sender<Order>,
+    /// One for each worker.
+    pub(super) orders: Vec<Sender<Order>>,
     pub(super) door: Arc<FrontDoor>,
     pub(super) news: Arc<News>,
     pub(super) state: Mutex<State>,

@@ -3,7 +3,7 @@
 use super::adapter::Adapter;
 use crate::engine::Punted;
 use niv_node::clock;
-use niv_node::mailbox::Mailbox;
+use niv_node::mailbox::{Mailbox, Sender};
 use niv_node::stop::Stop;
 use niv_node::supervise::Pulse;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -47,16 +47,16 @@ impl Control {
                 tv_sec: i64::try_from(at.saturating_sub(now) / 1_000_000_000).unwrap_or(i64::MAX),
                 tv_nsec: (at.saturating_sub(now) % 1_000_000_000) as _,
             });
-            let progress = self.adapter.orders.event();
-            let fds = &mut [
+            let mut fds = vec![
                 PollFd::new(stop, PollFlags::IN),
                 PollFd::new(pulse, PollFlags::IN),
                 PollFd::from_borrowed_fd(self.adapter.news.event(), PollFlags::IN),
                 PollFd::from_borrowed_fd(self.punted.event(), PollFlags::IN),
-                PollFd::from_borrowed_fd(progress, PollFlags::IN),
             ];
+            let progress = self.adapter.orders.iter().map(Sender::event);
+            fds.extend(progress.map(|event| PollFd::from_borrowed_fd(event, PollFlags::IN)));
             // An error can only be an interruption by a signal, or a system without memory; then look again.
-            let _ = poll(fds, timeout.as_ref());
+            let _ = poll(&mut fds, timeout.as_ref());
             if fds[1].revents().contains(PollFlags::IN) {
                 pulse.answer();
             }

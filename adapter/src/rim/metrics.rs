@@ -1,44 +1,68 @@
 //! Everything that is counted, as OpenMetrics.
 
 use super::adapter::{Adapter, VnicView};
+use crate::engine::{LinkStats, VnicStats};
 use crate::inventory::LinkEntry;
 use firmware_sim::LinkId;
 use link::{Monitor, PortState};
+use niv_node::counter::Balance;
 use niv_node::metrics::{Kind, Metrics};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 type Of<T> = fn(&T) -> u64;
 
-const VNIC: [(&str, &str, Of<VnicView>); 4] = [
-    ("niv_vnic_rx_frames", "Frames taken from the guest", |view| view.entry.stats.rx_frames.get()),
-    ("niv_vnic_rx_octets", "Octets taken from the guest", |view| view.entry.stats.rx_octets.get()),
-    ("niv_vnic_tx_frames", "Frames delivered to the guest", |view| view.entry.stats.tx_frames.get()),
-    ("niv_vnic_tx_octets", "Octets delivered to the guest", |view| view.entry.stats.tx_octets.get()),
+const VNIC: [(&str, &str, Of<VnicStats>); 4] = [
+    ("niv_vnic_rx_frames", "Frames taken from the guest", |c| c.rx_frames.get()),
+    ("niv_vnic_rx_octets", "Octets taken from the guest", |c| c.rx_octets.get()),
+    ("niv_vnic_tx_frames", "Frames delivered to the guest", |c| c.tx_frames.get()),
+    ("niv_vnic_tx_octets", "Octets delivered to the guest", |c| c.tx_octets.get()),
 ];
 
-const LINK: [(&str, &str, Of<LinkEntry>); 8] = [
-    ("niv_link_rx_frames", "Frames received from the switch", |link| link.stats.rx_frames.get()),
-    ("niv_link_rx_octets", "Octets received from the switch", |link| link.stats.rx_octets.get()),
-    ("niv_link_tx_frames", "Frames sent to the switch", |link| link.stats.tx_frames.get()),
-    ("niv_link_tx_octets", "Octets sent to the switch", |link| link.stats.tx_octets.get()),
-    ("niv_link_replicated", "Copies made for members of lists", |link| link.stats.replicated.get()),
-    ("niv_link_punted", "Control frames that control got", |link| link.stats.punted.get()),
-    ("niv_link_originated", "Frames that control gave to be sent", |link| link.stats.originated.get()),
-    ("niv_link_pruned", "List members left out as originators", |link| link.stats.pruned.get()),
+const LINK: [(&str, &str, Of<LinkStats>); 8] = [
+    ("niv_link_rx_frames", "Frames received from the switch", |c| c.rx_frames.get()),
+    ("niv_link_rx_octets", "Octets received from the switch", |c| c.rx_octets.get()),
+    ("niv_link_tx_frames", "Frames sent to the switch", |c| c.tx_frames.get()),
+    ("niv_link_tx_octets", "Octets sent to the switch", |c| c.tx_octets.get()),
+    ("niv_link_replicated", "Copies made for members of lists", |c| c.replicated.get()),
+    ("niv_link_punted", "Control frames that control got", |c| c.punted.get()),
+    ("niv_link_originated", "Frames that control gave to be sent", |c| c.originated.get()),
+    ("niv_link_pruned", "List members left out as originators", |c| c.pruned.get()),
 ];
 
 impl Adapter {
     /// Adds all of it to a page.
     pub(super) fn metrics(&self, metrics: &mut Metrics) {
         let vnics = self.vnics();
+        let of_vnics: Vec<VnicStats> = vnics.iter().map(|view| view.entry.stats.total()).collect();
+        let of_links: Vec<LinkStats> = self.links.iter().map(|link| link.stats.total()).collect();
         for (name, help, value) in VNIC {
             let mut family = metrics.family(name, Kind::Counter, help);
-            vnics.iter().for_each(|view| family.sample(&[("vnic", &view.entry.config.name)], value(view)));
+            for (view, counted) in vnics.iter().zip(&of_vnics) {
+                family.sample(&[("vnic", &view.entry.config.name)], value(counted));
+            }
         }
         for (name, help, value) in LINK {
             let mut family = metrics.family(name, Kind::Counter, help);
-            self.links.iter().for_each(|entry| family.sample(&[("link", &entry.name)], value(entry)));
+            for (entry, counted) in self.links.iter().zip(&of_links) {
+                family.sample(&[("link", &entry.name)], value(counted));
+            }
+        }
+        let workers: Vec<Balance> = self.stats.each().iter().map(|one| one.balance()).collect();
+        let of_worker: [(&str, &str, Of<Balance>); 3] = [
+            ("niv_worker_received_frames", "Frames that the worker took from guests and links", |c| {
+                c.received
+            }),
+            ("niv_worker_sent_frames", "Frames and copies of the worker that guests and links took", |c| {
+                c.sent
+            }),
+            ("niv_worker_dropped_frames", "Frames that the worker dropped", |c| c.dropped),
+        ];
+        for (name, help, value) in of_worker {
+            let mut family = metrics.family(name, Kind::Counter, help);
+            for (worker, moved) in workers.iter().enumerate() {
+                family.sample(&[("worker", &worker.to_string())], value(moved));
+            }
         }
         let mut drops = metrics.family("niv_adapter_drops", Kind::Counter, "Dropped frames by reason");
         for (reason, count) in self.stats.drops() {

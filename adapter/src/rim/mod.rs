@@ -4,7 +4,7 @@
 //!   API threads ────commands───┐
 //!   front door ──news──┐       │
 //!                      ▼       ▼
-//!   control thread ─► Mutex<State> ──► Firmware ──carry_out──► Path ──orders──► worker
+//!   control thread ─► Mutex<State> ──► Firmware ──carry_out──► Path ──orders──► workers
 //!        ▲                                                └─► front door (carriers), event log
 //!        └── punted frames, orders in effect, link state ◄─────────────────────── worker
 //! ```
@@ -43,9 +43,9 @@ use niv_node::supervise::Supervisor;
 use niv_node::worker::{self, Options};
 use niv_node::{api as server, clock, part};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long the worker may take to send the last frames.
+/// How long the workers may take to send the last frames.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Runs the adapter until it is asked to stop.
@@ -61,12 +61,17 @@ pub fn run(config: &AdapterConfig, sandbox: &Sandbox, stop: &Stop) -> anyhow::Re
     let adapter = started.adapter;
 
     let mut supervisor = Supervisor::from_environment();
-    // Control ends first, and has the worker send its good-bye.
+    // Control ends first, and has the first worker send its good-bye.
     let ending = Stop::new()?;
-    let pulse = supervisor.pulse("worker0").context("worker0")?;
-    let options = Options { cpu: config.node.cpu(0), pulse: Some(pulse), ..Options::default() };
-    let (mut datapath, farewell) = (started.datapath, ending.clone());
-    let worker = part::spawn("worker0", stop, move || worker::run(&mut datapath, &options, &farewell))?;
+    let mut workers = Vec::new();
+    for (number, mut datapath) in started.datapaths.into_iter().enumerate() {
+        let name = format!("worker{number}");
+        let pulse = supervisor.pulse(&name).context(name.clone())?;
+        let options = Options { cpu: config.node.cpu(number), pulse: Some(pulse), ..Options::default() };
+        let farewell = ending.clone();
+        let thread = part::spawn(&name, stop, move || worker::run(&mut datapath, &options, &farewell))?;
+        workers.push((name, thread));
+    }
     let pulse = supervisor.pulse("control").context("control")?;
     let control = control::spawn(Arc::clone(&adapter), started.punted, pulse, ending.clone())?;
     let server = server::serve(
@@ -85,16 +90,35 @@ pub fn run(config: &AdapterConfig, sandbox: &Sandbox, stop: &Stop) -> anyhow::Re
     supervisor.watch(stop, || adapter.status());
 
     drop(server);
-    let milestone = {
-        let mut state = adapter.state.lock();
-        state.close(clock::monotonic());
-        state.hands.path.milestone()
-    };
-    milestone.wait(FAREWELL);
+    adapter.say_good_bye();
     ending.request();
     let controlled = control.join();
-    match (controlled, worker.join()) {
-        (Ok(()), Ok(moved)) => moved.context("worker0"),
-        _ => bail!("a thread ended by a mistake in the program"),
+    let moved: Vec<_> = workers.into_iter().map(|(name, thread)| (name, thread.join())).collect();
+    if controlled.is_err() {
+        bail!("control ended by a mistake in the program");
+    }
+    for (name, ended) in moved {
+        let Ok(ended) = ended else { bail!("{name} ended by a mistake in the program") };
+        ended.context(name)?;
+    }
+    Ok(())
+}
+
+impl Adapter {
+    /// Tells the switches, and waits until that is on its way.
+    fn say_good_bye(&self) {
+        self.state.lock().close(clock::monotonic());
+        let until = Instant::now() + FAREWELL;
+        loop {
+            let milestone = {
+                let mut state = self.state.lock();
+                state.turn(clock::monotonic());
+                state.hands.path.milestone()
+            };
+            milestone.wait(until.saturating_duration_since(Instant::now()));
+            if !milestone.is_waiting() || Instant::now() >= until {
+                return;
+            }
+        }
     }
 }

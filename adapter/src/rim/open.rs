@@ -3,7 +3,7 @@
 use super::news::News;
 use crate::config::file::Negotiation;
 use crate::config::{Attachment, LinkConfig, VnicConfig};
-use crate::engine::{LinkSetup, Punted, VnicSlot};
+use crate::engine::{Counted, LinkSetup, Punted, VnicSlot, workers};
 use crate::inventory::LinkEntry;
 use crate::vhost::{self, FrontDoor, LinkSignal, VnicMonitor};
 use anyhow::{Context, bail};
@@ -25,40 +25,44 @@ const LARGEST_MTU: u16 = 9216;
 /// The longest frame that a link of shared memory takes, for the longest payload.
 const LARGEST_FRAME: u32 = LARGEST_MTU as u32 + 14 + LINK_OVERHEAD as u32;
 
-/// Opens a link. `mtu` is the greatest one of its static vNICs.
+/// Opens the link with this index for so many workers. `mtu` is the greatest one of its static vNICs.
 pub(super) fn link(
-    link: &LinkConfig,
+    (index, link): (usize, &LinkConfig),
+    workers: usize,
     mtu: Option<u16>,
     punt: &Sender<Punted>,
     news: &Arc<News>,
     sandbox: &Sandbox,
-) -> anyhow::Result<(LinkSetup, LinkEntry)> {
+) -> anyhow::Result<(Vec<LinkSetup>, LinkEntry)> {
     let defaults = Defaults {
         name: link.name.clone(),
         role: Role::Client,
-        queues: 1,
+        // There are at most 64 workers.
+        queues: u16::try_from(workers).unwrap_or(1),
         mtu: usize::from(mtu.unwrap_or(ETHERNET_MTU)) + LINK_OVERHEAD,
         hosts: false,
         recognise: Some(undone),
     };
     let port = device(&link.options, &defaults, sandbox).with_context(|| format!("link {}", link.name))?;
-    let Some(tx) = port.tx.into_iter().next() else { bail!("link {}: the device has no queue", link.name) };
     let news = Arc::clone(news);
     port.monitor.on_change(Box::new(move || news.wake()));
-    let punt = (link.negotiation == Negotiation::Niv).then(|| punt.clone());
+    let punt = (link.negotiation == Negotiation::Niv).then_some(punt);
     let entry = LinkEntry {
         name: link.name.clone(),
         device: link.options.device.to_string(),
         negotiation: link.negotiation,
-        monitor: port.monitor,
-        stats: Arc::default(),
+        monitor: Arc::clone(&port.monitor),
+        stats: Counted::default(),
         lists: link
             .lists
             .iter()
             .map(|(id, members)| (id.get(), members.iter().map(|vif| vif.get()).collect()))
             .collect(),
     };
-    Ok((LinkSetup { rx: port.rx, tx, punt }, entry))
+    match workers::link(port, index, workers, punt) {
+        Some(setups) => Ok((setups, entry)),
+        None => bail!("link {}: the device has no queue", link.name),
+    }
 }
 
 /// What a local host left undone in a frame of which its kernel says nothing.

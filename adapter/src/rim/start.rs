@@ -10,7 +10,8 @@ use super::records::{self, Records};
 use super::state::{Hands, State, Vnics};
 use super::vnics::assign;
 use crate::config::{AdapterConfig, VnicConfig};
-use crate::engine::{Datapath, Order, Punted, Stats};
+use crate::engine::capture::Captures;
+use crate::engine::{Counted, Datapath, LinkSetup, Order, Punted, Stats};
 use crate::identity::derived_mac;
 use crate::inventory::Origin;
 use crate::vhost::FrontDoor;
@@ -29,7 +30,7 @@ use vntag::Vntag;
 use vntag::ctl::{Name, Role, session};
 use vntag::uuid::Uuid;
 
-/// Orders that wait for the worker at the most.
+/// Orders that wait for each worker at the most.
 const MAILBOX: usize = 4096;
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
@@ -37,7 +38,8 @@ const SECOND: u64 = 1_000_000_000;
 /// An adapter without threads.
 pub(super) struct Started {
     pub(super) adapter: Arc<Adapter>,
-    pub(super) datapath: Datapath<Vntag>,
+    /// One for each worker.
+    pub(super) datapaths: Vec<Datapath<Vntag>>,
     pub(super) punted: Mailbox<Punted>,
 }
 
@@ -46,34 +48,48 @@ pub(super) fn start(config: &AdapterConfig, boot_id: u64, sandbox: &Sandbox) -> 
     let node = &config.node;
     let uuid = Uuid(node_uuid(&node.state_dir, &node.name).context("state_dir")?);
     let store: Arc<dyn Store> = Arc::new(RedbStore::open(&node.state_dir, &node.name)?);
-    let stats = Arc::new(Stats::default());
-    let (orders, mailbox) = mailbox(MAILBOX)?;
+    let workers = node.workers;
+    let stats = Counted::<Stats>::of(workers);
+    let (mut orders, mut mailboxes) = (Vec::new(), Vec::new());
+    for _ in 0..workers {
+        let (to, from) = mailbox(MAILBOX)?;
+        orders.push(to);
+        mailboxes.push(from);
+    }
     let (punt, punted) = lanes(config.links.len(), PUNTED)?;
 
     let news = Arc::new(News::new()?);
-    let (mut setups, mut links) = (Vec::new(), Vec::new());
+    let mut setups: Vec<Vec<LinkSetup>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut links = Vec::new();
     for (index, link) in config.links.iter().enumerate() {
         let mtus = config.vnics.iter().filter(|vnic| vnic.link == index).filter_map(VnicConfig::fixed);
         let mtu = mtus.map(|(_, params)| params.mtu).max();
-        let (setup, entry) = open::link(link, mtu, &punt, &news, sandbox)?;
-        setups.push(setup);
+        let (each, entry) = open::link((index, link), workers, mtu, &punt, &news, sandbox)?;
+        setups.iter_mut().zip(each).for_each(|(setups, setup)| setups.push(setup));
         links.push(entry);
     }
-    let mut datapath = Datapath::<Vntag>::new(setups, &stats, Some(mailbox));
-    for (entry, stats) in links.iter_mut().zip(datapath.link_stats()) {
-        entry.stats = stats;
+    let captures = Captures::default();
+    let mut datapaths: Vec<_> = (setups.into_iter().zip(mailboxes).zip(stats.each()))
+        .map(|((setups, mailbox), stats)| {
+            Datapath::<Vntag>::new(setups, stats, Some(mailbox)).recording_for(&captures)
+        })
+        .collect();
+    for (index, entry) in links.iter_mut().enumerate() {
+        entry.stats = datapaths.iter().filter_map(|datapath| datapath.link_stats().nth(index)).collect();
     }
     for (link, written) in config.links.iter().enumerate() {
         for (list, members) in &written.lists {
-            let members = Some(members.clone().into_boxed_slice());
-            datapath.apply(Order::SetList { link, list: *list, members });
+            for datapath in &mut datapaths {
+                let members = Some(members.clone().into_boxed_slice());
+                datapath.apply(Order::SetList { link, list: *list, members });
+            }
         }
     }
 
     let log = Arc::new(EventLog::new(&node.name));
     let door = Arc::new(FrontDoor::start().context("the vhost-user front door")?);
     let hands = Hands {
-        path: Path::new(orders.clone(), Arc::clone(&stats)),
+        path: Path::new(&orders, stats.clone()),
         door: Arc::clone(&door),
         vnics: Vnics::default(),
         links: config.links.iter().map(|link| link.name.clone()).collect(),
@@ -90,7 +106,8 @@ pub(super) fn start(config: &AdapterConfig, boot_id: u64, sandbox: &Sandbox) -> 
         accounting: Accounting::default(),
         sandbox: sandbox.clone(),
         link_configs: config.links.clone(),
-        captures: datapath.captures(),
+        captures,
+        node: node.clone(),
         orders,
         door,
         news,
@@ -99,7 +116,7 @@ pub(super) fn start(config: &AdapterConfig, boot_id: u64, sandbox: &Sandbox) -> 
         store,
     };
     adapter.begin(config)?;
-    Ok(Started { adapter: Arc::new(adapter), datapath, punted })
+    Ok(Started { adapter: Arc::new(adapter), datapaths, punted })
 }
 
 /// The firmware, with a session for each link. Those of links without negotiation never begin.

@@ -101,7 +101,7 @@ impl Host for Hands {
     }
 
     fn counters(&self, VnicId(slot): VnicId) -> Option<Counters> {
-        self.vnics.get(slot).map(|entry| afex_counters(&entry.stats))
+        self.vnics.get(slot).map(|entry| afex_counters(&entry.stats.total()))
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -202,7 +202,7 @@ impl State {
         }
     }
 
-    /// Takes a vNIC in, whose queues the worker has or will have. Says why the firmware does not want it.
+    /// Takes a vNIC in, whose queues the workers have or will have. Says why the firmware does not want it.
     pub(super) fn admit(&mut self, now: u64, entry: Arc<VnicEntry>) -> Result<(), firmware_sim::VnicError> {
         let id = VnicId(entry.slot);
         match (entry.firmware_config(), entry.config.fixed()) {
@@ -224,13 +224,13 @@ impl State {
         Ok(())
     }
 
-    /// Lets a vNIC go, and takes its queues away from the worker.
+    /// Lets a vNIC go, and takes its queues away from the workers.
     pub(super) fn dismiss(&mut self, now: u64, name: &str) -> Option<Arc<VnicEntry>> {
         let entry = self.hands.vnics.remove(name)?;
         self.firmware.remove_vnic(now, VnicId(entry.slot));
         // What the firmware orders about its VIFs comes before the end of the queues.
         self.turn(now);
-        let then = Then::Retire(Arc::clone(&entry.stats));
+        let then = Then::Retire(entry.stats.clone());
         self.hands.path.give(Order::RemoveVnic(entry.slot), then);
         Some(entry)
     }

@@ -6,7 +6,7 @@ use super::state::Vnics;
 use super::vnics::{assign, keep_channel};
 use crate::config::settings::Settings;
 use crate::config::{AdapterConfig, VnicConfig};
-use crate::engine::{Order, Stats};
+use crate::engine::{Counted, Order, Stats};
 use crate::inventory::{Identity, Origin, VnicEntry};
 use crate::rim::channels::Channels;
 use crate::rim::open::Opened;
@@ -32,7 +32,7 @@ fn entry(slot: u32, name: &str) -> Arc<VnicEntry> {
     let config = vnics(&[(name, "link = \"link0\"")]).remove(0);
     let identity = Identity::of(&config, Uuid([1; 16]), 1);
     let Opened { port, guest } = Opened::failed("no device".to_owned());
-    let (origin, stats) = (Origin::File, Arc::default());
+    let (origin, stats) = (Origin::File, Counted::default());
     Arc::new(VnicEntry { slot, config, origin, identity, monitor: port.monitor, guest, stats })
 }
 
@@ -72,10 +72,10 @@ fn drained(mailbox: &mut Mailbox<Order>) -> Vec<u16> {
 #[test]
 fn orders_wait_for_room_and_keep_their_order() {
     let (orders, mut worker) = mailbox(2).expect("eventfd");
-    let stats = Arc::new(Stats::default());
+    let stats = Counted::<Stats>::of(1);
     let counts = stats.add_vnic();
-    counts.rx_frames.add(3);
-    let mut path = Path::new(orders, Arc::clone(&stats));
+    counts.each()[0].rx_frames.add(3);
+    let mut path = Path::new(&[orders], stats.clone());
     (1..=5).for_each(|n| path.give(list(n), Then::Nothing));
     path.give(list(6), Then::Retire(counts));
     assert!(!path.is_full());
@@ -93,6 +93,55 @@ fn orders_wait_for_room_and_keep_their_order() {
     drop(worker);
     path.progress();
     assert!(!path.is_full());
+}
+
+#[test]
+fn an_order_is_in_effect_when_it_is_in_each_worker_and_frames_wait_for_that() {
+    let (first_orders, mut first) = mailbox(64).expect("eventfd");
+    let (second_orders, mut second) = mailbox(1).expect("eventfd");
+    let stats = Counted::<Stats>::of(2);
+    let mut path = Path::new(&[first_orders, second_orders], stats.clone());
+    let (one, two) = (stats.add_vnic(), stats.add_vnic());
+    let retiring = |counts: &Counted<_>| Then::Retire(counts.clone());
+    // Nobody but this test has them any more.
+    let is_retired = |counts: &Counted<_>| counts.each().iter().all(|one| Arc::strong_count(one) == 1);
+    for (number, counts) in (1..).zip(two.each()) {
+        counts.rx_frames.add(number);
+    }
+    let frame = |n: u8| Order::Send { link: 0, frames: vec![vec![n]] };
+    let drain = |mailbox: &mut Mailbox<Order>| {
+        let mut words = Vec::new();
+        mailbox.drain(|order| {
+            words.push(match order {
+                Order::SetList { list, .. } => format!("list {}", list.get()),
+                Order::Send { frames, .. } => format!("frame {}", frames[0][0]),
+                _ => panic!("an order that nobody gave"),
+            });
+        });
+        words
+    };
+    path.give(frame(0), Then::Nothing);
+    path.give(list(1), retiring(&one));
+    path.give(frame(1), Then::Nothing);
+    path.give(list(2), retiring(&two));
+    path.give(frame(2), Then::Nothing);
+    assert_eq!(
+        drain(&mut first),
+        ["frame 0", "list 1", "list 2"],
+        "the second worker has applied nothing yet"
+    );
+    path.progress();
+    assert!(path.milestone().is_waiting() && !is_retired(&one));
+    assert_eq!(drain(&mut second), ["list 1"], "it has room for one");
+    path.progress();
+    assert!(is_retired(&one) && !is_retired(&two));
+    assert_eq!(drain(&mut first), ["frame 1"]);
+    assert_eq!(drain(&mut second), ["list 2"]);
+    path.progress();
+    assert!(is_retired(&two) && !path.milestone().is_waiting());
+    let received: Vec<u64> = stats.each().iter().map(|one| one.balance().received).collect();
+    assert_eq!(received, [1, 2], "what each worker counted stays with it");
+    assert_eq!((drain(&mut first), drain(&mut second)), (vec!["frame 2".to_owned()], Vec::new()));
 }
 
 #[test]

@@ -10,7 +10,8 @@ use super::path::Then;
 use super::records;
 use crate::config::VnicConfig;
 use crate::config::settings::Settings;
-use crate::engine::{Order, VnicSetup, VnicSlot};
+use crate::engine::workers::{self, Orders};
+use crate::engine::{Order, VnicSlot};
 use crate::inventory::{Identity, Origin, VnicEntry};
 use crate::vhost::FrontendEvent;
 use firmware_sim::VnicId;
@@ -19,7 +20,7 @@ use niv_node::store::{Op, outcome};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long to wait for the worker to let go of a port.
+/// How long to wait for the workers to let go of a port.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a command waits until what it asked for is kept.
@@ -133,7 +134,7 @@ impl Adapter {
             .map_err(line)
     }
 
-    /// Gives a new vNIC to the worker; nobody else knows of it yet but for its name.
+    /// Gives a new vNIC to the workers; nobody else knows of it yet but for its name.
     pub(super) fn place(
         &self,
         config: VnicConfig,
@@ -142,11 +143,13 @@ impl Adapter {
         origin: Origin,
     ) -> VnicEntry {
         let stats = self.stats.add_vnic();
-        let setup = VnicSetup { rx: port.rx, tx: port.tx, stats: Arc::clone(&stats) };
+        let monitor = Arc::clone(&port.monitor);
+        let setups = workers::vnic(port, slot, &stats).into_iter();
         let identity = Identity::of(&config, self.uuid, channel);
-        let entry = VnicEntry { slot, config, origin, identity, monitor: port.monitor, guest, stats };
+        let entry = VnicEntry { slot, config, origin, identity, monitor, guest, stats };
         let mut state = self.state.lock();
-        state.hands.path.give(Order::AddVnic(slot, setup), Then::Nothing);
+        let orders = Orders(setups.map(|setup| Order::AddVnic(slot, setup)).collect());
+        state.hands.path.give_each(orders, Then::Nothing);
         state.hands.vnics.insert(Arc::new(entry.clone()));
         entry
     }
@@ -262,8 +265,9 @@ impl Adapter {
 
     /// Gives a vNIC other queues; VIFs and counters stay.
     fn set_queues(&self, entry: &VnicEntry, Opened { port, .. }: Opened) {
-        let setup = VnicSetup { rx: port.rx, tx: port.tx, stats: Arc::clone(&entry.stats) };
-        self.state.lock().hands.path.give(Order::SetQueues(entry.slot, setup), Then::Nothing);
+        let setups = workers::vnic(port, entry.slot, &entry.stats).into_iter();
+        let orders = Orders(setups.map(|setup| Order::SetQueues(entry.slot, setup)).collect());
+        self.state.lock().hands.path.give_each(orders, Then::Nothing);
     }
 }
 

@@ -4,7 +4,9 @@ use super::{ConfigError, File, Spanned};
 use crate::api::{Access, NamedGroup};
 use crate::counter::MOST_WORKERS;
 use crate::sandbox::Allowed;
+use rustix::thread::sched_getaffinity;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A node's name goes into discovery and control PDUs, where it has 63 octets.
@@ -132,6 +134,15 @@ impl Node {
             startup: section.startup.clone(),
             sandbox_allow,
         })
+    }
+
+    /// More workers than CPUs for them: both numbers.
+    #[must_use]
+    pub fn crowd(&self) -> Option<(usize, usize)> {
+        let own = || sched_getaffinity(None).map_or(MOST_WORKERS, |set| set.count() as usize);
+        let written = self.cpus.iter().collect::<BTreeSet<_>>().len();
+        let cpus = if written == 0 { own() } else { written };
+        (self.workers > cpus).then_some((self.workers, cpus))
     }
 
     /// The CPU of worker `index`.

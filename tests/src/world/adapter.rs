@@ -2,13 +2,16 @@
 
 use super::{End, Machine, run_worker};
 use crate::driver::{Features, VirtualNic};
+use link::Port;
 use link::pair::{Cable, Config};
 use niv_adapter::engine::capture::Captures;
+use niv_adapter::engine::workers::{self, Orders};
 use niv_adapter::engine::{
-    Datapath, DropReason, LinkSetup, LinkStats, Order, Punted, Stats, VifParams, VifState, VnicSetup,
+    Counted, Datapath, DropReason, LinkSetup, LinkStats, Order, Punted, Stats, VifParams, VifState,
 };
 use niv_node::counter::Balance;
 use niv_node::mailbox::{Mailbox, lanes};
+use niv_node::worker::Worker;
 use std::sync::Arc;
 use vntag::{ListId, VifId, Vntag};
 
@@ -42,14 +45,21 @@ pub struct AdapterSpec {
     pub guest_max_frame: usize,
     /// Control frames of each link that wait for control at the most; 0: nobody listens to them.
     pub punts: usize,
+    /// Workers; 0 means 1.
+    pub workers: usize,
+    /// Queues of the cable of each link, in each direction; 0 means 1.
+    pub link_queues: usize,
+    /// The same of a guest's cable.
+    pub guest_queues: usize,
     /// Guests have virtio rings, driven like this, instead of a cable. They cannot be unplugged.
     pub virtio: Option<Features>,
 }
 
 /// The real engine of the adapter between cables.
 pub struct VirtualAdapter {
-    worker: Datapath<Vntag>,
-    stats: Stats,
+    workers: Vec<Datapath<Vntag>>,
+    stats: Counted<Stats>,
+    /// What the first worker counts of each link.
     links: Vec<Arc<LinkStats>>,
     punted: Option<Mailbox<Punted>>,
     /// The guests, in the order of the vNICs.
@@ -69,9 +79,9 @@ impl VirtualAdapter {
     pub fn new(spec: &AdapterSpec) -> (Self, Vec<End>) {
         let or = |value: usize, default| if value == 0 { default } else { value };
         let capacity = or(spec.depth, 1024);
-        let pair = |max_frame, unfinished| {
-            let max_frame = or(max_frame, 65_535);
-            let config = Config { capacity, max_frame, unfinished, ..Config::default() };
+        let pair = |max_frame, unfinished, queues| {
+            let (max_frame, queues) = (or(max_frame, 65_535), or(queues, 1));
+            let config = Config { capacity, max_frame, unfinished, queues, ..Config::default() };
             config.open().expect("a pair without events needs nothing")
         };
         let vif = |id: &u16| VifId::new(*id).expect("an assignable VIF");
@@ -81,61 +91,83 @@ impl VirtualAdapter {
                 lanes(spec.links, each).map(|(to, from)| (Some(to), Some(from))).expect("two descriptors")
             }
         };
-        let (mut links, mut far, mut link_cables) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..spec.links {
-            let (near, away, cable) = pair(spec.link_max_frame, spec.link_unfinished);
-            let tx = near.tx.into_iter().next().expect("a pair has a queue");
-            links.push(LinkSetup { rx: near.rx, tx, punt: punt.clone() });
+        let of = or(spec.workers, 1);
+        let mut links: Vec<Vec<LinkSetup>> = (0..of).map(|_| Vec::new()).collect();
+        let (mut far, mut link_cables) = (Vec::new(), Vec::new());
+        for index in 0..spec.links {
+            let (near, away, cable) = pair(spec.link_max_frame, spec.link_unfinished, spec.link_queues);
+            let each = workers::link(near, index, of, punt.as_ref()).expect("a pair has a queue");
+            links.iter_mut().zip(each).for_each(|(links, link)| links.push(link));
             far.push(End::new(away));
             link_cables.push(cable);
         }
-        let stats = Stats::default();
-        let mut worker = Datapath::new(links, &stats, None);
+        let stats = Counted::<Stats>::of(of);
+        let captures = Captures::default();
+        let mut all: Vec<Datapath<Vntag>> = links
+            .into_iter()
+            .zip(stats.each())
+            .map(|(links, stats)| Datapath::new(links, stats, None).recording_for(&captures))
+            .collect();
         let (mut guests, mut guest_cables) = (Vec::new(), Vec::new());
         for (slot, vnic) in (0..).zip(&spec.vnics) {
-            let (rx, tx, guest) = match spec.virtio {
+            let counts = stats.add_vnic();
+            let (setups, guest) = match spec.virtio {
                 Some(features) => {
                     let (driver, rx, tx) = VirtualNic::ends(features).expect("memory for a virtual guest");
-                    (vec![rx], vec![tx], End::virtio(driver))
+                    let (monitor, rx, tx) = (pair(0, false, 1).0.monitor, vec![rx], vec![tx]);
+                    (workers::vnic(Port { rx, tx, monitor }, slot, &counts), End::virtio(driver))
                 }
                 None => {
-                    let (near, away, cable) = pair(spec.guest_max_frame, false);
+                    let (near, away, cable) = pair(spec.guest_max_frame, false, spec.guest_queues);
                     guest_cables.push(cable);
-                    (near.rx, near.tx, End::new(away))
+                    (workers::vnic(near, slot, &counts), End::new(away))
                 }
             };
-            let setup = VnicSetup { rx, tx, stats: stats.add_vnic() };
-            worker.apply(Order::AddVnic(slot, setup));
-            worker.apply(Order::SetVif {
-                link: vnic.link,
-                vif: vif(&vnic.vif),
-                vnic: slot,
-                state: VifState::Active,
-                params: vnic.params,
-            });
+            for (worker, setup) in all.iter_mut().zip(setups) {
+                worker.apply(Order::AddVnic(slot, setup));
+                worker.apply(Order::SetVif {
+                    link: vnic.link,
+                    vif: vif(&vnic.vif),
+                    vnic: slot,
+                    state: VifState::Active,
+                    params: vnic.params,
+                });
+            }
             guests.push(guest);
         }
         for (link, id, members) in &spec.lists {
             let list = ListId::new(*id).expect("an assignable list");
-            worker.apply(Order::SetList {
-                link: *link,
-                list,
-                members: Some(members.iter().map(vif).collect()),
-            });
+            for worker in &mut all {
+                let members = Some(members.iter().map(vif).collect());
+                worker.apply(Order::SetList { link: *link, list, members });
+            }
         }
-        let links = worker.link_stats().collect();
-        (Self { worker, stats, links, punted, guests, guest_cables, link_cables }, far)
+        let links = all[0].link_stats().collect();
+        (Self { workers: all, stats, links, punted, guests, guest_cables, link_cables }, far)
     }
 
     /// Changes what the adapter works with.
     pub fn apply(&mut self, order: Order) {
-        self.worker.apply(order);
+        let Orders(orders) = Orders::of(order, self.workers.len());
+        self.workers.iter_mut().zip(orders).for_each(|(worker, order)| worker.apply(order));
     }
 
     /// Where captures begin.
     #[must_use]
     pub fn captures(&self) -> Captures {
-        self.worker.captures()
+        self.workers[0].captures()
+    }
+
+    /// Lets one worker take a turn; says how many frames moved.
+    pub fn turn(&mut self, worker: usize, now: u64) -> usize {
+        self.workers[worker].wake_all();
+        self.workers[worker].turn(now).moved
+    }
+
+    /// How many frames each worker took from guests and links.
+    #[must_use]
+    pub fn received_by_worker(&self) -> Vec<u64> {
+        self.stats.each().iter().map(|one| one.balance().received).collect()
     }
 
     /// The control frames that have come since this was last called.
@@ -168,8 +200,11 @@ impl VirtualAdapter {
 
 impl Machine for VirtualAdapter {
     fn run(&mut self, now: u64) -> usize {
-        self.worker.wake_all();
-        let moved = run_worker(&mut self.worker, now);
+        let mut moved = 0;
+        for worker in &mut self.workers {
+            worker.wake_all();
+            moved += run_worker(worker, now);
+        }
         assert!(self.balance().holds(), "{:?}", self.balance());
         moved
     }

@@ -1,7 +1,7 @@
 //! The far end of a port, held by a test: a guest, a host, or a link peer made by hand.
 
 use crate::driver::{HEADER, NetDriver};
-use link::{Frame, OutFrame, Port, RxBurst, Undone};
+use link::{Frame, OutFrame, Port, RxBurst, RxQueue, Undone};
 
 /// One far end.
 pub struct End(Kind);
@@ -28,9 +28,14 @@ impl End {
 
     /// Sends a frame; `false` when there is no room for it, or the cable is unplugged.
     pub fn send(&mut self, frame: &[u8]) -> bool {
+        self.send_by(0, frame)
+    }
+
+    /// The same by another queue of a cable.
+    pub fn send_by(&mut self, queue: usize, frame: &[u8]) -> bool {
         match &mut self.0 {
             Kind::Cable(port) => {
-                let taken = port.tx[0].send(0, &[OutFrame::private(frame)]);
+                let taken = port.tx[queue].send(0, &[OutFrame::private(frame)]);
                 taken.frames == 1 && taken.refused == 0
             }
             Kind::Virtio(driver) => {
@@ -98,6 +103,16 @@ impl End {
         }
     }
 
+    /// The same, apart by the queues of a cable.
+    pub fn received_by_queue(&mut self) -> Vec<Vec<Vec<u8>>> {
+        match &mut self.0 {
+            Kind::Virtio(_) => vec![self.received()],
+            Kind::Cable(port) => {
+                port.rx.iter_mut().map(|queue| drained(queue, |frame| frame.data.to_vec())).collect()
+            }
+        }
+    }
+
     /// The port itself, to be plugged into a machine.
     ///
     /// # Panics
@@ -113,19 +128,21 @@ impl End {
 
 /// Everything that has arrived at a port.
 fn taken<T>(port: &mut Port, of: impl Fn(&Frame<'_>) -> T) -> Vec<T> {
+    port.rx.iter_mut().flat_map(|queue| drained(queue, &of)).collect()
+}
+
+/// Everything that has arrived in a queue.
+fn drained<T>(queue: &mut Box<dyn RxQueue>, of: impl Fn(&Frame<'_>) -> T) -> Vec<T> {
     let mut frames = Vec::new();
-    for queue in &mut port.rx {
-        loop {
-            let mut burst = RxBurst::new();
-            queue.recv(0, link::BURST, &mut burst);
-            let lent = burst.len();
-            frames.extend(burst.iter().map(&of));
-            drop(burst);
-            queue.release(lent);
-            if lent == 0 {
-                break;
-            }
+    loop {
+        let mut burst = RxBurst::new();
+        queue.recv(0, link::BURST, &mut burst);
+        let lent = burst.len();
+        frames.extend(burst.iter().map(&of));
+        drop(burst);
+        queue.release(lent);
+        if lent == 0 {
+            return frames;
         }
     }
-    frames
 }

@@ -50,7 +50,7 @@ fn a_mistake_in_a_file_is_named_with_file_line_and_key() {
         assert!(said.contains("negotiation") && said.contains("maybe"), "{said}");
 
         // A key that nobody knows, in each section.
-        for key in ["workers = 1", off] {
+        for key in [&*format!("api = \"{node}.sock\""), off] {
             let said = refused(node, &right.replace(key, &format!("{key}\ncolour = 1")));
             let place = format!("{node}.toml:{}:", line_of(&right, key) + 1);
             assert!(said.contains(&place) && said.contains("\"colour\""), "{said}");
@@ -281,6 +281,7 @@ fn every_command_that_shows_something_does_so_in_both_forms() {
                 ("show counters", &["Received"]),
                 ("show drops", &["Drop reason"]),
                 ("show drops all", &["host_vntag", "I1"]),
+                ("show system workers", &["Worker", "Received"]),
                 ("show version", &["niv-adapter"]),
                 ("terminal length 0", &[]),
                 ("terminal width 80", &[]),

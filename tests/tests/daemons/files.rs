@@ -1,10 +1,11 @@
 //! The configuration files of both daemons, section by section; in static mode unless the name says otherwise.
 
-/// `[node]`; its API socket has its name. A switch also reads `NAME.cfg`.
+/// `[node]`; its API socket has its name. A switch also reads `NAME.cfg`. One worker, unless `NIV_WORKERS` says how many.
 pub(crate) fn node(name: &str) -> String {
+    let workers = std::env::var("NIV_WORKERS").unwrap_or_else(|_| "1".to_owned());
     let startup = if name.starts_with("vis") { format!("startup = \"{name}.cfg\"\n") } else { String::new() };
     format!(
-        "[node]\nname = \"{name}\"\nstate_dir = \"state/{name}\"\napi = \"{name}.sock\"\nworkers = 1\n{startup}"
+        "[node]\nname = \"{name}\"\nstate_dir = \"state/{name}\"\napi = \"{name}.sock\"\nworkers = {workers}\n{startup}"
     )
 }
 

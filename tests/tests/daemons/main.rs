@@ -42,3 +42,4 @@ mod testpmd;
 mod thousands;
 mod transcript;
 mod virtual_iv;
+mod workers;

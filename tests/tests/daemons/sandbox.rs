@@ -30,10 +30,12 @@ fn threads(place: &Place, name: &str) -> BTreeMap<String, (u64, String)> {
 /// Each thread has these capabilities at the most, and the daemon's own view agrees.
 #[track_caller]
 fn confined(place: &Place, name: &str, capabilities: u64, said: &str) {
-    let threads = threads(place, name);
-    for expected in ["worker0", "control", "store", "api", "signals"] {
-        assert!(threads.contains_key(expected), "no {expected} in {threads:?}");
-    }
+    // A thread says its name when it first runs.
+    let threads = until(&format!("all threads of {name} run"), || {
+        let threads = threads(place, name);
+        let all = ["worker0", "control", "store", "api", "signals"];
+        all.iter().all(|expected| threads.contains_key(*expected)).then_some(threads)
+    });
     for (thread, (has, rest)) in threads {
         assert_eq!((has, rest.as_str()), (capabilities, "NoNewPrivs 1 Seccomp 2"), "{name}: {thread}");
     }

@@ -25,6 +25,8 @@ pub(super) struct Facts {
     pub(super) rules: usize,
     /// Why state cannot be kept.
     pub(super) store: Option<String>,
+    /// More workers than CPUs for them: both numbers.
+    pub(super) crowd: Option<(usize, usize)>,
 }
 
 /// What a port is made of, and how that is.
@@ -102,6 +104,7 @@ impl Facts {
             ignored: adapter.ignored(),
             rules: adapter.look(|firmware, _| firmware.faults().rules.len()),
             store: adapter.health().err(),
+            crowd: adapter.node.crowd(),
         }
     }
 }
@@ -130,7 +133,7 @@ fn link(firmware: &Firmware, id: LinkId, entry: &LinkEntry) -> Link {
     Link {
         name: entry.name.clone(),
         // It was parsed when it was opened.
-        port: made.map(|device| port(&device, monitor, entry.stats.drops.iter())).unwrap_or_default(),
+        port: made.map(|device| port(&device, monitor, entry.stats.total().drops.iter())).unwrap_or_default(),
         negotiates,
         peer: session
             .and_then(|session| session.peer())
@@ -156,7 +159,7 @@ fn vnic(VnicView { entry, status }: &VnicView, users: &[User]) -> Vnic {
     let outsider = socket.as_deref().filter(|_| !connected).and_then(|socket| Outsider::find(socket, users));
     Vnic {
         name: config.name.clone(),
-        port: port(&config.options.device, &*entry.monitor, entry.stats.drops.iter()),
+        port: port(&config.options.device, &*entry.monitor, entry.stats.total().drops.iter()),
         link: config.link,
         by_command: entry.origin == Origin::Command,
         is_closed: entry.is_closed(),

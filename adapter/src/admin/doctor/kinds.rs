@@ -88,4 +88,7 @@ niv_node::finding_kinds! {
     STORE = "store", Problem:
         "vNICs cannot be added or changed.",
         "room and rights in `state_dir`";
+    WORKERS = "workers-crowded", Hint:
+        "Workers that share a CPU wait for each other; fewer of them move as much.",
+        "fewer `workers`, or more `cpus`, in `[node]`, and a restart";
 }

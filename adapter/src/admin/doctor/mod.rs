@@ -38,5 +38,9 @@ fn examine(facts: &Facts) -> Report {
             report.add(Finding::new(&kinds::STORE, &facts.node, why).step(look));
         }
     }
+    if let Some((workers, cpus)) = facts.crowd {
+        let finding = Finding::new(&kinds::WORKERS, &facts.node, format!("workers: {workers}, CPUs: {cpus}"));
+        report.add(finding.step(Step::see("show system workers")));
+    }
     report
 }

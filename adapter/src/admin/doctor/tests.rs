@@ -241,7 +241,8 @@ fn cases() -> Vec<Case> {
 type Other = (fn(&mut Facts), &'static str);
 
 /// What has words only, or more findings than one.
-const OTHERS: [Other; 6] = [
+const OTHERS: [Other; 7] = [
+    (|facts| facts.crowd = Some((3, 2)), "workers-crowded"),
     (|facts| facts.links[0].lack = Some(Lack::Silent), "peer-silent"),
     (|facts| facts.vnics[0].carrier = Some(CarrierCause::NotProvisioned), "vnic-not-provisioned"),
     (

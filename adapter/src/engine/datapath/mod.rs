@@ -9,7 +9,7 @@ mod host;
 mod link;
 mod unfinished;
 
-use super::capture::{Captures, Place};
+use super::capture::{Capture, Captures, Place};
 use super::control::{Exchange, Punted};
 use super::stats::{LinkStats, Stats, VnicStats};
 use super::vif::{Lists, VifEntry, VifParams, VifState, VifTable, VnicSlot};
@@ -37,7 +37,7 @@ const MAILBOX: u64 = u64::MAX;
 pub struct LinkSetup {
     /// From the switch.
     pub rx: Vec<Box<dyn RxQueue>>,
-    /// To the switch; one queue, since there is one worker.
+    /// To the switch: the worker's queue.
     pub tx: Box<dyn TxQueue>,
     /// Where control frames from the switch go; its lane is the index of the link. `None` on a link without
     /// negotiation: they are dropped (`link_control`).
@@ -46,7 +46,7 @@ pub struct LinkSetup {
 
 /// A vNIC as the data path gets it.
 pub struct VnicSetup {
-    /// From the guest.
+    /// From the guest: the queues that are the worker's.
     pub rx: Vec<Box<dyn RxQueue>>,
     /// To the guest; [`MAX_QUEUES`] at the most are used.
     pub tx: Vec<Box<dyn TxQueue>>,
@@ -204,6 +204,13 @@ impl<T: NivTag> Datapath<T> {
     #[must_use]
     pub fn captures(&self) -> Captures {
         self.bench.capture.captures().clone()
+    }
+
+    /// From now on what it moves is in these captures, which other workers may record for, too.
+    #[must_use]
+    pub fn recording_for(mut self, captures: &Captures) -> Self {
+        self.bench.capture = Capture::new(captures);
+        self
     }
 
     /// Polls every queue from now on. For worlds whose queues have no events.

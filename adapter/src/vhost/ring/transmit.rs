@@ -122,6 +122,10 @@ impl TxQueue for VringTx {
         self.slot.is_running()
     }
 
+    fn another(&self) -> Option<Box<dyn TxQueue>> {
+        Some(Box::new(self.clone()))
+    }
+
     fn takes(&self, undone: &Undone, _len: usize) -> bool {
         Offloads::from_bits(self.slot.takes.load(Ordering::Relaxed))
             .permit(&NetHeader::from_bytes(undone.to_bytes()))

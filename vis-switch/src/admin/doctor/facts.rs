@@ -25,6 +25,8 @@ pub(super) struct Facts {
     pub(super) profiles: BTreeMap<String, Profile>,
     /// Why state cannot be kept.
     pub(super) store: Option<String>,
+    /// More workers than CPUs for them: both numbers.
+    pub(super) crowd: Option<(usize, usize)>,
     pub(super) drops: Vec<(DropReason, u64)>,
     /// Addresses that were not learned for want of room.
     pub(super) mac_table_full: u64,
@@ -113,6 +115,7 @@ impl Facts {
             ports: switch.ports.iter().enumerate().map(|(index, at)| port(&state, index, at)).collect(),
             veths: veths(switch, &state),
             store: switch.health().err(),
+            crowd: switch.node().crowd(),
             drops: switch.counters.drops().filter(|(_, count)| *count > 0).collect(),
             mac_table_full: switch.counters.sum(|worker| worker.mac_table_full.get()),
             ..Self::default()

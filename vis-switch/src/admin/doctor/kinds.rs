@@ -94,4 +94,7 @@ niv_node::finding_kinds! {
     STORE = "store", Problem:
         "State cannot be kept: configuration is refused, and new vNICs wait.",
         "room and rights in `state_dir`";
+    WORKERS = "workers-crowded", Hint:
+        "Workers that share a CPU wait for each other; fewer of them move as much.",
+        "fewer `workers`, or more `cpus`, in `[node]`, and a restart";
 }

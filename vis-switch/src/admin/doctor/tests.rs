@@ -257,7 +257,8 @@ fn cases() -> Vec<Case> {
 type Other = (fn(&mut Facts), &'static str);
 
 /// What is a hint, or has words only.
-const OTHERS: [Other; 6] = [
+const OTHERS: [Other; 7] = [
+    (|facts| facts.crowd = Some((3, 2)), "workers-crowded"),
     (|facts| facts.ports[0].lack = Some(Lack::Silent), "peer-silent"),
     (|facts| facts.veths[0].cause = Some(DownCause::NonParticipating), "veth-unused"),
     (
