@@ -33,6 +33,7 @@ pub(super) fn duel() -> Duel {
             Goal { id: "bulk-64k-cycles", unit: "cycles/KiB", target: Target::AtMost(1.0) },
         ],
         daily: false,
+        cores: 2,
         ours: Box::new(|stage| {
             let mut ours = two_guests()?;
             let figures = transfer(stage, &mut ours)?;

@@ -1,5 +1,6 @@
 //! Everything that is compared, in the order in which it runs: what is worth most comes first.
 
+use super::Cores;
 use super::curve::Curve;
 use super::duel::Duel;
 use super::{bulk, forwarding, hosts, pace, parts, scale, veth};
@@ -10,14 +11,29 @@ pub(super) fn all() -> Vec<Duel> {
         forwarding::duel(
             "64 octets between two virtio-user guests that forward by MAC address",
             64,
+            Cores::ONE,
             ["pps-64-1core", "cycles-64-1core"],
             true,
         ),
-        forwarding::duel("the same with 256 octets", 256, ["pps-256-1core", "cycles-256-1core"], false),
+        forwarding::duel(
+            "the same with 256 octets",
+            256,
+            Cores::ONE,
+            ["pps-256-1core", "cycles-256-1core"],
+            false,
+        ),
         forwarding::duel(
             "the same with the longest frames, 1518 octets with their check sequence",
             1514,
+            Cores::ONE,
             ["pps-1518-1core", "cycles-1518-1core"],
+            false,
+        ),
+        forwarding::duel(
+            "64 octets, two cores for each side: our adapter and our switch, two threads of OVS",
+            64,
+            Cores::TWO,
+            ["pps-64-2core", "cycles-64-2core"],
             false,
         ),
         hosts::tap(),

@@ -58,6 +58,8 @@ pub(super) struct Duel {
     pub(super) goals: Vec<Goal>,
     /// Part of `--quick`.
     pub(super) daily: bool,
+    /// As many as the machine must have.
+    pub(super) cores: usize,
     /// Our run.
     pub(super) ours: Run,
     /// The peer's run.
@@ -226,6 +228,7 @@ mod tests {
             peer: "y",
             goals: vec![MORE, second],
             daily: false,
+            cores: 2,
             ours: run('a', [6.0, 5.0]),
             theirs: run('b', [3.0, 10.0]),
         };
@@ -245,8 +248,15 @@ mod tests {
         let stage = Stage::with(plan, 1.0);
         let broken: Run = Box::new(|_| panic!("a rule was broken"));
         for theirs in [run(vec![]), run(vec![f64::NAN]), broken] {
-            let duel =
-                Duel { what: "", peer: "y", goals: vec![MORE], daily: false, ours: run(vec![1.0]), theirs };
+            let duel = Duel {
+                what: "",
+                peer: "y",
+                goals: vec![MORE],
+                daily: false,
+                cores: 2,
+                ours: run(vec![1.0]),
+                theirs,
+            };
             assert!(duel.fight(&stage).is_err());
         }
     }

@@ -4,7 +4,7 @@ use super::duel::{Duel, Goal, Run, Stage, Target};
 use super::measure::cpu_time;
 use super::ours::{Ours, Vnic, Where};
 use super::ovs::Ovs;
-use super::{Side, testpmd};
+use super::{Cores, Side, list_of, testpmd};
 use crate::lab::say;
 use anyhow::{Result, anyhow, bail};
 use std::time::Instant;
@@ -13,7 +13,13 @@ use std::time::Instant;
 pub(super) const TALKING: u16 = 10;
 
 /// Both sides with frames of `octets`, which do not count the frame check sequence.
-pub(super) fn duel(what: &'static str, octets: u16, ids: [&'static str; 2], daily: bool) -> Duel {
+pub(super) fn duel(
+    what: &'static str,
+    octets: u16,
+    cores: Cores,
+    ids: [&'static str; 2],
+    daily: bool,
+) -> Duel {
     Duel {
         what,
         peer: "ovs-dpdk",
@@ -22,14 +28,23 @@ pub(super) fn duel(what: &'static str, octets: u16, ids: [&'static str; 2], dail
             Goal { id: ids[1], unit: "cycles/frame", target: Target::AtMost(1.0) },
         ],
         daily,
-        ours: Box::new(move |stage| circulate(stage, octets, &mut two_guests()?)),
-        theirs: Box::new(move |stage| circulate(stage, octets, &mut Ovs::start(stage.memory())?)),
+        cores: cores.count(),
+        ours: Box::new(move |stage| circulate_on(stage, octets, cores, &mut guests_on(cores)?)),
+        theirs: Box::new(move |stage| {
+            circulate_on(stage, octets, cores, &mut Ovs::start_on(stage.memory(), cores.switch)?)
+        }),
     }
 }
 
 /// Adapter and switch with two guests.
 pub(super) fn two_guests() -> Result<Ours> {
-    Ours::start(&[Vnic::guest(0, TALKING), Vnic::guest(1, TALKING)], &Where::ONE_CORE)
+    guests_on(Cores::ONE)
+}
+
+/// The same on these cores; with more than one, adapter and switch do not share theirs.
+fn guests_on(cores: Cores) -> Result<Ours> {
+    let place = Where { cores: list_of(cores.switch), namespace: None };
+    Ours::start(&[Vnic::guest(0, TALKING), Vnic::guest(1, TALKING)], &place)
 }
 
 /// Cycles a frame of our two guests, for whom others are only in the way.
@@ -42,11 +57,15 @@ pub(super) fn cycles_alone() -> Run {
 /// Cycles are CPU time of the switch side without its idle polling, times the time-stamp counter's rate. Time that
 /// others took from it is not in them.
 pub(super) fn circulate(stage: &Stage, octets: u16, side: &mut dyn Side) -> Result<Vec<f64>> {
-    measure(stage, octets, side).map_err(|error| anyhow!("{error:#}\n{}", side.tail()))
+    circulate_on(stage, octets, Cores::ONE, side)
 }
 
-fn measure(stage: &Stage, octets: u16, side: &mut dyn Side) -> Result<Vec<f64>> {
-    let mut guests = testpmd::Pair::start(&side.sockets(), octets, stage.memory())?;
+fn circulate_on(stage: &Stage, octets: u16, cores: Cores, side: &mut dyn Side) -> Result<Vec<f64>> {
+    measure(stage, octets, cores, side).map_err(|error| anyhow!("{error:#}\n{}", side.tail()))
+}
+
+fn measure(stage: &Stage, octets: u16, cores: Cores, side: &mut dyn Side) -> Result<Vec<f64>> {
+    let mut guests = testpmd::Pair::start(&side.sockets(), octets, stage.memory(), cores.guests)?;
     side.ready()?;
     guests.circulate()?;
     std::thread::sleep(stage.plan.settle);

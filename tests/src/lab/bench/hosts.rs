@@ -75,6 +75,7 @@ fn duel(what: &'static str, goals: Vec<Goal>, card: Card, measure: Measure) -> D
         peer: "linux-bridge",
         goals,
         daily: false,
+        cores: 2,
         ours: Box::new(move |stage| {
             let (hosts, ours) = Hosts::switched(card)?;
             let measured = hosts.answer().and_then(|()| measure(stage.plan.measure));
@@ -164,7 +165,7 @@ impl Hosts {
             hosts.veths()?;
         }
         let vnics = [0, 1].map(|nr| Vnic { device: format!("{kind}:{}", port(nr)), vlan: 10 });
-        let ours = Ours::start(&vnics, &Where { cores: CORES, namespace: Some(middle.clone()) })?;
+        let ours = Ours::start(&vnics, &Where { cores: CORES.to_owned(), namespace: Some(middle.clone()) })?;
         if let Card::Tap = card {
             // Made by the adapter, which keeps hold of them wherever they go.
             for (nr, host) in HOSTS.iter().enumerate() {

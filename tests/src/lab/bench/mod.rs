@@ -48,6 +48,32 @@ pub(super) const SWITCH_CORE: &str = "0";
 /// The core of the guests.
 pub(super) const GUEST_CORE: &str = "1";
 
+/// Which cores a comparison of forwarding takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cores {
+    /// Those of the switch side.
+    pub(super) switch: &'static [usize],
+    /// Those of the guests.
+    pub(super) guests: &'static [usize],
+}
+
+impl Cores {
+    /// One for each.
+    pub(super) const ONE: Self = Self { switch: &[0], guests: &[1] };
+    /// Two for each.
+    pub(super) const TWO: Self = Self { switch: &[0, 2], guests: &[1, 3] };
+
+    /// As many as the machine must have.
+    pub(super) fn count(&self) -> usize {
+        self.switch.len() + self.guests.len()
+    }
+}
+
+/// Cores as `taskset -c` reads them.
+pub(super) fn list_of(cores: &[usize]) -> String {
+    cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// A machine of which others have no more than this part is quiet.
 const QUIET: f64 = 0.05;
 
@@ -140,8 +166,14 @@ impl Bench {
         ));
         let mut report = Report { quick: self.quick, ..Report::default() };
         let mut foreign = Vec::new();
+        let available = std::thread::available_parallelism()?.get();
         for duel in duels {
             say::heading(&format!("Against {}: {}", duel.peer, duel.what));
+            if duel.cores > available {
+                let id = duel.goals[0].id;
+                say::line(&format!("  left out: {id} needs {} cores, there are {available}", duel.cores));
+                continue;
+            }
             match duel.fight(&stage) {
                 Ok(outcome) => {
                     report.comparisons.extend(outcome.comparisons);

@@ -44,14 +44,16 @@ pub(super) fn socket(nr: usize) -> PathBuf {
 #[derive(Clone, Debug)]
 pub(super) struct Where {
     /// Cores, as `taskset -c` reads them.
-    pub(super) cores: &'static str,
+    pub(super) cores: String,
     /// A network namespace, or this process's.
     pub(super) namespace: Option<String>,
 }
 
 impl Where {
     /// On the core of the switch side.
-    pub(super) const ONE_CORE: Self = Self { cores: SWITCH_CORE, namespace: None };
+    pub(super) fn one_core() -> Self {
+        Self { cores: SWITCH_CORE.to_owned(), namespace: None }
+    }
 
     /// A command that runs there.
     pub(super) fn command(&self, program: &Path) -> Command {
@@ -59,7 +61,7 @@ impl Where {
         if let Some(name) = &self.namespace {
             command.args(["netns", "exec", name, "taskset"]);
         }
-        command.args(["-c", self.cores]).arg(program);
+        command.args(["-c", &self.cores]).arg(program);
         command
     }
 }

@@ -2,11 +2,11 @@
 
 use super::huge::Memory;
 use super::measure::wait_for;
-use super::{SWITCH_CORE, Side};
+use super::{Cores, Side, list_of};
 use crate::lab::packages::output;
 use crate::lab::paths::{LOG, RUN};
 use crate::lab::process::{Process, tail_of};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,12 +29,17 @@ struct Work {
 }
 
 impl Work {
-    /// Reads `pmd-stats-show`: the first thread it shows is the polling one, the main thread comes last.
+    /// Reads `pmd-stats-show`, all polling threads together. The main thread, which comes last, does not count.
     fn of(text: &str) -> Result<Self> {
+        let polling = text.split("main thread:").next().unwrap_or_default();
         let value = |name: &str| -> Result<f64> {
-            text.lines()
-                .find_map(|line| line.trim().strip_prefix(name)?.split_whitespace().next()?.parse().ok())
-                .ok_or_else(|| anyhow!("OVS gives no {name:?} {text}"))
+            let of =
+                |line: &str| line.trim().strip_prefix(name)?.split_whitespace().next()?.parse::<f64>().ok();
+            let each: Vec<f64> = polling.lines().filter_map(of).collect();
+            if each.is_empty() {
+                bail!("OVS gives no {name:?} {text}");
+            }
+            Ok(each.iter().sum())
         };
         Ok(Self {
             packets: value("packets received:")?,
@@ -56,15 +61,20 @@ pub(super) struct Ovs {
 impl Ovs {
     /// Starts database and switch.
     pub(super) fn start(memory: &Memory) -> Result<Self> {
-        Self::start_as(memory, false)
+        Self::start_on(memory, Cores::ONE.switch)
+    }
+
+    /// The same with a polling thread on each of these cores.
+    pub(super) fn start_on(memory: &Memory, cores: &[usize]) -> Result<Self> {
+        Self::start_as(memory, cores, false)
     }
 
     /// The same with userspace TSO. It has that only where the guests' side listens.
     pub(super) fn start_with_tso(memory: &Memory) -> Result<Self> {
-        Self::start_as(memory, true)
+        Self::start_as(memory, Cores::ONE.switch, true)
     }
 
-    fn start_as(memory: &Memory, tso: bool) -> Result<Self> {
+    fn start_as(memory: &Memory, cores: &[usize], tso: bool) -> Result<Self> {
         let folder = std::env::current_dir()?.join(RUN).join("ovs");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
@@ -90,13 +100,13 @@ impl Ovs {
                 ".",
                 "other_config:dpdk-init=true",
                 &format!("other_config:dpdk-extra={}", memory.ovs()),
-                &format!("other_config:pmd-cpu-mask={}", mask()),
-                &format!("other_config:dpdk-lcore-mask={}", mask()),
+                &format!("other_config:pmd-cpu-mask={}", mask(cores)),
+                &format!("other_config:dpdk-lcore-mask={}", mask(&cores[..1])),
                 &format!("other_config:userspace-tso-enable={tso}"),
             ],
         )?;
         let mut command = Command::new("taskset");
-        command.args(["-c", SWITCH_CORE, "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"]);
+        command.args(["-c", &list_of(cores), "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"]);
         command.env("OVS_RUNDIR", &folder).env("OVS_LOGDIR", &folder);
         command.arg(format!("unix:{}", at("db").display())).arg(format!("--unixctl={}", at("ctl").display()));
         let switch = Process::start("bench-ovs", &mut command)?;
@@ -134,9 +144,8 @@ fn vsctl(folder: &Path, words: &[&str]) -> Result<String> {
     output(Command::new("ovs-vsctl").arg(TIMEOUT).arg(database).args(words))
 }
 
-fn mask() -> String {
-    let core: u32 = SWITCH_CORE.parse().unwrap_or(0);
-    format!("0x{:x}", 1_u64 << core)
+fn mask(cores: &[usize]) -> String {
+    format!("0x{:x}", cores.iter().fold(0_u64, |mask, core| mask | 1 << core))
 }
 
 impl Side for Ovs {
@@ -201,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statistics_are_those_of_the_polling_thread() {
+    fn statistics_are_those_of_the_polling_threads() {
         let text = "\
 pmd thread numa_id 0 core_id 0:
   packets received: 4096
@@ -211,12 +220,16 @@ pmd thread numa_id 0 core_id 0:
   idle cycles: 1000 (25.00%)
   processing cycles: 3000 (75.00%)
   avg cycles per packet: 0.98 (4000/4096)
+pmd thread numa_id 0 core_id 2:
+  packets received: 4
+  idle cycles: 10 (25.00%)
+  processing cycles: 30 (75.00%)
 main thread:
   packets received: 5
   idle cycles: 1 (50.00%)
   processing cycles: 1 (50.00%)
 ";
-        assert_eq!(Work::of(text).unwrap(), Work { packets: 4096.0, busy: 3000.0, idle: 1000.0 });
+        assert_eq!(Work::of(text).unwrap(), Work { packets: 4100.0, busy: 3030.0, idle: 1010.0 });
         assert!(Work::of("main thread:\n  packets received: 5\n").is_err());
     }
 }

@@ -193,6 +193,7 @@ pub(super) fn offered(what: &'static str, part: f64, ids: [&'static str; 2]) -> 
             Goal { id: ids[1], unit: "% of a core", target: Target::AtMost(1.0) },
         ],
         daily: false,
+        cores: 2,
         ours: run(ours),
         theirs: run(theirs),
     }
@@ -211,6 +212,7 @@ pub(super) fn round_trip(what: &'static str, asleep: bool, ids: [&'static str; 3
         peer: "ovs-dpdk",
         goals: ids.map(|id| Goal { id, unit: "us", target: Target::AtMost(1.0) }).to_vec(),
         daily: false,
+        cores: 2,
         ours: run(ours),
         theirs: run(theirs),
     }

@@ -4,7 +4,7 @@ use super::duel::{Duel, Goal, Run, Stage, Target};
 use super::load::{UNDER_WAY, kick, on_core, on_guest_core};
 use super::measure::wait_for;
 use super::testpmd::{Testpmd, cycles_a_frame};
-use super::{GUEST_CORE, SWITCH_CORE};
+use super::{Cores, SWITCH_CORE};
 use crate::driver::{Echo, Features, Guest};
 use crate::lab::paths::RUN;
 use crate::world::frames::{frame, mac};
@@ -31,6 +31,7 @@ pub(super) fn memif() -> Duel {
         peer: "dpdk-net_memif",
         goals: vec![Goal { id: "memif-pps", unit: "frames/s", target: Target::AtLeast(1.0) }],
         daily: false,
+        cores: 2,
         ours: Box::new(our_memif),
         theirs: Box::new(their_memif),
     }
@@ -115,14 +116,14 @@ fn return_frames(port: &mut Port) -> usize {
 
 fn their_memif(stage: &Stage) -> Result<Vec<f64>> {
     let path = socket("bench-memif.sock")?;
-    let end = |role: &str, core: &str| -> Result<Testpmd> {
+    let end = |role: &str, cores: &[usize]| -> Result<Testpmd> {
         let device =
             format!("net_memif0,role={role},socket={},socket-abstract=no,id=0,rsize=10", path.display());
         let words = ["--forward-mode=io", "--port-topology=loop", "--txpkts=64"].map(str::to_owned);
-        Testpmd::start(&format!("bench-memif-{role}"), core, &[device], stage.memory().guest(), &words)
+        Testpmd::start(&format!("bench-memif-{role}"), cores, &[device], stage.memory().guest(), &words)
     };
-    let mut server = end("server", SWITCH_CORE)?;
-    let mut client = end("client", GUEST_CORE)?;
+    let mut server = end("server", Cores::ONE.switch)?;
+    let mut client = end("client", Cores::ONE.guests)?;
     wait_for("DPDK's memif", PATIENCE, || {
         let said = client.ask("show port info 0", |answer| answer.contains("Link status:"))?;
         Ok(said.contains("Link status: up").then_some(()))
@@ -155,6 +156,7 @@ pub(super) fn vrings() -> Duel {
         peer: "dpdk-net_vhost",
         goals: vec![Goal { id: "vring-cycles", unit: "cycles/frame", target: Target::AtMost(0.833) }],
         daily: false,
+        cores: 2,
         ours: run(our_vrings),
         theirs: run(their_vrings),
     }
@@ -179,7 +181,8 @@ fn our_vrings(stage: &Stage, socket: &Path) -> Result<f64> {
 fn their_vrings(stage: &Stage, socket: &Path) -> Result<f64> {
     let device = format!("net_vhost0,iface={},queues=1", socket.display());
     let words = ["--forward-mode=io", "--port-topology=loop", "--record-core-cycles"].map(str::to_owned);
-    let mut testpmd = Testpmd::start("bench-vhost", SWITCH_CORE, &[device], stage.memory().guest(), &words)?;
+    let mut testpmd =
+        Testpmd::start("bench-vhost", Cores::ONE.switch, &[device], stage.memory().guest(), &words)?;
     on_guest_core()?;
     let mut guest = driver(socket)?;
     let mut flow = |time: Duration| -> Result<f64> {

@@ -43,8 +43,9 @@ pub(super) fn idle() -> Duel {
         peer: "ovs-dpdk",
         goals: vec![Goal { id: "idle-cpu-64", unit: "% of a core", target: Target::AtMost(0.005) }],
         daily: true,
+        cores: 2,
         ours: Box::new(|stage| {
-            let ours = Ours::start(&vnics([SILENT; GUESTS]), &Where::ONE_CORE)?;
+            let ours = Ours::start(&vnics([SILENT; GUESTS]), &Where::one_core())?;
             let _silent = silent_guests(0, GUESTS)?;
             std::thread::sleep(stage.plan.settle);
             let used = used_meanwhile(&ours.all_pids(), IDLE)?;
@@ -76,9 +77,10 @@ pub(super) fn memory() -> Duel {
         peer: "256-kib",
         goals: vec![Goal { id: "memory-per-vnic", unit: "octets", target: Target::AtMost(1.0) }],
         daily: false,
+        cores: 2,
         ours: Box::new(|stage| {
             let with = |count: usize| -> Result<u64> {
-                let ours = Ours::start(&vnics(vec![SILENT; count]), &Where::ONE_CORE)?;
+                let ours = Ours::start(&vnics(vec![SILENT; count]), &Where::one_core())?;
                 let _silent = silent_guests(0, count)?;
                 std::thread::sleep(stage.plan.settle);
                 ours.accounts()?;
@@ -98,9 +100,10 @@ pub(super) fn silent_vnics(what: &'static str, id: &'static str, count: usize) -
         peer: "2-vnics",
         goals: vec![Goal { id, unit: "cycles/frame", target: Target::AtMost(1.05) }],
         daily: false,
+        cores: 2,
         ours: Box::new(move |stage| {
             let vlans = (0..count).map(|nr| if nr < 2 { TALKING } else { SILENT });
-            let mut ours = Ours::start(&vnics(vlans), &Where::ONE_CORE)?;
+            let mut ours = Ours::start(&vnics(vlans), &Where::one_core())?;
             let _silent = silent_guests(2, count - 2)?;
             Ok(vec![circulate(stage, 64, &mut ours)?[1]])
         }),
@@ -115,6 +118,7 @@ pub(super) fn talking_vnics(what: &'static str, id: &'static str, count: usize) 
         peer: "2-vnics",
         goals: vec![Goal { id, unit: "cycles/frame", target: Target::AtMost(1.05) }],
         daily: false,
+        cores: 2,
         ours: pairs(count),
         theirs: pairs(2),
     }
@@ -124,7 +128,7 @@ fn pairs(count: usize) -> Run {
     Box::new(move |stage| {
         // A VLAN for each pair: who is not known yet is flooded to one.
         let vlans = (0..count).map(|nr| PAIRS + nr as u16 / 2);
-        let ours = Ours::start(&vnics(vlans), &Where::ONE_CORE)?;
+        let ours = Ours::start(&vnics(vlans), &Where::one_core())?;
         let guests = Guests::connect(count, count)?;
         talk(stage, &ours, guests, Guests::all_talk)
     })
@@ -137,6 +141,7 @@ pub(super) fn flood(what: &'static str, id: &'static str, members: usize) -> Due
         peer: "1-member",
         goals: vec![Goal { id, unit: "cycles/copy", target: Target::AtMost(1.0) }],
         daily: false,
+        cores: 2,
         ours: flooding(members),
         theirs: flooding(1),
     }
@@ -144,7 +149,7 @@ pub(super) fn flood(what: &'static str, id: &'static str, members: usize) -> Due
 
 fn flooding(members: usize) -> Run {
     Box::new(move |stage| {
-        let ours = Ours::start(&vnics(vec![TALKING; members + 1]), &Where::ONE_CORE)?;
+        let ours = Ours::start(&vnics(vec![TALKING; members + 1]), &Where::one_core())?;
         // As many copies under way as one member can hold.
         let guests = Guests::connect(members + 1, 4)?;
         talk(stage, &ours, guests, Guests::flood)
@@ -176,6 +181,7 @@ pub(super) fn vifs(what: &'static str, id: &'static str, count: u16) -> Duel {
         peer: "2-vifs",
         goals: vec![Goal { id, unit: "cycles/frame", target: Target::AtMost(1.5) }],
         daily: false,
+        cores: 2,
         ours: vif_pairs(count),
         theirs: vif_pairs(2),
     }
@@ -210,6 +216,7 @@ pub(super) fn addresses(what: &'static str, id: &'static str, count: u32) -> Due
         peer: "1000-macs",
         goals: vec![Goal { id, unit: "cycles/frame", target: Target::AtMost(1.5) }],
         daily: false,
+        cores: 2,
         ours: to_addresses(count),
         theirs: to_addresses(1000),
     }
@@ -260,7 +267,7 @@ fn switch_alone(
     addresses: Option<u32>,
     mut act: impl FnMut(&mut Iv, Duration) -> Result<()>,
 ) -> Result<Vec<f64>> {
-    let ours = Ours::switch(vlans, addresses, &Where::ONE_CORE)?;
+    let ours = Ours::switch(vlans, addresses, &Where::one_core())?;
     let mut measured = || -> Result<f64> {
         on_guest_core()?;
         let mut iv = Iv::connect()?;

@@ -1,8 +1,8 @@
 //! The guests: two virtio-user ports of one testpmd, which sends what one port gets out of the other again,
 //! to the first port's address. So frames circulate through the switch for ever, both ways round.
 
-use super::GUEST_CORE;
 use super::huge::Memory;
+use super::list_of;
 use super::measure::wait_for;
 use crate::lab::paths::LOG;
 use crate::lab::process::Process;
@@ -38,11 +38,11 @@ pub(super) struct Testpmd {
 }
 
 impl Testpmd {
-    /// Starts it on this core with these devices, `arguments` of EAL and, behind `--`, `words`; returns when it is
+    /// Starts it on these cores, with a thread that forwards on each, with these devices, `arguments` of EAL and, behind `--`, `words`; returns when it is
     /// at its prompt.
     pub(super) fn start(
         name: &str,
-        core: &str,
+        cores: &[usize],
         devices: &[String],
         arguments: &[&str],
         words: &[String],
@@ -51,15 +51,20 @@ impl Testpmd {
         let file = File::create(&log)?;
         let mut command = Command::new("taskset");
         // Line by line, though it writes to a file.
-        command.args(["-c", core, "stdbuf", "-oL", "dpdk-testpmd"]).args(arguments);
+        command.args(["-c", &list_of(cores), "stdbuf", "-oL", "dpdk-testpmd"]).args(arguments);
         command.args(["--no-pci", "--no-telemetry", "--file-prefix"]);
         command.arg(format!("nivlab{}-{name}", std::process::id()));
-        // One thread forwards, the other one sleeps at the prompt.
-        command.args(["--lcores", &format!("0@{core},1@{core}"), "--main-lcore", "0"]);
+        // One thread sleeps at the prompt, the others forward.
+        let prompt = cores.first().map(|core| format!("0@{core}"));
+        let forwarding = (1..).zip(cores).map(|(nr, core)| format!("{nr}@{core}"));
+        let threads: Vec<_> = prompt.into_iter().chain(forwarding).collect();
+        command.args(["--lcores", &threads.join(","), "--main-lcore", "0"]);
         for device in devices {
             command.args(["--vdev", device]);
         }
-        command.args(["--", "-i", "--nb-cores=1", "--total-num-mbufs=16384"]).args(words);
+        command
+            .args(["--", "-i", &format!("--nb-cores={}", cores.len()), "--total-num-mbufs=16384"])
+            .args(words);
         command.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file);
         let process = Process::start_as(name, &mut command, log.clone())?;
         let mut testpmd = Self { process, log };
@@ -106,7 +111,12 @@ pub(super) struct Pair(Testpmd);
 impl Pair {
     /// Starts testpmd; its ports connect to `sockets`, its frames have so many octets, frame check sequence not
     /// counted.
-    pub(super) fn start(sockets: &[PathBuf; 2], octets: u16, memory: &Memory) -> Result<Self> {
+    pub(super) fn start(
+        sockets: &[PathBuf; 2],
+        octets: u16,
+        memory: &Memory,
+        cores: &[usize],
+    ) -> Result<Self> {
         let devices = sockets.iter().zip(MACS).enumerate().map(|(nr, (socket, mac))| {
             let (path, extra) = (socket.display(), memory.port());
             format!("net_virtio_user{nr},path={path},mac={mac},queue_size={RING}{extra}")
@@ -116,7 +126,7 @@ impl Pair {
         // What leaves port n is for the other one.
         words.extend((0..2).map(|nr| format!("--eth-peer={nr},{}", MACS[1 - nr])));
         let devices: Vec<_> = devices.collect();
-        Ok(Self(Testpmd::start("bench-testpmd", GUEST_CORE, &devices, memory.guest(), &words)?))
+        Ok(Self(Testpmd::start("bench-testpmd", cores, &devices, memory.guest(), &words)?))
     }
 
     fn counts(&mut self) -> Result<Vec<Counts>> {

@@ -29,6 +29,7 @@ pub(super) fn duel() -> Duel {
         peer: "af-packet",
         goals: vec![Goal { id: "xdp-veth-pps", unit: "frames/s", target: Target::AtLeast(1.0) }],
         daily: false,
+        cores: 2,
         ours: run("xdp"),
         theirs: run("packet"),
     }
