@@ -91,10 +91,10 @@ impl Bench {
         up.extend((0..tx.len().min(MAX_QUEUES)).filter(|queue| tx[*queue].is_up()));
         let mut sent = 0;
         for (nth, queue) in up.iter().enumerate() {
+            let share = Share { nth, of: up.len() };
             if self.sizes.any() {
-                let mine = Share { nth, of: up.len(), pending };
                 let mixed = Mixed { slot, link, queue: &mut *tx[*queue], counters, now };
-                sent += usize::from(self.deliver_mixed(mixed, &mine, burst));
+                sent += usize::from(self.deliver_mixed(mixed, (share, pending), burst));
                 continue;
             }
             let mut out: ArrayVec<OutFrame<'_>, BURST> = ArrayVec::new();
@@ -102,7 +102,7 @@ impl Bench {
                 let at = usize::from(copied.frame);
                 let heads = if copied.stripped { &self.stripped } else { &self.heads };
                 let head = heads[at].bytes();
-                if up.len() == 1 || flow_hash(head) as usize % up.len() == nth {
+                if share.has(head) {
                     out.push(OutFrame::complete(head, burst[at].data.skip(usize::from(self.loaded[at]))));
                 }
             }
@@ -123,8 +123,7 @@ impl Bench {
                 let (whole, stripped) = (&self.heads, &self.stripped);
                 let mine = |copied: &&Copied| {
                     let heads = if copied.stripped { stripped } else { whole };
-                    let head = heads[usize::from(copied.frame)].bytes();
-                    up.len() == 1 || flow_hash(head) as usize % up.len() == nth
+                    share.has(heads[usize::from(copied.frame)].bytes())
                 };
                 let places = pending.iter().filter(mine).map(|copied| copied.frame);
                 self.capture.delivered(slot, link, &out, places, taken.frames);
@@ -146,24 +145,36 @@ impl Bench {
 }
 
 /// What one of several queues gets: the frames of some flows.
-struct Share<'a> {
+#[derive(Clone, Copy)]
+struct Share {
     nth: usize,
     of: usize,
-    pending: &'a [Copied],
+}
+
+impl Share {
+    /// A frame with this head belongs to it.
+    #[inline(always)]
+    fn has(self, head: &[u8]) -> bool {
+        self.of == 1 || flow_hash(head) as usize % self.of == self.nth
+    }
 }
 
 impl Bench {
     /// The same for one queue, where the burst has unfinished frames. Says whether it took any.
     #[inline(never)]
-    fn deliver_mixed(&mut self, to: Mixed<'_>, share: &Share<'_>, burst: &RxBurst<'_>) -> bool {
+    fn deliver_mixed(
+        &mut self,
+        to: Mixed<'_>,
+        (share, pending): (Share, &[Copied]),
+        burst: &RxBurst<'_>,
+    ) -> bool {
         let Self { heads, stripped, loaded, sizes, finisher, capture, .. } = self;
-        let frames = share.pending.iter().filter_map(|copied| {
+        let frames = pending.iter().filter_map(|copied| {
             let at = usize::from(copied.frame);
             let head = if copied.stripped { &stripped[at] } else { &heads[at] };
             let bytes = head.bytes();
-            let mine = share.of == 1 || flow_hash(bytes) as usize % share.of == share.nth;
             let frame = OutFrame::complete(bytes, burst[at].data.skip(usize::from(loaded[at])));
-            mine.then_some((copied.frame, frame, head.inserted()))
+            share.has(bytes).then_some((copied.frame, frame, head.inserted()))
         });
         to.send(sizes, frames, (finisher, capture))
     }

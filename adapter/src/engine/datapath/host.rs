@@ -236,28 +236,18 @@ impl<T: NivTag> Datapath<T> {
             .iter()
             .map(|one| {
                 let at = usize::from(one.place);
+                let rest = burst[at].data.skip(usize::from(bench.loaded[at]));
                 let nth = usize::from(one.finished);
-                if one.finished != COMPLETE
-                    && let Some(finished) = bench.finish.get(nth)
-                {
-                    let rest = burst[at].data.skip(usize::from(bench.loaded[at]));
-                    return bench.finish.out(nth, finished, &bench.heads[at], rest);
+                match bench.finish.get(nth).filter(|_| one.finished != COMPLETE) {
+                    Some(finished) => bench.finish.out(nth, finished, &bench.heads[at], rest),
+                    None => OutFrame::complete(bench.heads[at].bytes(), rest),
                 }
-                let body = burst[at].data.skip(usize::from(bench.loaded[at]));
-                OutFrame::complete(bench.heads[at].bytes(), body)
             })
             .collect();
         let (mut taken, mut refused) = (Taken::default(), 0);
         if let (Some((_, link)), false) = (&mut way, out.is_empty()) {
             (taken, refused) = send(&mut *link.tx, &out, &judged, now);
             link.kick |= taken.frames > 0;
-            let (mut frames, mut octets) = (0, 0);
-            for (one, sent) in passed.iter().zip(&out[..taken.frames]) {
-                frames += u64::from(one.frames);
-                octets += if one.frames == 1 { sent.len() as u64 } else { tagged(one, bench) };
-            }
-            link.stats.tx_frames.add(frames - refused);
-            link.stats.tx_octets.add(octets);
         }
         // What the link did not take stays in the guest's ring, with everything behind it.
         let (done, segments) = match passed.get(taken.frames) {
@@ -270,11 +260,16 @@ impl<T: NivTag> Datapath<T> {
         begun[id] = burst.get(done).map_or_else(Begun::default, |next| Begun::of(next, segments));
 
         let counters = &vnic.stats;
-        let (mut frames, mut octets) = (0, 0);
+        let (mut frames, mut octets, mut with_tags) = (0, 0, 0);
         for (one, sent) in passed.iter().zip(&out[..taken.frames]) {
             frames += u64::from(one.frames);
             octets += u64::from(one.octets);
+            with_tags += if one.frames == 1 { sent.len() as u64 } else { tagged(one, bench) };
             counters.rx_groups.count(sent.head, u64::from(one.frames), u64::from(one.octets));
+        }
+        if let Some((_, link)) = way {
+            link.stats.tx_frames.add(frames - refused);
+            link.stats.tx_octets.add(with_tags);
         }
         for (place, reason) in dropped.iter().filter(|(place, _)| usize::from(*place) < done) {
             let at = usize::from(*place);
