@@ -1,4 +1,4 @@
-//! A vhost-user NIC that sends every frame back: `vhost_echo SOCKET [--swap] [--client] [--pairs N]`.
+//! A vhost-user NIC that sends every frame back: `vhost_echo SOCKET [--swap] [--client] [--packed] [--pairs N]`.
 //!
 //! For trying a front end against the adapter's front door and rings alone. Prints the vNIC's state and
 //! counters whenever they change; ends at end of input.
@@ -11,12 +11,13 @@ use std::time::Duration;
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let socket = args
-        .first()
-        .ok_or_else(|| anyhow::anyhow!("usage: vhost_echo SOCKET [--swap] [--client] [--pairs N]"))?;
+    let socket = args.first().ok_or_else(|| {
+        anyhow::anyhow!("usage: vhost_echo SOCKET [--swap] [--client] [--packed] [--pairs N]")
+    })?;
     let pairs = args.iter().position(|arg| arg == "--pairs").and_then(|at| args.get(at + 1));
     let config = VnicConfig {
         client: args.iter().any(|arg| arg == "--client"),
+        packed: args.iter().any(|arg| arg == "--packed"),
         queue_pairs: pairs.map_or(Ok(1), |n| n.parse())?,
         ..VnicConfig::new("echo", socket)
     };

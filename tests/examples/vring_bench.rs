@@ -58,15 +58,16 @@ fn bench(name: &str, features: Features, octets: usize, head: usize) -> std::io:
     let mapped = Arc::new(mapped);
     let slots = [Arc::clone(&nic.from_guest), Arc::clone(&nic.to_guest)];
     let mut driver = nic.driver;
-    let used = [driver.tx.parts().2, driver.rx.parts().2];
+    let parts = [driver.tx.parts(), driver.rx.parts()];
     let frame = vec![0x5a; octets];
     // Every other round with the dirty log of a migration, whose bits are taken out now and then.
     let mut least = [[Least::NONE; 2]; 2];
     let mut copy = vec![[0u8; 2048]; BURST];
     for round in 0..ROUNDS {
         let logged = round % 2;
-        for (slot, used) in slots.iter().zip(used) {
-            let log = RingLog { log: Arc::clone(&mapped), buffers: true, used: Some(used), news: None };
+        for (slot, (desc, _, used)) in slots.iter().zip(parts) {
+            let (log, desc) = (Arc::clone(&mapped), features.packed.then_some(desc));
+            let log = RingLog { log, buffers: true, used: Some(used), desc, news: None };
             slot.set_log((logged == 1).then_some(log));
         }
         if round % 200 == 0 {
@@ -122,6 +123,7 @@ fn main() -> std::io::Result<()> {
     bench("mergeable, 16 octets up", linux, octets, 16)?;
     bench("mergeable, 64 octets up", linux, octets, 64)?;
     bench("plain, 64 octets up", Features::plain(), octets, 64)?;
+    bench("packed, 64 octets up", Features { packed: true, ..linux }, octets, 64)?;
     let apart =
         Features { tx_header_apart: true, rx_header_apart: true, indirect: false, ..Features::plain() };
     bench("header apart, chained, 64 up", apart, octets, 64)?;

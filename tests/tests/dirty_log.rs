@@ -52,17 +52,20 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn features() -> impl Strategy<Value = Features> {
-    (any::<[bool; 5]>(), 0u32..6, 1usize..8, 13usize..2000).prop_map(
-        |([mergeable, indirect, event_idx, tx_apart, rx_apart], size, tx_pieces, rx_buffer)| Features {
-            mergeable,
-            indirect,
-            event_idx,
-            queue_size: 8 << size,
-            rx_buffer: if mergeable { rx_buffer } else { 2048 },
-            rx_header_apart: rx_apart,
-            tx_header_apart: tx_apart,
-            tx_pieces,
-            ..Features::default()
+    (any::<[bool; 6]>(), 0u32..6, 1usize..8, 13usize..2000).prop_map(
+        |([mergeable, indirect, event_idx, tx_apart, rx_apart, packed], size, tx_pieces, rx_buffer)| {
+            Features {
+                mergeable,
+                indirect,
+                event_idx,
+                packed,
+                queue_size: (8 << size) + if packed { 3 } else { 0 },
+                rx_buffer: if mergeable { rx_buffer } else { 2048 },
+                rx_header_apart: rx_apart,
+                tx_header_apart: tx_apart,
+                tx_pieces,
+                ..Features::default()
+            }
         },
     )
 }
@@ -83,7 +86,7 @@ struct World {
 impl World {
     fn new(features: Features) -> Self {
         let nic = VirtualNic::stopped(features).unwrap();
-        nic.start((0, 0));
+        nic.start(nic.origins());
         let (rx, tx) = nic.queues();
         let counters = Arc::new(LogCounters::default());
         let (log, mapped) = log(1 << 12, &counters);
@@ -107,6 +110,7 @@ impl World {
                 log: Arc::clone(&self.mapped),
                 buffers: self.buffers,
                 used: self.used.then_some(ring.parts().2),
+                desc: (self.used && self.nic.driver.features().packed).then_some(ring.parts().0),
                 news: None,
             })
         };
@@ -135,7 +139,16 @@ impl World {
         let mut used = BTreeSet::new();
         let mut buffers = BTreeSet::new();
         for (i, ring) in [&driver.tx, &driver.rx].into_iter().enumerate() {
-            let (_, _, at) = ring.parts();
+            let (desc, _, at) = ring.parts();
+            if let DriverRing::Packed(packed) = ring {
+                used.extend(pages(desc, 16 * u64::from(ring.size())));
+                used.extend(pages(at, 4));
+                if i == 1 {
+                    let written = packed.unseen().into_iter();
+                    buffers.extend(written.flat_map(|(id, len)| pages(driver.rx_buffer(id), len.into())));
+                }
+                continue;
+            }
             used.extend(pages(at, 6 + 8 * u64::from(ring.size())));
             for n in 0..to[i].wrapping_sub(from[i]) {
                 let slot = at + 4 + 8 * u64::from(from[i].wrapping_add(n) & (ring.size() - 1));

@@ -39,8 +39,19 @@ fn frames_pass_both_ways_in_every_shape() {
         Features { tx_pieces: 5, tx_header_apart: true, rx_header_apart: true, ..Features::plain() },
         Features { rx_buffer: 128, ..Features::default() },
         Features { queue_size: 1024, ..Features::default() },
+        Features { in_order: true, ..Features::default() },
+        Features { packed: true, ..Features::default() },
+        Features { packed: true, event_idx: false, queue_size: 100, ..Features::plain() },
+        Features {
+            packed: true,
+            in_order: true,
+            indirect: false,
+            tx_pieces: 5,
+            rx_buffer: 128,
+            ..Features::default()
+        },
     ];
-    let mut bench = bench();
+    let mut bench = Door::open(|config| config.packed = true);
     let echo = bench.echo(false);
     for features in shapes {
         let mut guest = Guest::connect(&bench.socket, features).unwrap();
@@ -52,6 +63,37 @@ fn frames_pass_both_ways_in_every_shape() {
     }
     assert_eq!(bench.state(), "no guest");
     drop(echo);
+}
+
+/// A packed ring stops at a place, and goes on from there; where that was not offered, or not asked for, its words are refused.
+#[test]
+fn a_packed_ring_stops_and_goes_on_where_the_front_end_says() {
+    const RING_PACKED: u64 = 1 << 34;
+    let features = Features { packed: true, queue_size: 100, ..Features::default() };
+    let mut bench = Door::open(|config| config.packed = true);
+    let echo = bench.echo(false);
+    let mut guest = Guest::connect(&bench.socket, features).unwrap();
+    for number in 0..130 {
+        ping(&mut guest, number, 60);
+    }
+    // Slot 30 of the second round, in which the wrap counter is 0; what is taken is used.
+    assert_eq!(guest.stop().unwrap(), [30 | 30 << 16; 2]);
+    guest.disconnect();
+    bench.await_event(FrontendEvent::Disconnected);
+    guest.reconnect(&bench.socket).unwrap();
+    for number in 0..250 {
+        ping(&mut guest, number, 60);
+    }
+    assert_eq!(bench.counter("rx_resumed") + bench.counter("tx_resumed"), 0);
+    drop((guest, echo));
+
+    let split = Door::open(|_| ());
+    let wire = Wire::connect(&split.socket).unwrap();
+    assert_eq!(wire.get(Request::GET_FEATURES).unwrap() & RING_PACKED, 0, "only where it was asked for");
+    let refused = || split.counter("guest_requests_refused");
+    wire.set_ring(Request::SET_VRING_NUM, 0, 100).unwrap();
+    wire.set_ring(Request::SET_VRING_BASE, 0, 1 << 16).unwrap();
+    assert_eq!((wire.get_base(0).unwrap(), refused()), (0, 2));
 }
 
 fn threads_and_fds() -> (usize, usize) {

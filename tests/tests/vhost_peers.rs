@@ -51,7 +51,12 @@ impl Deref for Bench {
 }
 
 fn bench(queue_pairs: u16) -> Bench {
-    let mut door = Door::open(|config| config.queue_pairs = queue_pairs);
+    bench_with(queue_pairs, false)
+}
+
+/// The same, which offers packed rings or not.
+fn bench_with(queue_pairs: u16, packed: bool) -> Bench {
+    let mut door = Door::open(|config| (config.queue_pairs, config.packed) = (queue_pairs, packed));
     Bench { _echo: door.echo(true), door }
 }
 
@@ -176,9 +181,36 @@ fn virtio_user_has_four_queue_pairs_in_every_variant_of_the_split_ring() {
     }
 }
 
+#[test]
+fn virtio_user_has_four_queue_pairs_in_every_variant_of_the_packed_ring() {
+    if !is_there("dpdk-testpmd", "dpdk") {
+        return;
+    }
+    for pairs in [1, 4] {
+        for (mode, sizes) in [
+            ("packed_vq=1,in_order=0", "60,700,500"),
+            ("packed_vq=1,mrg_rxbuf=0,in_order=0", "60,700,500"),
+            ("packed_vq=1,in_order=1", "60,700,500"),
+            ("packed_vq=1,mrg_rxbuf=0,in_order=1", "60,700,500"),
+            ("packed_vq=1,vectorized=1,in_order=0", "700"),
+            ("packed_vq=1,vectorized=1,in_order=1,mrg_rxbuf=0", "700"),
+            // No power of two.
+            ("packed_vq=1,queue_size=300", "64"),
+        ] {
+            virtio_user(mode, sizes, pairs);
+        }
+    }
+}
+
+/// `VIRTIO_F_RING_PACKED`.
+const RING_PACKED: u64 = 1 << 34;
+/// `VIRTIO_F_IN_ORDER`.
+const IN_ORDER: u64 = 1 << 35;
+
 /// A testpmd whose frames go round and round, in this mode, cut like this.
 fn virtio_user(mode: &str, sizes: &str, pairs: u16) {
-    let bench = bench(pairs);
+    let packed = mode.contains("packed_vq=1");
+    let bench = bench_with(pairs, packed);
     let control = if pairs > 1 { ",cq=1" } else { "" };
     let vdev = format!("net_virtio_user0,path={},queues={pairs}{control},{mode}", bench.socket.display());
     let prefix = format!("niv{}", std::process::id());
@@ -195,6 +227,9 @@ fn virtio_user(mode: &str, sizes: &str, pairs: u16) {
     bench.until(&mut testpmd, mode, |b| {
         b.counter("tx_frames") >= 10_000 && slots().all(|frames| frames > 500)
     });
+    let guest = bench.monitor.guest().unwrap();
+    assert_eq!(guest.features & RING_PACKED != 0, packed, "{mode}: {:#x}", guest.features);
+    assert_eq!(guest.features & IN_ORDER != 0, !mode.contains("in_order=0"), "{mode}: {:#x}", guest.features);
     let octets: u64 = sizes.split(',').map(|size| size.parse::<u64>().unwrap()).sum();
     let (frames, all) = (bench.counter("rx_frames"), bench.counter("rx_octets"));
     let loose = 512 * octets * u64::from(pairs);

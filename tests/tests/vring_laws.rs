@@ -9,12 +9,20 @@ use proptest::prelude::*;
 use std::collections::VecDeque;
 
 fn features() -> impl Strategy<Value = Features> {
-    (any::<[bool; 5]>(), 0u32..4, 1usize..8, 13usize..700).prop_map(
-        |([mergeable, indirect, event_idx, tx_apart, rx_apart], size, tx_pieces, rx_buffer)| Features {
+    let size = (any::<bool>(), 0u32..4, 1u16..70);
+    (any::<[bool; 6]>(), size, 1usize..8, 13usize..700).prop_map(
+        |(
+            [mergeable, indirect, event_idx, tx_apart, rx_apart, in_order],
+            (packed, log, any),
+            tx_pieces,
+            rx_buffer,
+        )| Features {
             mergeable,
             indirect,
             event_idx,
-            queue_size: 8 << size,
+            packed,
+            in_order,
+            queue_size: if packed { any } else { 8 << log },
             rx_buffer: if mergeable { rx_buffer } else { 2048 },
             rx_header_apart: rx_apart,
             max_frame: 2036,

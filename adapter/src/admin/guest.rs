@@ -48,6 +48,7 @@ pub(super) fn qemu(adapter: &mut Context, args: &Args) -> Result<Reply, Refusal>
         String::new()
     };
     let mac = format!(",mac={}", vnic.identity.mac);
+    let packed = if vnic.config.packed { ",packed=on" } else { "" };
     let memory = [
         "-object".to_owned(),
         "memory-backend-memfd,id=mem,size=512M,share=on".to_owned(),
@@ -62,7 +63,7 @@ pub(super) fn qemu(adapter: &mut Context, args: &Args) -> Result<Reply, Refusal>
         "-netdev".to_owned(),
         format!("vhost-user,id=net-{id},chardev=char-{id}{queues}"),
         "-device".to_owned(),
-        format!("virtio-net-pci,netdev=net-{id}{mac}{device_queues}"),
+        format!("virtio-net-pci,netdev=net-{id}{mac}{device_queues}{packed}"),
     ];
     if let Some(monitor) = monitor(vnic) {
         nic.extend(["-qmp".to_owned(), format!("unix:{},server=on,wait=off", escape_qemu(&monitor))]);
@@ -98,10 +99,13 @@ pub(super) fn libvirt(adapter: &mut Context, args: &Args) -> Result<Reply, Refus
         )
     };
     let mac = format!("  <mac address='{}'/>\n", vnic.identity.mac);
-    let queues = if vnic.config.queues > 1 {
-        format!("  <driver queues='{}'/>\n", vnic.config.queues)
-    } else {
+    let pairs =
+        if vnic.config.queues > 1 { format!(" queues='{}'", vnic.config.queues) } else { String::new() };
+    let packed = if vnic.config.packed { " packed='on'" } else { "" };
+    let queues = if pairs.is_empty() && packed.is_empty() {
         String::new()
+    } else {
+        format!("  <driver{pairs}{packed}/>\n")
     };
     let memory = "<memoryBacking>\n  <source type='memfd'/>\n  <access mode='shared'/>\n</memoryBacking>\n";
     let interface = format!(

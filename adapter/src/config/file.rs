@@ -104,6 +104,8 @@ pub struct VnicSection {
     pub link_signal: Option<Spanned<String>>,
     /// Queue pairs.
     pub queues: Option<Spanned<u16>>,
+    /// Packed rings are offered to the guest.
+    pub packed: Option<Spanned<bool>>,
     /// Rights of the vhost-user socket, octal: `"0660"`.
     pub socket_mode: Option<Spanned<String>>,
     /// Group of the vhost-user socket, by name or number.

@@ -90,6 +90,8 @@ pub struct VnicConfig {
     pub vm: Option<String>,
     /// Queue pairs.
     pub queues: u16,
+    /// Packed rings are offered to the guest.
+    pub packed: bool,
     /// Rights of the vhost-user socket.
     pub socket_mode: Option<u32>,
     /// Group of the vhost-user socket.
@@ -201,6 +203,7 @@ impl AdapterConfig {
                 profile: None,
                 vm: None,
                 queues: 1,
+                packed: false,
                 socket_mode: None,
                 socket_group: None,
             }],

@@ -14,6 +14,8 @@ const LONGEST: usize = 1024;
 
 /// Keys whose value is a number in the file.
 const NUMBERS: [&str; 7] = ["channel", "queues", "vif", "vlan", "cos", "mtu", "priorities"];
+/// Keys whose value is `true` or `false` in the file.
+const SWITCHES: [&str; 1] = ["packed"];
 /// Keys that a command cannot write.
 const TABLES: [&str; 1] = ["fault"];
 
@@ -87,7 +89,11 @@ impl Settings {
             if !key.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_') {
                 return Err(SettingsError(format!("unknown key \"{key}\"")));
             }
-            let value = if NUMBERS.contains(&key.as_str()) { number(key, value)? } else { quoted(value) };
+            let value = match key.as_str() {
+                known if NUMBERS.contains(&known) => number(key, value)?,
+                known if SWITCHES.contains(&known) => truth(key, value)?,
+                _ => quoted(value),
+            };
             text.push_str(&format!("{key} = {value}\n"));
         }
         Ok(text)
@@ -102,6 +108,14 @@ impl Settings {
 /// A text as TOML has it; control characters were refused before.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// `true` or `false`.
+fn truth(key: &str, text: &str) -> Result<String, SettingsError> {
+    match text {
+        "true" | "false" => Ok(text.to_owned()),
+        _ => Err(SettingsError(format!("key \"{key}\": \"{text}\" is neither true nor false"))),
+    }
 }
 
 /// A number, or for priorities several with commas between them.

@@ -218,14 +218,17 @@ fn settings_of_a_command_mean_what_a_section_means() {
         settings.judge("new", &config.links, config.vnics.iter()).map_err(|error| error.to_string())
     };
     let words = "device vhost-user:/run/a\\b\".sock link link0 uuid 6ba7b810-9dad-11d1-80b4-00c04fd430c8 \
-                 queues 2 backup link1 socket_mode 0600 channel 8 profile web";
+                 queues 2 packed true backup link1 socket_mode 0600 channel 8 profile web";
     let vnic = judge(words).unwrap();
     assert_eq!(vnic.options.device.to_string(), "vhost-user:/run/a\\b\".sock");
     assert_eq!((vnic.queues, vnic.socket_mode, vnic.channel()), (2, Some(0o600), Some(8)));
+    assert!(vnic.packed && !config.vnics[0].packed);
     let fixed = judge("device tap:x link tester vif 09 vlan 7 priorities 0,3 vlan_mode trunk").unwrap();
     assert_eq!(fixed.fixed().unwrap().1.allowed_priorities, 0b1001);
     for (words, error) in [
         ("device", "\"device\": a value is missing"),
+        ("device vhost-user:x link link0 packed on", "key \"packed\": \"on\" is neither true nor false"),
+        ("device tap:x link link0 packed true", "key \"packed\": only a vhost-user: vNIC has rings"),
         ("no", "\"no\": a key is missing"),
         ("no mac", "\"mac\" is not set"),
         ("device tap:x", "key \"link\" is missing"),

@@ -41,6 +41,10 @@ pub fn judge<'a>(
     if let Some(key) = written.queues.as_ref().filter(|_| queues > 1 && !guest) {
         return Err(file.error(key, "only a vhost-user: vNIC has several queue pairs"));
     }
+    let packed = written.packed.as_ref().is_some_and(|key| *key.get_ref());
+    if let Some(key) = written.packed.as_ref().filter(|_| packed && !guest) {
+        return Err(file.error(key, "only a vhost-user: vNIC has rings"));
+    }
     Ok(VnicConfig {
         name: written.name.get_ref().clone(),
         options: Options {
@@ -55,6 +59,7 @@ pub fn judge<'a>(
         profile: written.profile.as_ref().map(|key| profile(file, key)).transpose()?,
         vm: written.vm.as_ref().map(|key| label(file, key)).transpose()?,
         queues,
+        packed,
         socket_mode: written.socket_mode.as_ref().map(|key| socket_mode(file, key)).transpose()?,
         socket_group: written.socket_group.as_ref().map(|key| group(file, key)).transpose()?,
     })

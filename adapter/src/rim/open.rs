@@ -101,7 +101,8 @@ impl Opened {
 pub(super) fn shape(vnic: &VnicConfig) -> impl PartialEq + use<> {
     let options = format!("{:?}", vnic.options);
     let is_static = vnic.fixed().is_some();
-    (options, vnic.queues, vnic.socket_mode, vnic.socket_group, mtu(vnic), signal(vnic), is_static)
+    let rings = (vnic.queues, vnic.packed);
+    (options, rings, vnic.socket_mode, vnic.socket_group, mtu(vnic), signal(vnic), is_static)
 }
 
 fn mtu(vnic: &VnicConfig) -> u16 {
@@ -146,6 +147,7 @@ pub(super) fn vnic(
             socket: socket.clone(),
             client: *client,
             queue_pairs: vnic.queues,
+            packed: vnic.packed,
             mtu: mtu(vnic),
             link_signal: signal(vnic),
             socket_mode: vnic.socket_mode,

@@ -2,7 +2,7 @@
 
 use super::ring::{Offloads, RingFeatures};
 use vhost::vhost_user::{VhostUserProtocolFeatures as Protocol, VhostUserVirtioFeatures};
-use virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
+use virtio_bindings::virtio_config::{VIRTIO_F_IN_ORDER, VIRTIO_F_RING_PACKED, VIRTIO_F_VERSION_1};
 use virtio_bindings::virtio_net::{
     VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_ECN,
     VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_USO4, VIRTIO_NET_F_GUEST_USO6,
@@ -40,7 +40,9 @@ const TO_GUEST: u64 = 1 << VIRTIO_NET_F_GUEST_CSUM
 /// Virtio features for a guest. No UDP fragmentation: nothing above fragments.
 /// Legacy drivers (no `VIRTIO_F_VERSION_1`, a header of 10 octets) are not served: every driver of the last
 /// ten years accepts it, and two header formats would cost every frame a branch.
-pub(super) fn virtio(queue_pairs: u16, mtu: u16) -> u64 {
+/// Buffers are used in the order in which they were offered, in either format, whether that was accepted or not. Packed rings
+/// only where they were asked for (`packed`): see decision 0013.
+pub(super) fn virtio(queue_pairs: u16, mtu: u16, packed: bool) -> u64 {
     let mut offered = VERSION_1
         | PROTOCOL_FEATURES
         | LOG_ALL
@@ -48,9 +50,13 @@ pub(super) fn virtio(queue_pairs: u16, mtu: u16) -> u64 {
         | TO_GUEST
         | 1 << VIRTIO_RING_F_INDIRECT_DESC
         | 1 << VIRTIO_RING_F_EVENT_IDX
+        | 1 << VIRTIO_F_IN_ORDER
         | 1 << VIRTIO_NET_F_MRG_RXBUF
         | 1 << VIRTIO_NET_F_STATUS
         | 1 << VIRTIO_NET_F_GUEST_ANNOUNCE;
+    if packed {
+        offered |= 1 << VIRTIO_F_RING_PACKED;
+    }
     if queue_pairs > 1 {
         offered |= 1 << VIRTIO_NET_F_MQ;
     }
@@ -76,6 +82,7 @@ pub(super) fn protocol(mtu: u16) -> Protocol {
 pub(super) fn ring(accepted: u64) -> RingFeatures {
     let has = |bit: u32| accepted & 1 << bit != 0;
     RingFeatures {
+        packed: has(VIRTIO_F_RING_PACKED),
         indirect: has(VIRTIO_RING_F_INDIRECT_DESC),
         event_idx: has(VIRTIO_RING_F_EVENT_IDX),
         mergeable: has(VIRTIO_NET_F_MRG_RXBUF),
@@ -98,7 +105,7 @@ pub(super) fn ring(accepted: u64) -> RingFeatures {
 }
 
 /// What a driver can accept, in the words of QEMU's options for it where it has some.
-const NAMES: [(u32, &str); 19] = [
+const NAMES: [(u32, &str); 21] = [
     (VIRTIO_NET_F_CSUM, "csum"),
     (VIRTIO_NET_F_GUEST_CSUM, "guest_csum"),
     (VIRTIO_NET_F_MTU, "mtu"),
@@ -115,6 +122,8 @@ const NAMES: [(u32, &str); 19] = [
     (VIRTIO_RING_F_INDIRECT_DESC, "indirect_desc"),
     (VIRTIO_RING_F_EVENT_IDX, "event_idx"),
     (VIRTIO_F_VERSION_1, "version_1"),
+    (VIRTIO_F_RING_PACKED, "packed"),
+    (VIRTIO_F_IN_ORDER, "in_order"),
     (VIRTIO_NET_F_GUEST_USO4, "guest_uso4"),
     (VIRTIO_NET_F_GUEST_USO6, "guest_uso6"),
     (VIRTIO_NET_F_HOST_USO, "host_uso"),
@@ -131,7 +140,7 @@ mod tests {
 
     #[test]
     fn all_that_is_offered_to_drivers_has_a_name() {
-        let offered = virtio(8, 1500) & !(PROTOCOL_FEATURES | LOG_ALL);
+        let offered = virtio(8, 1500, true) & !(PROTOCOL_FEATURES | LOG_ALL);
         assert_eq!(names(offered).count(), offered.count_ones() as usize);
         assert_eq!(NAMES.iter().fold(0, |bits, (bit, _)| bits | 1 << bit), offered);
         assert!(NAMES.is_sorted());

@@ -23,6 +23,8 @@ pub struct VnicConfig {
     pub client: bool,
     /// Queue pairs, 1 to 128.
     pub queue_pairs: u16,
+    /// Packed rings are offered.
+    pub packed: bool,
     /// Largest MTU that the guest may set; 0: MTU is not offered.
     pub mtu: u16,
     /// How the guest learns that its link is down.
@@ -42,6 +44,7 @@ impl VnicConfig {
             socket: socket.into(),
             client: false,
             queue_pairs: 1,
+            packed: false,
             mtu: 1500,
             link_signal: LinkSignal::default(),
             socket_mode: None,

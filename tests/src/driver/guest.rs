@@ -15,6 +15,8 @@ const VERSION_1: u64 = 1 << 32;
 const PROTOCOL_FEATURES: u64 = 1 << 30;
 const EVENT_IDX: u64 = 1 << 29;
 const INDIRECT: u64 = 1 << 28;
+const RING_PACKED: u64 = 1 << 34;
+const IN_ORDER: u64 = 1 << 35;
 const MRG_RXBUF: u64 = 1 << 15;
 /// CSUM, HOST_TSO4, HOST_TSO6, HOST_ECN.
 const OFFLOADS: u64 = 1 | 1 << 11 | 1 << 12 | 1 << 13;
@@ -89,6 +91,8 @@ impl Guest {
             | bit(self.features.mergeable, MRG_RXBUF)
             | bit(self.features.indirect, INDIRECT)
             | bit(self.features.event_idx, EVENT_IDX)
+            | bit(self.features.packed, RING_PACKED)
+            | bit(self.features.in_order, IN_ORDER)
             | bit(self.features.offloads, OFFLOADS)
             | bit(self.features.takes, TAKES)
             | bit(self.features.offloads && self.features.uso, HOST_USO)
@@ -135,7 +139,7 @@ impl Guest {
         }
         for (i, (pair, fds)) in self.pairs.iter().zip(&self.fds).enumerate() {
             for (j, ring) in [&pair.rx, &pair.tx].into_iter().enumerate() {
-                let base = if resume { ring.indices().0 } else { 0 };
+                let base = if resume { ring.indices().0 } else { ring.origin() };
                 start_ring(&wire, &self.memory, (2 * i + j) as u32, ring, base, &fds.kick[j], &fds.call[j])?;
             }
         }
@@ -233,7 +237,7 @@ pub fn start_ring(
     call: impl AsFd,
 ) -> io::Result<()> {
     wire.set_ring(Request::SET_VRING_NUM, number, ring.size().into())?;
-    wire.set_ring(Request::SET_VRING_BASE, number, base.into())?;
+    wire.set_ring(Request::SET_VRING_BASE, number, ring.base(base))?;
     let (desc, avail, used) = ring.parts();
     let mut addr = Vec::from(u64::from(number).to_ne_bytes());
     for at in [desc, used, avail] {

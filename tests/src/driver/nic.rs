@@ -16,6 +16,10 @@ pub struct Features {
     pub indirect: bool,
     /// `VIRTIO_F_EVENT_IDX`.
     pub event_idx: bool,
+    /// Rings are packed (`VIRTIO_F_RING_PACKED`).
+    pub packed: bool,
+    /// `VIRTIO_F_IN_ORDER`.
+    pub in_order: bool,
     /// Slots of each ring.
     pub queue_size: u16,
     /// Octets of a receive buffer, header included.
@@ -45,6 +49,8 @@ impl Default for Features {
             mergeable: true,
             indirect: true,
             event_idx: true,
+            packed: false,
+            in_order: false,
             queue_size: 256,
             rx_buffer: 1536,
             rx_header_apart: false,
@@ -112,7 +118,8 @@ impl NetDriver {
     pub fn new(memory: Arc<GuestMemory>, features: Features) -> Self {
         let n = usize::from(features.queue_size);
         let indirect = if features.indirect { 20 } else { 0 };
-        let ring = || DriverRing::new(Arc::clone(&memory), features.queue_size, features.event_idx, indirect);
+        let Features { queue_size, packed, event_idx, .. } = features;
+        let ring = || DriverRing::new(Arc::clone(&memory), queue_size, packed, event_idx, indirect);
         let (tx, rx) = (ring(), ring());
         let tx_len = (features.max_frame + HEADER).next_multiple_of(64);
         let rx_len = features.rx_buffer.next_multiple_of(64);

@@ -2,6 +2,7 @@
 
 use super::memory::GuestMemory;
 use super::nic::{Features, NetDriver};
+use super::ring::DriverRing;
 use link::{RxQueue, TxQueue};
 use niv_adapter::vhost::memory::{MemoryError, MemoryMap, Region};
 use niv_adapter::vhost::ring::{
@@ -33,7 +34,7 @@ impl VirtualNic {
     /// When there is no memory.
     pub fn ends(features: Features) -> io::Result<Ends> {
         let nic = Self::stopped(features)?;
-        nic.start((0, 0));
+        nic.start(nic.origins());
         let (rx, tx) = nic.queues();
         Ok((nic.driver, Box::new(rx), Box::new(tx)))
     }
@@ -62,38 +63,56 @@ impl VirtualNic {
         })
     }
 
+    /// The bases of rings that nobody has used.
+    pub fn origins(&self) -> (u16, u16) {
+        (self.driver.tx.origin(), self.driver.rx.origin())
+    }
+
     /// Starts both rings at these bases: {guest's transmit ring, guest's receive ring}.
     ///
     /// # Panics
     /// When the rings are refused.
     pub fn start(&self, bases: (u16, u16)) {
-        let features = self.driver.features();
         let [from_log, to_log] = &self.logs;
         for (slot, ring, base, log) in [
             (&self.from_guest, &self.driver.tx, bases.0, from_log),
             (&self.to_guest, &self.driver.rx, bases.1, to_log),
         ] {
-            let (desc, avail, used) = ring.parts();
-            let user = |at| self.driver.memory().user(at);
-            let started = slot.start(&RingSetup {
-                memory: Arc::clone(&self.map),
-                at: RingAddress { desc: user(desc), avail: user(avail), used: user(used) },
-                size: ring.size(),
-                base,
-                features: RingFeatures {
-                    indirect: features.indirect,
-                    event_idx: features.event_idx,
-                    mergeable: features.mergeable,
-                    offloads: offloads(features.offloads, features.uso),
-                    takes: offloads(features.takes, features.uso),
-                },
-                kick: None,
-                call: None,
-                err: None,
-                log: log.clone(),
-                inflight: None,
-            });
-            assert!(started, "the ring of a virtual guest was refused");
+            let started = slot.start(&self.setup(ring, base, log));
+            assert_eq!(started, Ok(()), "the ring of a virtual guest was refused");
+        }
+    }
+
+    /// Starts the guest's transmit ring at this base.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub fn start_from_guest(&self, base: u16) -> Result<(), &'static str> {
+        self.from_guest.start(&self.setup(&self.driver.tx, base, &self.logs[0]))
+    }
+
+    fn setup(&self, ring: &DriverRing, base: u16, log: &Option<RingLog>) -> RingSetup {
+        let features = self.driver.features();
+        let (desc, avail, used) = ring.parts();
+        let user = |at| self.driver.memory().user(at);
+        RingSetup {
+            memory: Arc::clone(&self.map),
+            at: RingAddress { desc: user(desc), avail: user(avail), used: user(used) },
+            size: ring.size(),
+            base,
+            features: RingFeatures {
+                packed: features.packed,
+                indirect: features.indirect,
+                event_idx: features.event_idx,
+                mergeable: features.mergeable,
+                offloads: offloads(features.offloads, features.uso),
+                takes: offloads(features.takes, features.uso),
+            },
+            kick: None,
+            call: None,
+            err: None,
+            log: log.clone(),
+            inflight: None,
         }
     }
 

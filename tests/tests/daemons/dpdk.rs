@@ -7,11 +7,11 @@ use rustix::process::Signal;
 
 const MACS: [&str; 2] = ["52:54:00:00:00:01", "52:54:00:00:00:02"];
 
-/// A pair of vNICs in VLAN 10, with so many queue pairs each.
+/// A pair of vNICs in VLAN 10, with so many queue pairs each; packed rings are offered, too.
 fn pair(queues: u16) -> Place {
     let vnics: String = (0..2u16)
         .map(|n| vnic(&format!("vnic{n}"), &format!("vhost-user:vnic{n}.sock"), 5 + n, 10))
-        .map(|vnic| vnic + &format!("queues = {queues}\n"))
+        .map(|vnic| vnic + &format!("queues = {queues}\npacked = true\n"))
         .collect();
     let mut place = Place::new(&[
         ("vis0.toml", node("vis0") + &niv_port(1, "memif:link0.sock")),
@@ -100,6 +100,25 @@ fn testpmd_without_mergeable_buffers() {
 fn testpmd_with_several_queue_pairs() {
     let words = ["--rxq=2", "--txq=2", "--total-num-mbufs=8192"];
     circle(2, "mrg_rxbuf=1,queues=2", &words, &["64", "1000"], 20_000);
+}
+
+#[test]
+fn testpmd_with_packed_rings() {
+    let words = ["--mbuf-size=640", "--enable-scatter", "--tx-offloads=0x8000", "--total-num-mbufs=8192"];
+    circle(1, "mrg_rxbuf=1,packed_vq=1,in_order=0", &words, &["64", "100,400", "500,500,500"], 20_000);
+}
+
+#[test]
+fn testpmd_with_packed_rings_in_order() {
+    let words = ["--tx-offloads=0x8000", "--total-num-mbufs=4096"];
+    circle(1, "mrg_rxbuf=0,packed_vq=1,in_order=1", &words, &["64", "1514", "60,200,900"], 20_000);
+}
+
+#[test]
+fn testpmd_with_packed_rings_vectorized_and_several_queue_pairs() {
+    let words = ["--rxq=2", "--txq=2", "--total-num-mbufs=8192"];
+    let virtio = "mrg_rxbuf=0,packed_vq=1,in_order=1,vectorized=1,queues=2";
+    circle(2, virtio, &words, &["64", "1000"], 20_000);
 }
 
 /// Waits until so many more frames have passed the switch.

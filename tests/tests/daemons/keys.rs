@@ -150,7 +150,7 @@ fn an_adapter_can_be_the_one_that_connects_to_its_guest() {
 #[test]
 fn a_guest_whose_link_is_signalled_by_its_monitor_is_told_to_offer_one() {
     let vnic = negotiated_vnic("vnic0", "vhost-user:vnic0.sock", "52:54:00:00:00:01")
-        + "link_signal = \"qmp:vm,1.qmp\"\n"
+        + "link_signal = \"qmp:vm,1.qmp\"\npacked = true\n"
         + &negotiated_vnic("vnic1", "vhost-user:vnic1.sock", "52:54:00:00:00:02");
     let adapter = node("adapter0") + &negotiating_link("link0", "memif:link0.sock") + &vnic;
     let mut place = Place::new(&[("adapter0.toml", adapter)]);
@@ -160,13 +160,16 @@ fn a_guest_whose_link_is_signalled_by_its_monitor_is_told_to_offer_one() {
     let words = said["vnic"].as_array().unwrap();
     let monitor = [Value::from("-qmp"), format!("unix:{path},server=on,wait=off").into()];
     assert_eq!(words[words.len() - 2..], monitor);
+    // With the rings that it was given.
+    assert!(said["vnic"].to_string().contains(",packed=on"), "{said}");
     let said = place.show("adapter0", "vnic libvirt vnic0");
     assert!(
         said["commandline"].as_str().unwrap().contains(&format!("value='unix:{path},server=on")),
         "{said}"
     );
+    assert!(said["interface"].as_str().unwrap().contains("<driver packed='on'/>"), "{said}");
     for face in ["qemu", "libvirt"] {
         let said = place.show("adapter0", &format!("vnic {face} vnic1")).to_string();
-        assert!(!said.contains("qmp"), "{said}");
+        assert!(!said.contains("qmp") && !said.contains("packed"), "{said}");
     }
 }

@@ -28,6 +28,7 @@ const RETRY: Duration = Duration::from_millis(250);
 pub(super) struct Host {
     name: String,
     largest_mtu: u16,
+    packed: bool,
     door: Door,
     /// Not before this time the door is tried again.
     again: Option<Instant>,
@@ -66,6 +67,7 @@ impl Host {
         Self {
             name: config.name.clone(),
             largest_mtu: config.mtu,
+            packed: config.packed,
             door,
             again: None,
             shut: None,
@@ -225,7 +227,7 @@ impl Host {
         self.link.arrived(front_end, step.now);
         self.again = None;
         let mut session =
-            Session::new(Arc::clone(&self.monitor), self.largest_mtu, pid, self.discard.clone());
+            Session::new(Arc::clone(&self.monitor), self.largest_mtu, self.packed, pid, self.discard.clone());
         session.events().for_each(|event| (self.events)(event));
         self.guest = Some(Guest { socket, reader: Reader::default(), session });
     }

@@ -1,6 +1,6 @@
 //! A descriptor chain as pieces of our memory.
 
-use super::layout::{DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, Desc, Table};
+use super::format::{DESC_F_NEXT, Desc, Format, Table};
 use super::{Fault, Ring};
 use core::ptr::NonNull;
 
@@ -79,44 +79,9 @@ impl Pieces {
     }
 }
 
-impl Ring {
-    /// Appends the pieces of the chain that begins at `head`; says how many octets they have. Empty buffers
-    /// are left out. After an error, `pieces` may have gained some.
-    pub(crate) fn walk(&mut self, head: u16, access: Access, pieces: &mut Pieces) -> Result<usize, Fault> {
-        let size = self.layout.size();
-        let mut total = 0;
-        let mut table: Option<Table> = None;
-        let mut index = head;
-        // A chain is no longer than the ring (virtio 1.2, 2.7.5.3.1), but Linux builds indirect tables longer
-        // than a small ring. One step more for the descriptor that names the table.
-        for _ in 0..=usize::from(size).max(MAX_PIECES) {
-            let desc = match &table {
-                None if index >= size => return Err(Fault::BadDescriptor),
-                None => self.layout.desc(index),
-                Some(table) => table.get(index).ok_or(Fault::BadDescriptor)?,
-            };
-            if desc.flags & DESC_F_INDIRECT != 0 {
-                table = Some(self.indirect(desc, table.is_some())?);
-                index = 0;
-                continue;
-            }
-            if (desc.flags & DESC_F_WRITE != 0) != (access == Access::Write) {
-                return Err(Fault::BadChain);
-            }
-            total += desc.len as usize;
-            if total > MAX_CHAIN && access == Access::Read {
-                return Err(Fault::Oversize);
-            }
-            self.translate(desc.addr, desc.len, pieces)?;
-            if desc.flags & DESC_F_NEXT == 0 {
-                return Ok(total);
-            }
-            index = desc.next;
-        }
-        Err(Fault::ChainLoop)
-    }
-
-    fn indirect(&mut self, desc: Desc, nested: bool) -> Result<Table, Fault> {
+impl<F: Format> Ring<F> {
+    /// The table that this descriptor names.
+    pub(super) fn indirect(&mut self, desc: Desc, nested: bool) -> Result<Table, Fault> {
         if nested || !self.features.indirect || desc.flags & DESC_F_NEXT != 0 {
             return Err(Fault::BadChain);
         }
@@ -142,7 +107,12 @@ impl Ring {
     }
 
     /// Appends the pieces of one buffer: usually one; more where neighbouring regions meet.
-    fn translate(&mut self, mut addr: u64, mut len: u32, pieces: &mut Pieces) -> Result<(), Fault> {
+    pub(super) fn translate(
+        &mut self,
+        mut addr: u64,
+        mut len: u32,
+        pieces: &mut Pieces,
+    ) -> Result<(), Fault> {
         while len > 0 {
             if let Some(ptr) = self.at(addr, len) {
                 return pieces.push(Piece { ptr, len: len as usize, guest: addr });

@@ -6,7 +6,7 @@
 
 use super::Ring;
 use super::event;
-use super::layout::{UsedPart, used_part};
+use super::format::{Format, Written};
 use crate::vhost::memory::{DirtyLog, Pages};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -18,8 +18,11 @@ pub struct RingLog {
     pub log: Arc<DirtyLog>,
     /// The buffers are logged (`VHOST_F_LOG_ALL`).
     pub buffers: bool,
-    /// The used ring is logged, as if it began at this guest physical address.
+    /// The used ring, or the device's event suppression of a packed ring, is logged as if it began at this guest physical
+    /// address.
     pub used: Option<u64>,
+    /// A packed ring, whose descriptors are written, is logged as if it began at this guest physical address.
+    pub desc: Option<u64>,
     /// To be written when there is news in the log (`SET_LOG_FD`).
     pub news: Option<Arc<OwnedFd>>,
 }
@@ -28,7 +31,8 @@ impl PartialEq for RingLog {
     fn eq(&self, other: &Self) -> bool {
         let fd = |log: &Self| log.news.as_ref().map(Arc::as_ptr);
         Arc::ptr_eq(&self.log, &other.log)
-            && (self.buffers, self.used, fd(self)) == (other.buffers, other.used, fd(other))
+            && (self.buffers, self.used, self.desc, fd(self))
+                == (other.buffers, other.used, other.desc, fd(other))
     }
 }
 
@@ -38,7 +42,7 @@ pub(super) struct Logging {
     to: RingLog,
     /// The pages of buffers that were written and are not marked yet.
     written: Pages,
-    /// The used index that was published last.
+    /// Up to where was published last.
     published: u16,
 }
 
@@ -65,14 +69,13 @@ impl Logging {
         tell(&mut self.written, self.to.news.as_deref());
     }
 
-    /// Marks parts of a used ring of `size` slots, which were written.
-    fn mark_used(&self, size: u16, parts: &[UsedPart]) {
-        let Some(start) = self.to.used else { return };
+    /// Marks parts of the ring, which were written.
+    fn mark_used(&self, parts: &[Written]) {
         let mut pages = Pages::default();
         for part in parts {
-            let (offset, len) = used_part(*part, size);
+            let Some(start) = (if part.desc { self.to.desc } else { self.to.used }) else { continue };
             // A front end's number: where it leads nowhere, there is no bit.
-            pages.add(&self.to.log, start.saturating_add(offset), len);
+            pages.add(&self.to.log, start.saturating_add(part.offset), part.len);
         }
         self.to.log.mark(&mut pages);
         tell(&mut pages, self.to.news.as_deref());
@@ -85,27 +88,22 @@ fn tell(pages: &mut Pages, news: Option<&OwnedFd>) {
     }
 }
 
-impl Ring {
+impl<F: Format> Ring<F> {
     /// Publishes, with the log.
     #[inline(never)]
     pub(super) fn publish_logged(&mut self) {
         let Some(logging) = &mut self.logging else { return };
         logging.mark_buffers();
-        self.layout.publish(self.used);
-        let (from, to) = (core::mem::replace(&mut logging.published, self.used), self.used);
-        let size = self.layout.size();
-        let (first, count) = (from & (size - 1), to.wrapping_sub(from));
-        // At most two stretches: to the end of the ring, and from its beginning.
-        let straight = count.min(size - first);
-        let elements = [UsedPart::Elements(first, straight), UsedPart::Elements(0, count - straight)];
-        logging.mark_used(size, &[UsedPart::Head, elements[0], elements[1]]);
+        self.format.publish(self.next);
+        let from = core::mem::replace(&mut logging.published, self.next);
+        logging.mark_used(&self.format.written(from, self.next));
     }
 
-    /// Marks a word of the used ring that was written.
+    /// Marks a word of the ring that was written.
     #[inline]
-    pub(super) fn wrote_used(&self, part: UsedPart) {
-        if let Some(logging) = &self.logging {
-            logging.mark_used(self.layout.size(), &[part]);
+    pub(super) fn wrote(&self, part: Option<Written>) {
+        if let (Some(logging), Some(part)) = (&self.logging, part) {
+            logging.mark_used(&[part]);
         }
     }
 }

@@ -1,47 +1,51 @@
-//! Split virtqueues: what a guest offers as [`RxQueue`](link::RxQueue), what it can take as
+//! Virtqueues, split and packed: what a guest offers as [`RxQueue`](link::RxQueue), what it can take as
 //! [`TxQueue`](link::TxQueue).
 //!
 //! ```text
 //!   control thread                                  worker
 //!   RingSlot::start / stop / set_call               VringRx::recv .. release      VringTx::send
 //!              \                                      /                             /
-//!               +---- Mutex<Option<Ring>> in a RingSlot: one lock per burst -------+
+//!               +--- Mutex<Option<AnyRing>> in a RingSlot: one lock per burst ------+
 //! ```
 //!
-//! A [`RingSlot`] lives as long as the vNIC; the `Ring` in it comes and goes with the guest. A worker holds
+//! A [`RingSlot`] lives as long as the vNIC; the ring in it comes and goes with the guest. A worker holds
 //! the slot's lock from `recv` to `release`, so control stops a ring (memory change, disable, disconnect) at a
 //! moment when no frame of it is borrowed, and then knows its base.
 //!
-//! Descriptors are completed in the order in which they were made available, so the used index in memory says all
-//! that there is to know of a ring that somebody left behind, were it by being killed: what is used is done, what is
-//! not is to be done. The used index is published once per burst. A hostile or broken guest costs itself frames, each counted as a [`Fault`]; an index that jumps
+//! Chains are completed in the order in which they were made available (`VIRTIO_F_IN_ORDER` in either format), so one place
+//! says all that there is to know of a ring that somebody left behind, were it by being killed: what is used is done, what is
+//! not is to be done. In a split ring that is the used index in memory, in a packed one what `packed::resume` reads. Used chains
+//! are published once per burst. A hostile or broken guest costs itself frames, each counted as a [`Fault`]; an index that jumps
 //! leaves nothing to trust and stops that one ring until it is set up again.
 
 mod chain;
 mod event;
 mod fault;
-mod layout;
+mod format;
 mod log;
+mod packed;
 mod receive;
+mod slot;
+mod split;
 mod transmit;
 
 pub use fault::{Direction, Fault, RingCounters};
-pub(crate) use layout::used_len;
-pub use layout::{MAX_RING_SIZE, RingAddress};
+pub use format::RingAddress;
 pub use log::RingLog;
 pub use receive::VringRx;
+pub use slot::RingSlot;
+pub use split::MAX_RING_SIZE;
+pub(crate) use split::used_len;
 pub use transmit::VringTx;
 
 use super::memory::{Inflight, MemoryMap, Window};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
-use event::Event;
-use layout::{AVAIL_F_NO_INTERRUPT, Layout, USED_F_NO_NOTIFY, UsedPart};
-use link::BURST;
+use core::sync::atomic::{Ordering, fence};
+use format::{Chain, Format};
 use link::guard::losses;
 use log::Logging;
-use parking_lot::Mutex;
-use std::io;
+use packed::Packed;
+use split::Split;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use vntag::offload::NetHeader;
@@ -52,6 +56,8 @@ pub const NET_HEADER: usize = NetHeader::LEN;
 /// What of the ring format was negotiated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingFeatures {
+    /// `VIRTIO_F_RING_PACKED`: rings are packed, not split.
+    pub packed: bool,
     /// `VIRTIO_F_INDIRECT_DESC`.
     pub indirect: bool,
     /// `VIRTIO_F_EVENT_IDX`.
@@ -112,7 +118,8 @@ pub struct RingSetup {
     pub at: RingAddress,
     /// Slots.
     pub size: u16,
-    /// The available index from which to go on, as the front end has it.
+    /// From where to go on, as the front end has it: the available index; of a packed ring the slot, with the wrap counter in
+    /// bit 15.
     pub base: u16,
     /// What was negotiated.
     pub features: RingFeatures,
@@ -124,11 +131,12 @@ pub struct RingSetup {
     pub err: Option<Arc<OwnedFd>>,
     /// Where its writes are logged.
     pub log: Option<RingLog>,
-    /// Where the front end keeps what is in flight.
+    /// Where the front end keeps what is in flight. Not used by packed rings, which say it themselves.
     pub inflight: Option<Inflight>,
 }
 
-/// Where a running ring is, for people and tests.
+/// Where a running ring is, for people and tests: indices of a split ring; slots of a packed one, with the wrap counter in
+/// bit 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingIndices {
     /// Slots.
@@ -143,20 +151,19 @@ pub struct RingIndices {
 
 /// A running ring.
 #[derive(Debug)]
-pub(crate) struct Ring {
-    layout: Layout,
+struct Ring<F> {
+    format: F,
     features: RingFeatures,
     /// The region of the last address looked up.
     window: Window,
-    next_avail: u16,
-    /// Index behind the last used element written.
-    used: u16,
-    /// The used index when the driver was last told, or decided not to be.
+    /// The place of the next chain, which is also the place behind the last one that was completed.
+    next: u16,
+    /// Up to where the driver was last told, or decided not to be.
     called: Option<u16>,
     broken: bool,
     /// Its writes are logged. Behind a pointer: without a log all that it costs is one branch.
     logging: Option<Box<Logging>>,
-    /// What is in flight is kept outside.
+    /// What is in flight is kept outside. Split rings only.
     inflight: Option<Inflight>,
     /// Chains taken since the ring was set up.
     taken: u64,
@@ -168,17 +175,35 @@ pub(crate) struct Ring {
     memory: Arc<MemoryMap>,
 }
 
-// SAFETY: the pointers in a Ring lead into `memory`, which is Send and Sync and lives as long as the Ring;
-// everything behind them is accessed as memory that others write concurrently.
-unsafe impl Send for Ring {}
+/// A running ring of either format.
+#[derive(Debug)]
+enum AnyRing {
+    Split(Ring<Split>),
+    Packed(Ring<Packed>),
+}
 
-impl Ring {
-    /// How many chains wait.
+/// Does the same with a ring of either format.
+macro_rules! each {
+    ($any:expr, $ring:ident => $does:expr) => {
+        match $any {
+            crate::vhost::ring::AnyRing::Split($ring) => $does,
+            crate::vhost::ring::AnyRing::Packed($ring) => $does,
+        }
+    };
+}
+use each;
+
+// SAFETY: the pointers in an AnyRing lead into `memory`, which is Send and Sync and lives as long as the ring;
+// everything behind them is accessed as memory that others write concurrently.
+unsafe impl Send for AnyRing {}
+
+impl<F: Format> Ring<F> {
+    /// How many slots wait; of a packed ring no more than `most` are counted.
     #[inline(always)]
-    fn waiting(&mut self) -> Result<u16, Fault> {
-        let waiting = self.layout.avail_idx().wrapping_sub(self.next_avail);
+    fn waiting(&mut self, most: u16) -> Result<u16, Fault> {
+        let waiting = self.format.waiting(self.next, most);
         // After the index was read: reading it may have been what showed the loss.
-        if waiting > self.layout.size() || self.losses != losses() {
+        if waiting > self.format.size() || self.losses != losses() {
             self.doubt(waiting)
         } else {
             Ok(waiting)
@@ -193,46 +218,39 @@ impl Ring {
             || self.inflight.as_ref().is_some_and(Inflight::is_lost)
         {
             Err(Fault::LostMemory)
-        } else if waiting > self.layout.size() {
+        } else if waiting > self.format.size() {
             Err(Fault::BadIndex)
         } else {
             Ok(waiting)
         }
     }
 
-    /// The first buffer of the chain at position `pos`, which waits, if it is in the window: only for prefetching.
+    /// The first buffer of the chain at `pos`, which waits, if it is in the window: only for prefetching.
     #[inline(always)]
     fn expected(&self, pos: u16) -> Option<NonNull<u8>> {
-        let desc = self.layout.desc(self.layout.head(pos));
+        let desc = self.format.first(pos);
         // Its octets need not all be there: who uses them checks. A line behind the end is never touched either.
         self.window.at(desc.addr, desc.len.min(1))
     }
 
-    /// Completes the next chain, which begins at `head`. Visible to the driver after `publish`.
+    /// Completes the next chain. Visible to the driver after `publish`.
     #[inline(always)]
-    fn complete(&mut self, head: u16, len: u32) {
-        self.layout.put_used(self.used, head, len);
-        self.used = self.used.wrapping_add(1);
-        self.next_avail = self.next_avail.wrapping_add(1);
+    fn complete(&mut self, chain: Chain, len: u32) {
+        self.format.complete(self.next, chain, len);
+        self.next = self.format.after(self.next, chain.slots);
     }
 
     #[inline(always)]
     fn publish(&mut self) {
         if self.logging.is_none() {
-            self.layout.publish(self.used);
+            self.format.publish(self.next);
         } else {
             self.publish_logged();
         }
     }
 
     fn set_log(&mut self, log: Option<RingLog>) {
-        self.logging = log.map(|log| Box::new(Logging::new(log, self.used)));
-    }
-
-    /// These heads are the next ones in the available ring.
-    fn comes_next(&self, heads: &[u16]) -> bool {
-        let next = (0..self.layout.size()).map(|ahead| self.layout.head(self.next_avail.wrapping_add(ahead)));
-        heads.iter().copied().eq(next.take(heads.len()))
+        self.logging = log.map(|log| Box::new(Logging::new(log, self.next)));
     }
 
     /// Publishes what was completed, nothing of which was lent.
@@ -240,7 +258,7 @@ impl Ring {
     fn publish_alone(&mut self) {
         self.publish();
         if let Some(inflight) = &self.inflight {
-            inflight.done(&[], self.used);
+            inflight.done(&[], self.next);
         }
     }
 
@@ -263,31 +281,24 @@ impl Ring {
             self.publish();
         }
         if let Some(inflight) = &self.inflight {
-            inflight.done(lent, self.used);
+            inflight.done(lent, self.next);
         }
     }
 
     /// Tells the driver of used buffers if it wants to be told.
     fn call(&mut self, counters: &RingCounters) {
         let Some(old) = self.called else {
-            self.called = Some(self.used);
+            self.called = Some(self.next);
             return self.signal(counters);
         };
-        if old == self.used {
+        if old == self.next {
             return;
         }
-        // The used index must be visible before the driver's wish is read: it writes the wish, then reads the
-        // index. Without the barrier both could miss the other.
+        // What is used must be visible before the driver's wish is read: it writes the wish, then looks for what is
+        // used. Without the barrier both could miss the other.
         fence(Ordering::SeqCst);
-        let wanted = if self.features.event_idx {
-            self.called = Some(self.used);
-            let event = self.layout.used_event();
-            self.used.wrapping_sub(event).wrapping_sub(1) < self.used.wrapping_sub(old)
-        } else {
-            self.called = Some(self.used);
-            self.layout.avail_flags() & AVAIL_F_NO_INTERRUPT == 0
-        };
-        if wanted {
+        self.called = Some(self.next);
+        if self.format.wants_call(old, self.next, self.features.event_idx) {
             self.signal(counters);
         }
     }
@@ -301,232 +312,11 @@ impl Ring {
 
     /// Lets the driver notify us of the next chain.
     fn want_notify(&self) {
-        if self.features.event_idx {
-            self.layout.set_avail_event(self.next_avail);
-            self.wrote_used(UsedPart::AvailEvent);
-        } else {
-            self.layout.set_used_flags(0);
-            self.wrote_used(UsedPart::Head);
-        }
+        self.wrote(self.format.ask(self.next, self.features.event_idx));
     }
 
     /// Asks the driver not to notify us.
     fn refuse_notify(&self) {
-        if !self.features.event_idx {
-            self.layout.set_used_flags(USED_F_NO_NOTIFY);
-            self.wrote_used(UsedPart::Head);
-        }
-    }
-}
-
-/// The place of one ring of a vNIC, for the vNIC's life.
-#[derive(Debug)]
-pub struct RingSlot {
-    direction: Direction,
-    ring: Arc<Mutex<Option<Ring>>>,
-    counters: RingCounters,
-    running: AtomicBool,
-    /// There was a ring here before, which was stopped in peace.
-    known: AtomicBool,
-    /// What may be left undone in frames for the ring, as [`Offloads::bits`].
-    takes: AtomicU8,
-    /// 0, or the fault that stopped the ring plus one.
-    broken: AtomicU8,
-    event: Option<Event>,
-}
-
-impl RingSlot {
-    /// A slot without a ring, with a descriptor that becomes readable on notifications of the guest.
-    ///
-    /// # Errors
-    /// When the kernel gives no descriptor.
-    pub fn new(direction: Direction) -> io::Result<Self> {
-        let event = match direction {
-            Direction::FromGuest => Some(Event::new()?),
-            Direction::ToGuest => None,
-        };
-        Ok(Self { event, ..Self::without_event(direction) })
-    }
-
-    /// A slot for a world in which nobody sleeps.
-    #[must_use]
-    pub fn without_event(direction: Direction) -> Self {
-        Self {
-            direction,
-            ring: Arc::default(),
-            counters: RingCounters::default(),
-            running: AtomicBool::new(false),
-            known: AtomicBool::new(false),
-            takes: AtomicU8::new(0),
-            broken: AtomicU8::new(0),
-            event: None,
-        }
-    }
-
-    /// Starts a ring, in place of the one that may run. Says whether the setup made sense: all three parts in
-    /// shared memory and aligned, a size that is a power of two.
-    #[must_use]
-    pub fn start(&self, setup: &RingSetup) -> bool {
-        self.stop();
-        let Some(layout) = Layout::new(&setup.memory, setup.at, setup.size) else { return false };
-        if let (Some(event), Some(kick)) = (&self.event, &setup.kick)
-            && event.watch(kick).is_err()
-        {
-            return false;
-        }
-        // What the driver has seen so far. A base that differs is that of a front end that lost its back end and begins
-        // anew (DPDK's virtio-user): what is used already must not be taken again.
-        let used = layout.used_idx();
-        let mut ring = Ring {
-            next_avail: used,
-            used,
-            features: setup.features,
-            window: Window::EMPTY,
-            called: None,
-            broken: false,
-            logging: None,
-            inflight: setup.inflight.clone(),
-            taken: 0,
-            losses: 0,
-            kick: setup.kick.clone(),
-            call: setup.call.clone(),
-            err: setup.err.clone(),
-            memory: Arc::clone(&setup.memory),
-            layout,
-        };
-        ring.set_log(setup.log.clone());
-        ring.refuse_notify();
-        if ring.features.event_idx {
-            // As far from being passed as possible.
-            ring.layout.set_avail_event(ring.next_avail.wrapping_sub(1));
-            ring.wrote_used(UsedPart::AvailEvent);
-        }
-        self.takes.store(setup.features.takes.bits(), Ordering::Relaxed);
-        self.taken_over(self.ring.lock().insert(ring), setup.base);
-        self.broken.store(0, Ordering::Relaxed);
-        self.running.store(true, Ordering::Release);
-        // Whoever sleeps looks once: the guest may have kicked before the ring ran.
-        self.fire();
-        // And the guest looks once: the device before us may have used buffers without telling.
-        if let Some(ring) = self.ring.lock().as_mut() {
-            ring.call(&self.counters);
-        }
-        true
-    }
-
-    /// Counts what is not certain of a ring that was set up.
-    fn taken_over(&self, ring: &mut Ring, base: u16) {
-        if base != ring.used {
-            self.counters.resumed.add(1);
-        }
-        let known = self.known.swap(true, Ordering::Relaxed);
-        let from_guest = self.direction == Direction::FromGuest;
-        if let Some(inflight) = ring.inflight.clone() {
-            let left = inflight.take_over(ring.layout.size(), ring.used);
-            if from_guest && ring.comes_next(&left) {
-                self.counters.uncertain.add(left.len() as u64);
-            } else {
-                // Of a device that completes in another order: these are behind us, so their buffers go back empty.
-                self.counters.returned.add(left.len() as u64);
-                left.iter().for_each(|head| ring.complete(*head, 0));
-                ring.publish();
-                inflight.done(&[], ring.used);
-            }
-        } else if from_guest && !known {
-            // What waits may have waited for us, or was moved here in peace, or was left behind by a process that was killed
-            // between sending a burst and saying so: perhaps its first one, so a ring that nobody used tells nothing.
-            let waiting = ring.waiting().unwrap_or(0);
-            self.counters.uncertain.add(u64::from(waiting).min(BURST as u64));
-        }
-    }
-
-    /// Stops the ring; says from which available index to go on. No frame of it is borrowed afterwards.
-    pub fn stop(&self) -> Option<u16> {
-        let ring = self.ring.lock().take()?;
-        self.running.store(false, Ordering::Release);
-        // Whoever broke it has it no more.
-        self.broken.store(0, Ordering::Relaxed);
-        if let (Some(event), Some(kick)) = (&self.event, &ring.kick) {
-            event.unwatch(kick);
-        }
-        self.fire();
-        Some(ring.next_avail)
-    }
-
-    /// From now on the guest is told by writing to `call`, and is told once.
-    pub fn set_call(&self, call: Option<Arc<OwnedFd>>) {
-        if let Some(ring) = self.ring.lock().as_mut() {
-            ring.call = call;
-            ring.signal(&self.counters);
-        }
-    }
-
-    /// From now on the ring's writes are logged here, or not at all. What it wrote before is in the former log.
-    pub fn set_log(&self, log: Option<RingLog>) {
-        if let Some(ring) = self.ring.lock().as_mut() {
-            ring.set_log(log);
-        }
-    }
-
-    /// A ring runs and is not broken.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.running.load(Ordering::Acquire)
-    }
-
-    /// The fault that stopped the ring.
-    #[must_use]
-    pub fn broken(&self) -> Option<Fault> {
-        let code = self.broken.load(Ordering::Relaxed);
-        Fault::ALL.get(usize::from(code.checked_sub(1)?)).copied()
-    }
-
-    /// What was counted since the slot was made.
-    #[must_use]
-    pub fn counters(&self) -> &RingCounters {
-        &self.counters
-    }
-
-    /// Which ring of the queue pair.
-    #[must_use]
-    pub fn direction(&self) -> Direction {
-        self.direction
-    }
-
-    /// Where the ring is.
-    #[must_use]
-    pub fn indices(&self) -> Option<RingIndices> {
-        let ring = self.ring.lock();
-        let ring = ring.as_ref()?;
-        Some(RingIndices {
-            size: ring.layout.size(),
-            avail: ring.layout.avail_idx(),
-            next_avail: ring.next_avail,
-            used: ring.used,
-        })
-    }
-
-    /// No more trust in this ring until it is set up again.
-    #[cold]
-    fn brk(&self, ring: &mut Ring, fault: Fault) {
-        ring.broken = true;
-        self.counters.fault(fault);
-        self.broken.store(fault as u8 + 1, Ordering::Relaxed);
-        self.running.store(false, Ordering::Release);
-        if let Some(err) = &ring.err {
-            event::notify(err);
-        }
-        tracing::warn!(
-            ring = ?self.direction,
-            next_avail = ring.next_avail,
-            "a guest broke its ring ({}); it stops until it is set up again",
-            fault.name(self.direction)
-        );
-    }
-
-    fn fire(&self) {
-        if let Some(event) = &self.event {
-            event.fire();
-        }
+        self.wrote(self.format.refuse(self.next, self.features.event_idx));
     }
 }

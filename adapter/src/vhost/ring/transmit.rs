@@ -1,8 +1,9 @@
 //! Frames to a guest: its receive ring.
 
 use super::chain::{Access, Piece, Pieces};
-use super::layout::DESC_F_WRITE;
-use super::{Fault, NET_HEADER, Offloads, Ring, RingCounters, RingSlot};
+use super::format::{Chain, DESC_F_WRITE, Format};
+use super::packed::Packed;
+use super::{AnyRing, Fault, NET_HEADER, Offloads, Ring, RingCounters, RingSlot, each};
 use arrayvec::ArrayVec;
 use core::ptr::NonNull;
 use link::{BURST, Nanos, OutFrame, Taken, TxQueue, Undone, prefetch};
@@ -52,6 +53,8 @@ enum Put {
     Refused,
     /// Not now.
     Full,
+    /// Nothing in this ring can be found any more.
+    Broken(Fault),
 }
 
 impl TxQueue for VringTx {
@@ -61,51 +64,12 @@ impl TxQueue for VringTx {
         if frames.is_empty() || !self.slot.is_running() {
             return taken;
         }
-        let mut guard = self.slot.ring.lock();
-        let Some(ring) = guard.as_mut().filter(|ring| !ring.broken) else { return taken };
-        let mut waiting = match ring.waiting() {
-            Ok(waiting) => waiting,
-            Err(fault) => {
-                self.slot.brk(ring, fault);
-                return taken;
-            }
+        let Self { slot, sent, pieces } = self;
+        *sent |= match slot.ring.lock().as_mut() {
+            None => false,
+            Some(AnyRing::Split(ring)) => put_all(slot, ring, frames, pieces, &mut taken),
+            Some(AnyRing::Packed(ring)) => put_all_packed(slot, ring, frames, pieces, &mut taken),
         };
-        let counters = &self.slot.counters;
-        let before = ring.used;
-        let mut octets = 0u64;
-        let mut broken = 0;
-        // All at once, before any is used: misses of caches and page tables then overlap, as they do not when each
-        // waits among the work on other frames.
-        for (ahead, _) in (0..waiting).zip(frames) {
-            ring.prefetch_buffer(ahead);
-        }
-        for frame in frames {
-            let len = frame.len();
-            if waiting == 0 {
-                break;
-            }
-            let put = if !ring.may_have(frame) {
-                counters.fault(Fault::BadHeader);
-                Put::Refused
-            } else if ring.put_single(frame, len) {
-                waiting -= 1;
-                Put::Done
-            } else {
-                ring.put(frame, len, &mut waiting, &mut self.pieces, counters, &mut broken)
-            };
-            match put {
-                Put::Done => octets += len as u64,
-                Put::Refused => taken.refused += 1,
-                Put::Full => break,
-            }
-            taken.frames += 1;
-        }
-        if ring.used != before {
-            ring.publish_alone();
-            self.sent = true;
-            counters.frames.add((taken.frames - taken.refused) as u64);
-            counters.octets.add(octets);
-        }
         taken
     }
 
@@ -114,7 +78,7 @@ impl TxQueue for VringTx {
         if core::mem::take(&mut self.sent)
             && let Some(ring) = self.slot.ring.lock().as_mut()
         {
-            ring.call(&self.slot.counters);
+            each!(ring, ring => ring.call(&self.slot.counters));
         }
     }
 
@@ -131,9 +95,92 @@ impl TxQueue for VringTx {
             .permit(&NetHeader::from_bytes(undone.to_bytes()))
     }
 
-    fn room(&self, _: usize) -> usize {
-        self.slot.ring.lock().as_mut().and_then(|ring| ring.waiting().ok()).map_or(0, usize::from)
+    fn room(&self, wanted: usize) -> usize {
+        let most = u16::try_from(wanted).unwrap_or(u16::MAX);
+        let mut ring = self.slot.ring.lock();
+        let waiting = ring.as_mut().and_then(|ring| each!(ring, ring => ring.waiting(most)).ok());
+        waiting.map_or(0, usize::from)
     }
+}
+
+/// Puts frames into the ring, which is locked, as far as it has buffers; says whether any buffer was used.
+#[inline(always)]
+fn put_all<F: Format>(
+    slot: &RingSlot,
+    ring: &mut Ring<F>,
+    frames: &[OutFrame<'_>],
+    pieces: &mut Pieces,
+    taken: &mut Taken,
+) -> bool {
+    if ring.broken {
+        return false;
+    }
+    let most = frames.len().min(usize::from(u16::MAX)) as u16;
+    let mut waiting = match ring.waiting(most) {
+        Ok(waiting) => waiting,
+        Err(fault) => {
+            slot.brk(ring, fault);
+            return false;
+        }
+    };
+    let counters = &slot.counters;
+    let before = ring.next;
+    let mut octets = 0u64;
+    let mut broken = 0;
+    // All at once, before any is used: misses of caches and page tables then overlap, as they do not when each
+    // waits among the work on other frames.
+    for (ahead, _) in (0..waiting).zip(frames) {
+        ring.prefetch_buffer(ahead);
+    }
+    for frame in frames {
+        let len = frame.len();
+        if waiting == 0 {
+            // Of a packed ring only as many slots were counted as there are frames, and chains may have several.
+            if F::PACKED {
+                waiting = ring.format.waiting(ring.next, most);
+            }
+            if waiting == 0 {
+                break;
+            }
+        }
+        let put = if !ring.may_have(frame) {
+            counters.fault(Fault::BadHeader);
+            Put::Refused
+        } else if ring.put_single(frame, len) {
+            waiting -= 1;
+            Put::Done
+        } else {
+            ring.put(frame, len, &mut waiting, pieces, counters, &mut broken)
+        };
+        match put {
+            Put::Done => octets += len as u64,
+            Put::Refused => taken.refused += 1,
+            Put::Full => break,
+            Put::Broken(fault) => {
+                slot.brk(ring, fault);
+                break;
+            }
+        }
+        taken.frames += 1;
+    }
+    let used = ring.next != before;
+    if used {
+        ring.publish_alone();
+        counters.frames.add((taken.frames - taken.refused) as u64);
+        counters.octets.add(octets);
+    }
+    used
+}
+
+#[inline(never)]
+fn put_all_packed(
+    slot: &RingSlot,
+    ring: &mut Ring<Packed>,
+    frames: &[OutFrame<'_>],
+    pieces: &mut Pieces,
+    taken: &mut Taken,
+) -> bool {
+    put_all(slot, ring, frames, pieces, taken)
 }
 
 /// The header of a frame that is spread over so many buffers: 1, not 0, even where buffers are not merged.
@@ -144,7 +191,7 @@ fn header(frame: &OutFrame<'_>, num_buffers: u16) -> [u8; NET_HEADER] {
     header
 }
 
-impl Ring {
+impl<F: Format> Ring<F> {
     /// What is left undone in the frame, if anything, was negotiated. It was when the sender asked, so only another guest
     /// in between makes a difference.
     #[inline(always)]
@@ -157,9 +204,9 @@ impl Ring {
     /// Asks for what the frame `ahead` of the next one will be written to.
     #[inline(always)]
     fn prefetch_buffer(&self, ahead: u16) {
-        let used = self.used.wrapping_add(ahead);
-        self.layout.prefetch_used(used);
-        if let Some(ptr) = self.expected(self.next_avail.wrapping_add(ahead)) {
+        let pos = self.format.after(self.next, ahead);
+        self.format.prefetch_used(pos);
+        if let Some(ptr) = self.expected(pos) {
             prefetch::for_write(ptr);
             prefetch::for_write(prefetch::behind(ptr));
         }
@@ -168,10 +215,9 @@ impl Ring {
     /// Puts a frame into the next chain if that is a single buffer, large enough: by far the most common case.
     #[inline(always)]
     fn put_single(&mut self, frame: &OutFrame<'_>, len: usize) -> bool {
-        let head = self.layout.head(self.next_avail);
-        let desc = self.layout.desc(head);
+        let Some((desc, chain)) = self.format.single(self.next) else { return false };
         let total = len + NET_HEADER;
-        if head >= self.layout.size() || desc.flags != DESC_F_WRITE || (desc.len as usize) < total {
+        if desc.flags != DESC_F_WRITE || (desc.len as usize) < total {
             return false;
         }
         let Some(ptr) = self.at(desc.addr, desc.len) else { return false };
@@ -194,7 +240,7 @@ impl Ring {
         if let Some(logging) = &mut self.logging {
             logging.wrote(desc.addr, total as u32);
         }
-        self.complete(head, total as u32);
+        self.complete(chain, total as u32);
         true
     }
 
@@ -213,41 +259,51 @@ impl Ring {
         let limit = if self.features.mergeable { MAX_MERGED } else { 1 };
         loop {
             pieces.clear();
-            let mut chains: ArrayVec<(u16, usize), MAX_MERGED> = ArrayVec::new();
-            let mut room = 0;
+            let mut chains: ArrayVec<(Chain, usize), MAX_MERGED> = ArrayVec::new();
+            let (mut room, mut slots, mut pos) = (0, 0u16, self.next);
             let mut wrong = None;
             while room < total && chains.len() < limit {
-                let ahead = chains.len() as u16;
-                if ahead == *waiting {
-                    if ahead < self.layout.size() {
-                        return Put::Full;
+                if slots >= *waiting {
+                    let size = self.format.size();
+                    let all = if F::PACKED { self.format.waiting(self.next, size) } else { *waiting };
+                    if slots >= all {
+                        if slots < size {
+                            return Put::Full;
+                        }
+                        break; // All buffers of the ring together are too small.
                     }
-                    break; // All buffers of the ring together are too small.
+                    *waiting = all;
                 }
-                let head = self.layout.head(self.next_avail.wrapping_add(ahead));
-                let walked = match self.walk(head, Access::Write, pieces) {
+                let chain = match self.format.chain(pos) {
+                    Ok(chain) => chain,
+                    // What was completed is behind it and stays so.
+                    Err(fault) => return Put::Broken(fault),
+                };
+                let walked = match F::walk(self, pos, chain, Access::Write, pieces) {
                     Ok(octets) if octets < NET_HEADER => Err(Fault::ShortHeader),
                     other => other,
                 };
+                slots = slots.saturating_add(chain.slots);
+                pos = self.format.after(pos, chain.slots);
                 match walked {
                     Ok(octets) => {
-                        chains.push((head, octets));
+                        chains.push((chain, octets));
                         room += octets;
                     }
                     Err(fault) => {
-                        wrong = Some((head, fault));
+                        wrong = Some((chain, fault));
                         break;
                     }
                 }
             }
-            if let Some((head, fault)) = wrong {
+            if let Some((chain, fault)) = wrong {
                 // Chains are completed in order, so those before the broken one go back empty with it.
                 counters.fault(fault);
-                *waiting -= chains.len() as u16 + 1;
-                for (head, _) in &chains {
-                    self.complete(*head, 0);
+                *waiting = waiting.saturating_sub(slots);
+                for (chain, _) in &chains {
+                    self.complete(*chain, 0);
                 }
-                self.complete(head, 0);
+                self.complete(chain, 0);
                 *broken += 1;
                 if *broken >= MAX_BROKEN || *waiting == 0 {
                     return Put::Full;
@@ -258,7 +314,7 @@ impl Ring {
                 counters.fault(Fault::NoFit);
                 return Put::Refused;
             }
-            *waiting -= chains.len() as u16;
+            *waiting = waiting.saturating_sub(slots);
             scatter(pieces.as_slice(), frame, &header(frame, chains.len() as u16));
             if let Some(logging) = &mut self.logging {
                 let mut left = total;
@@ -272,9 +328,9 @@ impl Ring {
                 }
             }
             let mut left = total;
-            for (head, octets) in &chains {
+            for (chain, octets) in &chains {
                 let part = (*octets).min(left);
-                self.complete(*head, part as u32);
+                self.complete(*chain, part as u32);
                 left -= part;
             }
             return Put::Done;

@@ -80,6 +80,10 @@ impl Session {
             self.memory.map.as_ref()?.guest_of_user(at.used)
         });
         (buffers || used.is_some()).then_some(())?;
-        Some(RingLog { log: Arc::clone(self.log.as_ref()?), buffers, used, news: self.log_news.clone() })
+        // What the device writes of a packed ring are descriptors, for which front ends name no address.
+        let desc = vring.at.filter(|_| self.packed());
+        let desc = desc.and_then(|at| self.memory.map.as_ref()?.guest_of_user(at.desc));
+        let (log, news) = (Arc::clone(self.log.as_ref()?), self.log_news.clone());
+        Some(RingLog { log, buffers, used, desc, news })
     }
 }

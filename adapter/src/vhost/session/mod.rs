@@ -54,7 +54,7 @@ pub(super) enum Refusal {
     Descriptors(FrontendReq),
     #[error("there is no ring {0}")]
     NoRing(u64),
-    #[error("ring {0} cannot have {1} slots (a power of two up to {MAX_RING_SIZE})")]
+    #[error("ring {0} cannot have {1} slots (up to {MAX_RING_SIZE}; a power of two unless rings are packed)")]
     RingSize(u32, u32),
     #[error("ring {0} cannot begin at {1}")]
     RingBase(u32, u32),
@@ -98,6 +98,7 @@ enum Answer {
 struct Vring {
     size: u16,
     at: Option<RingAddress>,
+    /// From where it goes on, as [`RingSetup::base`](super::ring::RingSetup::base).
     base: u16,
     kick: Option<Arc<OwnedFd>>,
     call: Option<Arc<OwnedFd>>,
@@ -142,13 +143,14 @@ impl Session {
     pub(super) fn new(
         monitor: Arc<VnicMonitor>,
         largest_mtu: u16,
+        packed: bool,
         pid: Option<i32>,
         discard: Discard,
     ) -> Self {
         let pairs = monitor.pairs().len();
         let mut session = Self {
             vrings: (0..2 * pairs).map(|_| Vring::default()).collect(),
-            offered: features::virtio(pairs as u16, largest_mtu),
+            offered: features::virtio(pairs as u16, largest_mtu, packed),
             accepted: None,
             offered_protocol: features::protocol(largest_mtu),
             protocol: 0,
@@ -240,7 +242,9 @@ impl Session {
             R::REM_MEM_REG => self.remove_region(message)?,
             R::SET_VRING_NUM => {
                 let VhostUserVringState { index, num } = body(request, message)?;
-                let size = u16::try_from(num).ok().filter(|n| n.is_power_of_two() && *n <= MAX_RING_SIZE);
+                let packed = self.packed();
+                let legal = |n: &u16| *n > 0 && *n <= MAX_RING_SIZE && (packed || n.is_power_of_two());
+                let size = u16::try_from(num).ok().filter(legal);
                 let size = size.ok_or(Refusal::RingSize(index, num))?;
                 self.stopped(index.into())?.size = size;
             }
@@ -250,15 +254,21 @@ impl Session {
             }
             R::SET_VRING_BASE => {
                 let VhostUserVringState { index, num } = body(request, message)?;
-                let base = u16::try_from(num).map_err(|_| Refusal::RingBase(index, num))?;
+                // A packed ring's upper half is where buffers were used up to. Ours are used as they are taken, and front
+                // ends leave it out (DPDK).
+                let base = if self.packed() { Some(num as u16) } else { u16::try_from(num).ok() };
+                let base = base.ok_or(Refusal::RingBase(index, num))?;
                 self.stopped(index.into())?.base = base;
             }
             R::GET_VRING_BASE => {
                 let VhostUserVringState { index, .. } = body(request, message)?;
+                let packed = self.packed();
                 let vring = self.stopped(index.into())?;
                 // The ring is started again by a new kick descriptor.
                 vring.kick = None;
-                return Ok(Answer::State(VhostUserVringState::new(index, vring.base.into())));
+                let base = u32::from(vring.base);
+                let base = if packed { base | base << 16 } else { base };
+                return Ok(Answer::State(VhostUserVringState::new(index, base)));
             }
             R::SET_VRING_ENABLE => {
                 let VhostUserVringState { index, num } = body(request, message)?;
@@ -328,6 +338,11 @@ impl Session {
         self.accepted = Some(accepted);
         let surplus = accepted & !self.offered;
         if surplus != 0 { Err(Refusal::Features(surplus)) } else { Ok(Answer::Done) }
+    }
+
+    /// Rings are packed.
+    fn packed(&self) -> bool {
+        self.accepted.is_some_and(|accepted| features::ring(accepted).packed)
     }
 
     /// A ring's number and descriptor.

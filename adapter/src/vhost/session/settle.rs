@@ -53,14 +53,12 @@ impl Session {
         let (Some(vring), Some(slot)) = (self.vrings.get_mut(index), self.monitor.slot(index)) else {
             return;
         };
-        if slot.start(setup) {
+        vring.wrong = slot.start(setup).err();
+        if vring.wrong.is_none() {
             vring.runs = true;
             vring.log.clone_from(&setup.log);
-            vring.wrong = None;
             self.events
                 .push(FrontendEvent::RingStart { pair: (index / 2) as u16, direction: slot.direction() });
-        } else {
-            vring.wrong = Some("its addresses are not in shared memory or not aligned");
         }
     }
 

@@ -12,6 +12,7 @@ use niv_adapter::vhost::ring::{
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Regions: the second follows the first one without a gap, the third one behind a hole.
 const REGIONS: [(u64, u64); 3] = [(BASE, FIRST), (BASE + FIRST, 0x4000), (BASE + 0x20000, 0x4000)];
@@ -63,6 +64,8 @@ struct World {
     /// A dirty log with bits for the first region only.
     log: Arc<DirtyLog>,
     slots: [Arc<RingSlot>; 2],
+    /// The ring that was set up last is packed.
+    packed: [AtomicBool; 2],
     race: Race,
 }
 
@@ -80,7 +83,7 @@ impl World {
             (VringRx::new(Arc::clone(&slots[FROM_GUEST])), VringTx::new(Arc::clone(&slots[TO_GUEST])));
         let (guest, told) = (Arc::clone(&memory), Arc::clone(&race));
         let both = Beside::new(queues, |link| Box::new(Racing { link, memory: guest, race: told }));
-        Self { both, memory, map: Arc::new(map), log: Arc::new(log), slots, race }
+        Self { both, memory, map: Arc::new(map), log: Arc::new(log), slots, packed: Default::default(), race }
     }
 
     /// (Re)starts a ring, wherever the front end says it is; most often where it should be.
@@ -91,13 +94,22 @@ impl World {
             at[usize::from(steps.below(3))] = address(steps);
         }
         let [desc, avail, used] = at.map(|guest| self.user(guest));
+        // A bit of the size says whether the ring is packed; such a one may have any size.
+        let (size, packed) = if bits & 2 != 0 {
+            let word = steps.word();
+            if word & 0x8000 != 0 { (word & 0x1ff, true) } else { (word, false) }
+        } else {
+            let octet = steps.octet();
+            (1 << ((octet & 0x7f) % 9), octet & 0x80 != 0)
+        };
         let all = Offloads { checksum: true, tso4: true, tso6: true, ecn: true, uso: true };
         let started = self.slots[ring].start(&RingSetup {
             memory: Arc::clone(&self.map),
             at: RingAddress { desc, avail, used },
-            size: if bits & 2 != 0 { steps.word() } else { 1 << steps.below(9) },
+            size,
             base: if bits & 4 != 0 { steps.word() } else { 0 },
             features: RingFeatures {
+                packed,
                 indirect: bits & 8 == 0,
                 event_idx: bits & 16 == 0,
                 mergeable: bits & 32 == 0,
@@ -111,11 +123,13 @@ impl World {
                 log: Arc::clone(&self.log),
                 buffers: true,
                 used: Some(address(steps)),
+                desc: Some(address(steps)),
                 news: None,
             }),
             inflight: None,
         });
-        assert!(!started || self.slots[ring].is_running());
+        self.packed[ring].store(packed, Ordering::Relaxed);
+        assert!(started.is_err() || self.slots[ring].is_running());
     }
 
     /// Our address of a guest's one: of what is outside, one that no region has.
@@ -142,6 +156,28 @@ impl World {
             .find(|region| (region.guest..region.guest + region.size).contains(&at))?;
         let room = region.guest + region.size - at;
         octets.get(..octets.len().min(usize::try_from(room).unwrap_or(0)))
+    }
+
+    /// Makes so many more slots of a packed ring available; `false` where the ring is split.
+    fn offer_packed(&self, ring: usize, slots: u8) -> bool {
+        const WRAP: u16 = 1 << 15;
+        let [packed, size, next] = self.place(ring);
+        let mut pos = next;
+        for _ in 0..if packed == 0 { 0 } else { slots } {
+            let at = RINGS[ring][0] + 16 * u64::from(pos & !WRAP) + 14;
+            if self.fitting(at, &[0; 2]).is_some_and(|octets| octets.len() == 2) {
+                let round = if pos & WRAP != 0 { 1 << 7 } else { 1 << 15 };
+                self.write16(at, self.read16(at) & 7 | round);
+            }
+            pos = if (pos & !WRAP) + 1 < size { pos + 1 } else { (pos ^ WRAP) & WRAP };
+        }
+        packed != 0
+    }
+
+    /// Whether a ring runs packed, its slots, and where the device is.
+    fn place(&self, ring: usize) -> [u16; 3] {
+        let packed = u16::from(self.packed[ring].load(Ordering::Relaxed));
+        self.slots[ring].indices().map_or([0; 3], |at| [packed, at.size, at.next_avail])
     }
 
     fn write16(&self, at: u64, word: u16) {
@@ -180,6 +216,19 @@ fn length(steps: &mut Steps<'_>) -> u32 {
     }
 }
 
+/// A descriptor of a packed ring or table: address, length, id, flags; mostly available in the first round.
+fn packed_descriptor(steps: &mut Steps<'_>) -> [u8; 16] {
+    let (addr, len, flags, octet) =
+        (address(steps), length(steps), u16::from(steps.below(8)), u16::from(steps.octet()));
+    let round = [1 << 7, 1 << 7, 1 << 15, 1 << 7 | 1 << 15][usize::from(octet & 3)];
+    let mut octets = [0; 16];
+    octets[..8].copy_from_slice(&addr.to_le_bytes());
+    octets[8..12].copy_from_slice(&len.to_le_bytes());
+    octets[12..14].copy_from_slice(&(octet >> 2).to_le_bytes());
+    octets[14..].copy_from_slice(&(flags | round).to_le_bytes());
+    octets
+}
+
 /// A descriptor: address, length, flags, next.
 fn descriptor(steps: &mut Steps<'_>) -> [u8; 16] {
     let (addr, len, flags, next) =
@@ -206,19 +255,30 @@ pub(super) fn run(input: &[u8]) {
         match step % 13 {
             0 | 1 => {
                 let index = u64::from(steps.octet());
-                let octets = descriptor(&mut steps);
+                let octets = if world.place(ring)[0] == 0 {
+                    descriptor(&mut steps)
+                } else {
+                    packed_descriptor(&mut steps)
+                };
                 world.write(desc + 16 * index, &octets);
             }
             2 => {
                 let index = u64::from(steps.octet());
-                let octets = descriptor(&mut steps);
+                let octets = if world.place(ring)[0] == 0 {
+                    descriptor(&mut steps)
+                } else {
+                    packed_descriptor(&mut steps)
+                };
                 world.write(BUFFERS + 16 * index, &octets);
             }
             3 => world.write16(avail + 4 + 2 * u64::from(steps.octet()), u16::from(steps.octet())),
             // Some more, mostly; or any number.
             4 | 5 => {
-                let index = world.read16(avail + 2).wrapping_add(u16::from(steps.below(8)));
-                world.write16(avail + 2, index);
+                let more = steps.below(8);
+                if !world.offer_packed(ring, more) {
+                    let index = world.read16(avail + 2).wrapping_add(more.into());
+                    world.write16(avail + 2, index);
+                }
             }
             6 => world.write16(avail + 2, steps.word()),
             7 => world.write16(avail + 2 * u64::from(steps.word() % 600), steps.word()),
@@ -262,8 +322,9 @@ const fn step(kind: u8, ring: usize, works: bool) -> u8 {
     step
 }
 
-/// Drivers that keep to the rules, with one frame each way; and with what they may leave undone.
+/// Drivers that keep to the rules, with one frame each way, also by packed rings; and with what they may leave undone.
 pub(super) fn seeds() -> Vec<Vec<u8>> {
+    let packed = vec![0, 0x80 | 4, 0, 0x80 | 4];
     let rings = [&[0, 4, 0][..2], &[0, 4][..]].concat();
     let buffer = |ring: usize, kind: u8, flags: u8| {
         // Descriptor 0, in the buffers, 1,526 octets.
@@ -283,6 +344,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let race = vec![step(9, FROM_GUEST, false), 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff];
     vec![
         [rings.clone(), send(&whole), receive.clone()].concat(),
+        [packed, send(&whole), receive.clone()].concat(),
         [rings.clone(), send(&undone), receive].concat(),
         [rings, race, send(&whole)].concat(),
     ]
