@@ -22,7 +22,7 @@ pub struct RingSlot {
     running: AtomicBool,
     /// There was a ring here before, which was stopped in peace.
     known: AtomicBool,
-    /// What may be left undone in frames for the ring, as [`Offloads::bits`].
+    /// What may be left undone in frames for the ring, as [`Offloads::bits`](super::Offloads).
     pub(super) takes: AtomicU8,
     /// 0, or the fault that stopped the ring plus one.
     broken: AtomicU8,
