@@ -318,3 +318,33 @@ fn datagrams_come_whole_to_who_takes_them_and_one_by_one_to_others() {
         }
     }
 }
+
+/// Linux writes a TCP checksum of zero as all ones; any other wrong one is wrong.
+#[test]
+fn a_checksum_of_all_ones_is_the_only_wrong_one_that_is_right() {
+    if left_out(missing_program(&["tshark"])) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("link.pcapng");
+    let judged = |checksum: Option<u16>| {
+        let transport = Transport::Tcp { sequence: 7, flags: 0x10 };
+        let addresses = [mac(2), mac(1)].concat().try_into().unwrap();
+        let mut sender = Sender { addresses, vlan: None, v6: false, transport, payload: vec![0; 100] };
+        let field = sender.start() + 16;
+        let first = sender.segments(100).remove(0);
+        sender.payload[..2].copy_from_slice(&first[field..field + 2]);
+        let mut frame = sender.segments(100).remove(0);
+        assert_eq!(frame[field..field + 2], [0, 0], "the payload makes it zero");
+        if let Some(checksum) = checksum {
+            frame[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
+        }
+        let tagged = [&frame[..12], &[0x89, 0x26, 0, 0, 0, 5], &frame[12..]].concat();
+        let capture = ::link::capture::Capture::create(&file).unwrap();
+        let frames = std::iter::once(::link::OutFrame::private(&tagged));
+        capture.interface("link0", "by hand").record(0, ::link::capture::Direction::Out, None, frames);
+        drop(capture);
+        complete(&file).map(|seen| seen.tcp).ok()
+    };
+    assert_eq!([None, Some(0xffff), Some(0x0100)].map(judged), [Some(1), Some(1), None]);
+}
