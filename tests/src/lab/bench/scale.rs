@@ -230,7 +230,8 @@ fn to_addresses(count: u32) -> Run {
             [0x02, 0, a, b, c, d]
         };
         let mut learned = false;
-        let room = (count > 30_000).then_some(count + 1);
+        // In a table that is half full, none is left out.
+        let room = (count > 30_000).then_some(2 * count);
         switch_alone(stage, &[TALKING; 2], room, |iv, time| {
             if !std::mem::replace(&mut learned, true) {
                 let mut once = true;
