@@ -132,6 +132,7 @@ const SETTINGS: [&str; 24] = [
 const REFERENCES: [&str; 5] =
     [INHERIT, ACCESS_GROUP, TRUNK_MAPPING, "private-vlan association", "private-vlan"];
 const MODE: &str = "switchport mode";
+const NIV_LINK: &str = "switchport mode vntag";
 const INHERIT: &str = "inherit port-profile";
 /// There may be a line for each primary VLAN.
 const TRUNK_MAPPING: &str = "switchport private-vlan mapping trunk";
@@ -277,8 +278,11 @@ impl Patch<'_> {
     /// Takes back what is not to be, and what nothing takes the place of.
     fn take_back(&mut self, old: &Section<'_>, new: &[&str]) {
         let new = by_setting(new);
+        // An NIV link cannot be shut down, so what becomes one is not, before it does.
+        let link = new.get(MODE).is_some_and(|mode| mode.contains(&NIV_LINK));
         let gone = by_setting(&old.lines).into_iter().filter(|(setting, lines)| {
-            let replaced = !REFERENCES.contains(setting) && new.contains_key(setting);
+            let first = REFERENCES.contains(setting) || link && *setting == SHUTDOWN;
+            let replaced = !first && new.contains_key(setting);
             !replaced && !self.stays(lines, new.get(setting))
         });
         // What a port is goes last: until then only such a port can have the others.

@@ -74,6 +74,25 @@ fn what_is_referred_to_and_removed_is_let_go_meanwhile() {
     assert_eq!(patch, lines.join("\n"));
 }
 
+#[test]
+fn a_port_that_is_shut_down_can_become_an_niv_link() {
+    let (shut, link) = (
+        "interface ethernet 1/3\n shutdown\n",
+        "interface ethernet 1/3\n switchport mode vntag\n no shutdown\n",
+    );
+    let lines = [
+        "interface ethernet 1/3",
+        "  default shutdown",
+        "interface ethernet 1/3",
+        "  switchport mode vntag",
+        "  no shutdown\n",
+    ];
+    let patch = difference(shut, link).1;
+    assert_eq!(patch, lines.join("\n"));
+    let [shut, link] = [shut, link].map(|lines| configure(&initial(), lines).unwrap());
+    assert_eq!(configure(&shut, &patch), Ok(link));
+}
+
 fn made(changes: Vec<Change>) -> RunningConfig {
     let mut config = initial();
     changes.into_iter().for_each(|change| change.apply(&mut config));
