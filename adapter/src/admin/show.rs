@@ -6,7 +6,7 @@ use crate::engine::DropReason;
 use firmware_sim::LinkId;
 use link::{Monitor, PortState};
 use niv_node::command::Args;
-use niv_node::output::{Cell, Column, Grid, Output, Record};
+use niv_node::output::{self, Column, Grid, Output, Record};
 
 pub(super) fn state(monitor: &dyn Monitor) -> String {
     match monitor.state() {
@@ -129,23 +129,6 @@ pub(super) fn version(adapter: &mut Context, _: &Args) -> Answer {
 
 /// `show system workers`: what each moved.
 pub(super) fn workers(adapter: &mut Context, _: &Args) -> Answer {
-    let mut grid = Grid::new([
-        Column::right("worker", "Worker"),
-        Column::left("cpu", "CPU"),
-        Column::right("received", "Received"),
-        Column::right("sent", "Sent"),
-        Column::right("dropped", "Dropped"),
-    ]);
-    for (worker, counted) in adapter.stats.each().iter().enumerate() {
-        let moved = counted.balance();
-        let cpu = adapter.node.cpu(worker);
-        grid.row([
-            worker.into(),
-            cpu.map_or_else(|| Cell::shown("any", serde_json::Value::Null), Cell::from),
-            moved.received.into(),
-            moved.sent.into(),
-            moved.dropped.into(),
-        ]);
-    }
-    Ok(Output::from(grid).into())
+    let moved = adapter.stats.each().iter().map(|one| one.balance());
+    Ok(output::workers(&adapter.node, moved).into())
 }

@@ -17,10 +17,12 @@
 mod cell;
 mod grid;
 mod record;
+mod workers;
 
 pub use cell::Cell;
 pub use grid::{Align, Column, Grid};
 pub use record::Record;
+pub use workers::workers;
 
 /// The characters of a text that comes from a file or a peer and goes to a terminal: `?` for what a terminal obeys.
 pub fn printable(text: &str) -> impl Iterator<Item = char> {

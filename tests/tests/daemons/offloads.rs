@@ -37,13 +37,8 @@ fn guests_with_all_offloads_and_with_none_over_every_kind_of_link() {
         place.start("adapter0");
         way.begin(&place);
         place.link_up("adapter0", "link0", "vis0", "1/1");
-        let connect = |name: &str, features: Features| {
-            let guest = Guest::connect(&place.path(&format!("{name}.sock")), features).unwrap();
-            place.vnic_up("adapter0", name);
-            guest
-        };
-        let mut all = connect("vnic0", Features::all());
-        let mut none = connect("vnic1", Features::plain());
+        let mut all = guest(&place, "vnic0", Features::all());
+        let mut none = guest(&place, "vnic1", Features::plain());
         let (sent, answered) = (to_none(&mut all, &mut none), to_all(&mut none, &mut all));
         // A lie is dropped by name, in the one guest's account.
         assert!(all.send_unfinished(&[1, 1, 0, 0, 9, 0, 0xff, 0xff, 16, 0, 0, 0], &[0; 600]));
@@ -150,19 +145,14 @@ fn received(port: &mut ::link::Port, wanted: usize) -> Vec<Vec<u8>> {
     frames
 }
 
-/// Guests with all offloads and one with none, and behind the switch a memif peer that announces nothing, as those of another
-/// make: every frame that reaches it is one of a wire.
-#[test]
-fn super_frames_stay_whole_between_those_who_take_them() {
+/// Three vNICs in a VLAN with what is behind port 2 of the switch; all of it runs, and the link is up.
+fn three_vnics(uplink: &str) -> Place {
     let names = ["vnic0", "vnic1", "vnic2"];
     let vnics: String =
         (5..).zip(names).map(|(vif, name)| vnic(name, &format!("vhost-user:{name}.sock"), vif, 10)).collect();
     let veths: String = (1..).zip(5..8).map(|(number, vif)| vethernet(number, 10, 1, vif)).collect();
     let mut place = Place::new(&[
-        (
-            "vis0.toml",
-            node("vis0") + &niv_port(1, "memif:link0.sock") + &port(2, "access", "memif:uplink.sock"),
-        ),
+        ("vis0.toml", node("vis0") + &niv_port(1, "memif:link0.sock") + &port(2, "access", uplink)),
         (
             "vis0.cfg",
             veths + &vif_list(1, 1, "5-7") + "interface ethernet 1/2\n  switchport access vlan 10\n",
@@ -175,17 +165,27 @@ fn super_frames_stay_whole_between_those_who_take_them() {
     place.start("vis0");
     place.start("adapter0");
     place.link_up("adapter0", "link0", "vis0", "1/1");
+    place
+}
+
+/// A guest at one of them, and its vNIC is up.
+fn guest(place: &Place, name: &str, features: Features) -> Guest {
+    let guest = Guest::connect(&place.path(&format!("{name}.sock")), features).unwrap();
+    place.vnic_up("adapter0", name);
+    guest
+}
+
+/// Guests with all offloads and one with none, and behind the switch a memif peer that announces nothing, as those of another
+/// make: every frame that reaches it is one of a wire.
+#[test]
+fn super_frames_stay_whole_between_those_who_take_them() {
+    let place = three_vnics("memif:uplink.sock");
     let config = ::link::memif::Config::new(place.path("uplink.sock"), ::link::Role::Client);
     let mut uplink = ::link::memif::open(::link::memif::Config { unfinished: false, ..config }).unwrap();
     place.port_up("vis0", "1/2");
-    let connect = |name: &str, features: Features| {
-        let guest = Guest::connect(&place.path(&format!("{name}.sock")), features).unwrap();
-        place.vnic_up("adapter0", name);
-        guest
-    };
-    let mut from = connect("vnic0", Features::all());
-    let mut to = connect("vnic1", Features::all());
-    let mut plain = connect("vnic2", Features::plain());
+    let mut from = guest(&place, "vnic0", Features::all());
+    let mut to = guest(&place, "vnic1", Features::all());
+    let mut plain = guest(&place, "vnic2", Features::plain());
 
     // Nobody is known, so everything goes to everybody.
     let (mut frames, mut wholes) = (0, 0);
@@ -233,38 +233,13 @@ fn datagrams_come_whole_to_who_takes_them_and_one_by_one_to_others() {
     }
     let mut net = Net::default();
     let tap = net.tap();
-    let names = ["vnic0", "vnic1", "vnic2"];
-    let vnics: String =
-        (5..).zip(names).map(|(vif, name)| vnic(name, &format!("vhost-user:{name}.sock"), vif, 10)).collect();
-    let veths: String = (1..).zip(5..8).map(|(number, vif)| vethernet(number, 10, 1, vif)).collect();
-    let mut place = Place::new(&[
-        (
-            "vis0.toml",
-            node("vis0") + &niv_port(1, "memif:link0.sock") + &port(2, "access", &format!("tap:{tap}")),
-        ),
-        (
-            "vis0.cfg",
-            veths + &vif_list(1, 1, "5-7") + "interface ethernet 1/2\n  switchport access vlan 10\n",
-        ),
-        (
-            "adapter0.toml",
-            node("adapter0") + &link("link0", "memif:link0.sock") + &vnics + &list(1, &[5, 6, 7]),
-        ),
-    ]);
-    place.start("vis0");
-    place.start("adapter0");
-    place.link_up("adapter0", "link0", "vis0", "1/1");
+    let place = three_vnics(&format!("tap:{tap}"));
     place.port_up("vis0", "1/2");
     let mut host = Tester::on(&tap);
-    let connect = |name: &str, features: Features| {
-        let guest = Guest::connect(&place.path(&format!("{name}.sock")), features).unwrap();
-        place.vnic_up("adapter0", name);
-        guest
-    };
-    let mut from = connect("vnic0", Features::all());
-    let mut to = connect("vnic1", Features::all());
+    let mut from = guest(&place, "vnic0", Features::all());
+    let mut to = guest(&place, "vnic1", Features::all());
     // As QEMU has it until 8.1.
-    let mut older = connect("vnic2", Features { uso: false, ..Features::all() });
+    let mut older = guest(&place, "vnic2", Features { uso: false, ..Features::all() });
 
     let mut frames = 0;
     for (transport, v6) in [(TCP, false), (Transport::Udp, false), (Transport::Udp, true)] {

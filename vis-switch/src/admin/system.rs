@@ -2,8 +2,9 @@
 
 use super::{Answer, Session};
 use crate::config::commands::FEATURES;
+use crate::engine::counters::WorkerCounters;
 use niv_node::command::Args;
-use niv_node::output::{Cell, Column, Grid, Output};
+use niv_node::output::{self, Column, Grid, Output};
 use serde_json::json;
 
 /// `show version`, in the layout of NX-OS as far as there is something of the kind.
@@ -67,23 +68,7 @@ pub(super) fn module(session: &mut Session, _: &Args) -> Answer {
 
 /// `show system workers`: what each moved
 pub(super) fn workers(session: &mut Session, _: &Args) -> Answer {
-    let mut grid = Grid::new([
-        Column::right("worker", "Worker"),
-        Column::left("cpu", "CPU"),
-        Column::right("received", "Received"),
-        Column::right("sent", "Sent"),
-        Column::right("dropped", "Dropped"),
-    ]);
     let switch = &session.switch;
-    for (worker, counted) in switch.counters.each().enumerate() {
-        let cpu = switch.node().cpu(worker);
-        grid.row([
-            worker.into(),
-            cpu.map_or_else(|| Cell::shown("any", serde_json::Value::Null), Cell::from),
-            counted.received.get().into(),
-            counted.sent.get().into(),
-            counted.drops.total().into(),
-        ]);
-    }
-    Ok(Output::from(grid).into())
+    let moved = switch.counters.each().map(WorkerCounters::balance);
+    Ok(output::workers(switch.node(), moved).into())
 }
