@@ -7,19 +7,27 @@
 //!   one goes to standby, its adapter is told, and the other one is active as soon as the adapter has answered or is lost
 //!   (so it is after the active one was shut);
 //! - its own adapter has been lost for longer than carrier-delay, or restarts, or lets go of it.
+//!
+//! An adapter may put off its answer for as long as it likes, even until a create of its own is answered, which may be the
+//! claim that waits. So a claim does not wait for ever: after [`CLAIM`] it is refused, and its adapter may try again.
 
 use super::answers::Answer;
 use super::event::Event;
 use super::life::{Input, May, Standing, Verdict, step};
 use super::link::Link;
+use super::peer::SECOND;
 use super::pending::Waits;
 use super::record::StoreOp;
+use super::timer::Timer;
 use super::veth::{Unused, Veth};
 use super::view::DownCause;
 use super::vif::{Claimant, Vif, VifKey};
 use super::{Control, Owner};
 use vntag::ctl::session::RequestId;
 use vntag::ctl::{EventCode, InitialState, Opcode, Refusal, Response, Status, VifState};
+
+/// Nanoseconds that a claim waits for the one before it: longer than it takes to notice that its adapter is lost.
+const CLAIM: u64 = 10 * SECOND;
 
 impl Control {
     pub(super) fn link(&self, port: usize) -> Option<&Link> {
@@ -114,6 +122,17 @@ impl Control {
         }
     }
 
+    /// A claim has waited long enough.
+    pub(super) fn claim_over(&mut self, now: u64, number: u32) {
+        let Some(veth) = self.veths.get(number) else { return };
+        let Some(claimant) = veth.claimant else { return };
+        if let Some((holder, _)) = veth.awaited {
+            let (port, holder) = (self.port_id(claimant.0), self.port_id(holder));
+            self.event(Event::ClaimRefused { veth: number, port, holder });
+        }
+        self.input(now, claimant, Input::Overruled);
+    }
+
     /// This VIF is not active any more, as far as its adapter is concerned.
     pub(super) fn yielded(&mut self, now: u64, key: VifKey) {
         let Some(number) = self.vif_of(key).and_then(|vif| vif.veth) else { return };
@@ -139,6 +158,7 @@ impl Control {
             (vif.standing, vif.since) = (after, now);
         }
         if before == Standing::Claiming {
+            number.into_iter().for_each(|number| self.timers.stop(Timer::Claim(number)));
             self.decide(key, after);
         }
         if let Some(veth) = number.and_then(|number| self.veths.get_mut(number)) {
@@ -161,6 +181,7 @@ impl Control {
             // It waits for nobody but others. Who has it claim grants it, when the claim is complete.
             (Some(Standing::Claiming), Some(veth)) => {
                 veth.awaited = veth.awaited.filter(|awaited| *awaited != key);
+                self.timers.set(Timer::Claim(veth.number), now.saturating_add(CLAIM));
             }
             _ => self.yielded(now, key),
         }
@@ -230,7 +251,12 @@ impl Control {
         let veth = self.vif_of(key).and_then(|vif| vif.veth).and_then(|veth| self.veths.get(veth));
         let text = match veth.map(|veth| (self.block(veth), veth)) {
             Some((Some(cause), _)) => cause.to_string(),
-            Some((None, veth)) => self.claimed_text(veth),
+            Some((None, veth)) => match veth.awaited.filter(|_| veth.claimant == Some(key)) {
+                Some(awaited) => {
+                    format!("Veth{} may still be active at {}", veth.number, self.at_text(awaited))
+                }
+                None => self.claimed_text(veth),
+            },
             None => "the VIF is being taken back".to_owned(),
         };
         Refusal::with_cause(Status::BADSTATE, Status::BADSTATE.0, &text)
@@ -239,11 +265,13 @@ impl Control {
     /// Who is active instead.
     pub(super) fn claimed_text(&self, veth: &Veth) -> String {
         match veth.holder.or(veth.claimant) {
-            Some((port, vif)) => {
-                format!("Veth{} is active at ethernet{}, VIF {}", veth.number, self.port_id(port), vif.get())
-            }
+            Some(at) => format!("Veth{} is active at {}", veth.number, self.at_text(at)),
             None => format!("Veth{} was claimed elsewhere", veth.number),
         }
+    }
+
+    fn at_text(&self, (port, vif): VifKey) -> String {
+        format!("ethernet{}, VIF {}", self.port_id(port), vif.get())
     }
 
     /// A claimant is told no: once in the log, not at each try.

@@ -48,6 +48,7 @@
 //! | hold, adapter there | an adapter comes | `hold`, 60 s | VIFs and dynamic vEths that it did not ask for are gone; if it may not have noticed its loss, it is asked (STATS_GET) whether it knows them |
 //! | quarantine | a VIF id is given back | 1 s, and until no worker and no list means the former owner | the id is free |
 //! | retry | an adapter refuses what is not its to refuse | 1 s | it is told again |
+//! | claim | a VIF waits for another adapter, or for its own, to let go of the vEth | 10 s | its request is refused (BADSTATE) |
 //! | recovery | port security takes an interface down, with `errdisable recovery` | `errdisable recovery interval`, 300 s | it is up again |
 //! | pending | a vNIC is refused | 30 s from its last try | its row goes |
 //!
@@ -311,6 +312,7 @@ impl Control {
             Timer::Hold(port) => self.hold_over(now, port),
             Timer::Retry(port) => self.retry(port),
             Timer::Recovery => self.recover_due(now),
+            Timer::Claim(veth) => self.claim_over(now, veth),
             Timer::Quarantine(port) => {
                 let in_effect = self.in_effect;
                 let freed = self.link_mut(port).is_some_and(|link| {

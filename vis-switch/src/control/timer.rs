@@ -1,6 +1,6 @@
 //! All timers of the machine in one table; those of the sessions are in `vntag::ctl::session`.
 
-/// What can be due, with the index of its port. The table in the [module](super) says how long each takes.
+/// What can be due, with the index of its port or the number of its vEth. The table in the [module](super) says how long each takes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Timer {
     /// The adapter has been lost for longer than carrier-delay.
@@ -13,6 +13,8 @@ pub(super) enum Timer {
     Retry(usize),
     /// An interface that a violation took down comes up again.
     Recovery,
+    /// A claim of this vEth has waited long enough for the one before it.
+    Claim(u32),
     /// Rows of the pending table that nobody asks for any more go.
     Pending,
 }

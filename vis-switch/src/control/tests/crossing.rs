@@ -2,6 +2,7 @@
 
 use super::adapter::{ACTIVE, STANDBY, vnic};
 use super::*;
+use vntag::ctl::session::Failure;
 use vntag::ctl::{Request, Response, Status, VifState};
 
 fn shut(world: &mut World, veth: u32, shutdown: bool) {
@@ -70,6 +71,48 @@ fn two_claims_that_follow_each_other_are_both_answered() {
     assert!(matches!(world.adapters[1].answer(first), Some(Err(_))));
     assert!(matches!(world.adapters[0].answer(second), Some(Ok(Response::VifCreate { veth: 1, .. }))));
     assert_eq!((world.at(1), world.known(0, 1).map(|known| known.0)), (Some((0, 1)), Some(VifState::Active)));
+}
+
+/// The switch sets two VIFs of an adapter in one request, which that puts off: it has given one of them back, and a create of
+/// its may be about to bring it. That create claims what the other one has to yield, so each waits for the other.
+#[test]
+fn a_claim_that_waits_for_an_answer_that_waits_for_it_is_refused() {
+    let mut world = World::new();
+    for number in 1..=2 {
+        assert_eq!(world.create(0, number, vnic(number as u8), ACTIVE), Ok((number, u32::from(number))));
+    }
+    world.run(100 * MS);
+    world.adapters[0].silent = true;
+    // Both are told in one request, and are open again before they have heard it.
+    for shutdown in [true, false] {
+        world.configure(|running| {
+            for veth in 1..=2 {
+                running.make_vethernet(veth).expect("room");
+                running.vethernet_mut(veth).expect("a vEth").switchport.shutdown = Some(shutdown);
+            }
+        });
+    }
+    assert_eq!(world.enable(0, 2), Ok(()));
+    assert_eq!(world.delete(0, 1), Ok(()));
+    let provisioning = vnic(2).incarnation(1).build().expect("a blob");
+    let claim = Request::VifCreate { channel: 9, provisioning, initial: ACTIVE };
+    let claim = world.adapters[0].ask(world.now, claim);
+    world.settle();
+    world.adapters[0].silent = false;
+    world.run(9 * SECOND);
+    assert!(world.adapters[0].answer(claim).is_none(), "it may still be active");
+    world.told();
+    world.run(2 * SECOND);
+    let Some(Err(Failure::Refused(refusal))) = world.adapters[0].answer(claim) else {
+        panic!("{:?}", world.adapters[0].answer(claim))
+    };
+    assert_eq!(refusal.status, Status::BADSTATE);
+    let cause = refusal.cause.as_ref().expect("a cause").to_string();
+    assert_eq!(cause, "Veth2 may still be active at ethernet1/1, VIF 2");
+    assert_eq!(world.told(), ["Veth2 is claimed at ethernet1/1, but active at ethernet1/1"]);
+    assert_eq!(world.known(0, 2).map(|known| known.0), Some(VifState::Standby), "it has answered");
+    // Nothing is in the way of the next try.
+    assert_eq!(world.create(0, 9, vnic(2).incarnation(1), ACTIVE).map(|(_, veth)| veth), Ok(2));
 }
 
 #[test]
