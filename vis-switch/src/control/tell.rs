@@ -214,6 +214,10 @@ impl Control {
                 for id in vifs.iter() {
                     self.told(now, (port, id), token, outcome);
                 }
+                // One of them; it is not said which.
+                if is_unknown(&result) {
+                    self.probe(port, &vifs);
+                }
             }
             Some(Asked::Delete(id)) => {
                 let answered =
@@ -236,16 +240,25 @@ impl Control {
                 }
             }
             Some(Asked::Probe(id)) => {
-                let unknown = matches!(&result, Err(Failure::Refused(refusal)) if refusal.status == Status::UNKNOWN_VIF);
-                if let Some(link) = self.link_mut(port) {
-                    link.probe.remove(&id);
-                    link.tell.insert(id);
-                    link.vifs.get_mut(&id).map(|vif| vif.asking.take_if(|(sent, _)| *sent == token));
-                }
-                if unknown {
+                let Some(link) = self.link_mut(port) else { return };
+                link.probe.remove(&id);
+                link.tell.insert(id);
+                let asking =
+                    link.vifs.get_mut(&id).and_then(|vif| vif.asking.take_if(|(sent, _)| *sent == token));
+                // One that it asked for meanwhile it knows by now, or soon.
+                if is_unknown(&result) && asking.is_some_and(|(_, telling)| !telling.crossed) {
                     self.input(now, (port, id), Input::Delete);
                 }
             }
+        }
+    }
+
+    /// Asks the adapter whether it knows these VIFs. It answers when it has no request of its own on its way that may say so.
+    fn probe(&mut self, port: usize, vifs: &Vifs) {
+        let Some(link) = self.link_mut(port) else { return };
+        for id in vifs.iter().filter(|id| link.vifs.contains_key(id)) {
+            link.probe.insert(id);
+            link.tell.insert(id);
         }
     }
 
@@ -283,6 +296,10 @@ impl Control {
     }
 }
 
+fn is_unknown(result: &Result<Response, Failure>) -> bool {
+    matches!(result, Err(Failure::Refused(refusal)) if refusal.status == Status::UNKNOWN_VIF)
+}
+
 /// What became of a request about VIFs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Outcome {
@@ -298,8 +315,8 @@ impl Outcome {
     fn of(result: &Result<Response, Failure>) -> Self {
         match result {
             Ok(_) => Self::Done,
-            // The adapter gives a VIF back, or is about to ask for it anew.
-            Err(Failure::Refused(refusal)) if refusal.status == Status::UNKNOWN_VIF => Self::Done,
+            // The adapter gives a VIF back, is about to ask for it anew, or never heard that it has it: that is asked then.
+            _ if is_unknown(result) => Self::Done,
             Err(Failure::PeerLost) => Self::Hidden,
             Err(_) => Self::Refused,
         }

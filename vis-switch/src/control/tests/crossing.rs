@@ -73,6 +73,25 @@ fn two_claims_that_follow_each_other_are_both_answered() {
     assert_eq!((world.at(1), world.known(0, 1).map(|known| known.0)), (Some((0, 1)), Some(VifState::Active)));
 }
 
+/// The adapter gave up a create whose answer took too long, and the switch has not noticed.
+#[test]
+fn a_vif_of_which_its_adapter_never_heard_goes_when_it_says_so() {
+    let mut world = World::new();
+    for number in 1..=2 {
+        assert_eq!(world.create(0, number, vnic(number as u8), ACTIVE), Ok((number, u32::from(number))));
+    }
+    world.run(100 * SECOND);
+    world.adapters[0].vifs.remove(&1);
+    // Both are told in one request.
+    world.configure(|running| {
+        running.port_profile_mut(&ProfileName::default()).expect("built in").enabled = false;
+    });
+    world.run(SECOND);
+    let left: Vec<u16> = world.control.vifs(0).map(|vif| vif.vif.get()).collect();
+    assert_eq!(left, [2]);
+    assert_eq!(world.known(0, 2).map(|known| known.0), Some(VifState::Disabled));
+}
+
 /// The switch sets two VIFs of an adapter in one request, which that puts off: it has given one of them back, and a create of
 /// its may be about to bring it. That create claims what the other one has to yield, so each waits for the other.
 #[test]
