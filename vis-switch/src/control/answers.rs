@@ -13,8 +13,8 @@ pub(super) struct Answer {
     pub(super) port: usize,
     pub(super) id: RequestId,
     pub(super) result: Result<Response, Refusal>,
-    /// The VIF that the adapter knows from then on.
-    pub(super) created: Option<VifId>,
+    /// The VIF that the adapter has from then on, or has active.
+    pub(super) granted: Option<VifId>,
     /// A record has to be on disk first.
     pub(super) stored: bool,
 }

@@ -220,10 +220,10 @@ impl Control {
         if let Some(vif) = self.vif_mut(key) {
             vif.adapter_is(state);
             // The adapter begins anew with it, whatever it was told before.
-            (vif.params, vif.uplink, vif.create) = (Some(params), Some(true), Some(id));
+            (vif.params, vif.uplink, vif.granting) = (Some(params), Some(true), Some(id));
         }
         let result = Ok(Response::VifCreate { vif: key.1, veth: number, params });
-        self.answers.push(Answer { port: key.0, id, result, created: Some(key.1), stored });
+        self.answers.push(Answer { port: key.0, id, result, granted: Some(key.1), stored });
     }
 
     pub(super) fn accept_enable(&mut self, key: VifKey, id: RequestId) {
@@ -233,17 +233,18 @@ impl Control {
         };
         if let Some(vif) = self.vif_mut(key) {
             vif.adapter_is(VifState::Active);
-            vif.params = Some(params);
+            (vif.params, vif.granting) = (Some(params), Some(id));
         }
-        self.accept(key.0, id, Response::VifEnable { params });
+        let result = Ok(Response::VifEnable { params });
+        self.answers.push(Answer { port: key.0, id, result, granted: Some(key.1), stored: false });
     }
 
     pub(super) fn accept(&mut self, port: usize, id: RequestId, response: Response) {
-        self.answers.push(Answer { port, id, result: Ok(response), created: None, stored: false });
+        self.answers.push(Answer { port, id, result: Ok(response), granted: None, stored: false });
     }
 
     pub(super) fn refuse(&mut self, port: usize, id: RequestId, refusal: Refusal) {
-        self.answers.push(Answer { port, id, result: Err(refusal), created: None, stored: false });
+        self.answers.push(Answer { port, id, result: Err(refusal), granted: None, stored: false });
     }
 
     /// Why a VIF may not be active.

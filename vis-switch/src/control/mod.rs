@@ -376,10 +376,10 @@ impl Control {
             if link.session.respond(now, answer.id, answer.result).is_err() {
                 self.counters.ctl_answers_unwanted += 1;
             }
-            // From now on the adapter knows the VIF, and can be told about it.
-            if let Some(id) = answer.created
+            // From now on the adapter knows what it was granted, and can be told about it.
+            if let Some(id) = answer.granted
                 && let Some(vif) = link.vifs.get_mut(&id)
-                && vif.create.take_if(|create| *create == answer.id).is_some()
+                && vif.granting.take_if(|granting| *granting == answer.id).is_some()
             {
                 link.tell.insert(id);
             }

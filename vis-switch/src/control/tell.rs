@@ -82,8 +82,8 @@ impl Control {
 
     fn owed(&self, key: VifKey) -> Option<Owed> {
         let vif = self.vif_of(key)?;
-        // One thing at a time; and nothing about a VIF of which the adapter has not heard.
-        if vif.asking.is_some() || vif.create.is_some() {
+        // One thing at a time; and nothing about a VIF before the adapter has heard what it was granted.
+        if vif.asking.is_some() || vif.granting.is_some() {
             return None;
         }
         let state = match vif.standing {

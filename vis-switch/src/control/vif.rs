@@ -94,8 +94,9 @@ pub(super) struct Vif {
     pub(super) claim: Option<(RequestId, Opcode)>,
     /// A refused claim was told in the log.
     pub(super) claim_told: bool,
-    /// The create that is answered, but whose answer was not sent yet. Until then the adapter does not know the VIF.
-    pub(super) create: Option<RequestId>,
+    /// The create or enable that is answered, but whose answer was not sent yet. Until then the adapter does not know the VIF,
+    /// or would take the answer for what was said last.
+    pub(super) granting: Option<RequestId>,
     /// The adapter's state as far as we know; `None` where a loss hid what became of a request.
     pub(super) state: Option<VifState>,
     /// Likewise its parameters.
@@ -119,7 +120,7 @@ impl Vif {
             wish: InitialState::Standby,
             claim: None,
             claim_told: false,
-            create: None,
+            granting: None,
             state: None,
             params: None,
             uplink: None,

@@ -73,6 +73,27 @@ fn two_claims_that_follow_each_other_are_both_answered() {
     assert_eq!((world.at(1), world.known(0, 1).map(|known| known.0)), (Some((0, 1)), Some(VifState::Active)));
 }
 
+/// The data path is slow to say that a VIF is active, and meanwhile it is not to be any more.
+#[test]
+fn what_a_vif_is_told_comes_after_the_answer_to_its_enable() {
+    let mut world = World::new();
+    assert_eq!(world.create(0, 3, vnic(1), STANDBY), Ok((1, 1)));
+    world.hold_publish = true;
+    let enable = world.adapters[0].ask(world.now, Request::VifEnable { vif: vif(1) });
+    world.run(MS);
+    let provisioning = vnic(1).incarnation(7).build().expect("a blob");
+    let claim = Request::VifCreate { channel: 9, provisioning, initial: ACTIVE };
+    let claim = world.adapters[1].ask(world.now, claim);
+    world.run(100 * MS);
+    assert!(world.adapters[0].answer(enable).is_none() && world.adapters[1].answer(claim).is_none());
+    world.hold_publish = false;
+    world.run(100 * MS);
+    assert!(matches!(world.adapters[0].answer(enable), Some(Ok(Response::VifEnable { .. }))));
+    assert!(matches!(world.adapters[1].answer(claim), Some(Ok(Response::VifCreate { veth: 1, .. }))));
+    assert_eq!(world.known(0, 1).map(|known| known.0), Some(VifState::Standby));
+    assert_eq!(world.known(1, 1).map(|known| known.0), Some(VifState::Active));
+}
+
 /// The adapter gave up a create whose answer took too long, and the switch has not noticed.
 #[test]
 fn a_vif_of_which_its_adapter_never_heard_goes_when_it_says_so() {
