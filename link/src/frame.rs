@@ -5,7 +5,7 @@
 //! pointer and only ever copies out of it; what a racing writer can do is garble the copy, never its bounds.
 
 use core::marker::PhantomData;
-use core::num::NonZeroU64;
+use core::num::{NonZeroU32, NonZeroU64};
 use core::ptr::NonNull;
 
 /// One piece of a frame, in memory that somebody else may write while we read it.
@@ -184,6 +184,13 @@ impl<'a> Gather<'a> {
         core::iter::once(self.first).chain(self.more.iter().copied())
     }
 
+    /// How many segments there are, empty ones included.
+    #[must_use]
+    #[inline]
+    pub fn count(&self) -> usize {
+        1 + self.more.len()
+    }
+
     /// The same bytes without the first `n`; empty when there are no more than `n`.
     #[must_use]
     pub fn skip(mut self, n: usize) -> Self {
@@ -230,6 +237,34 @@ pub struct Frame<'a> {
     pub data: Gather<'a>,
     /// Its sender left something to do (a checksum, segmentation) before a wire can carry it.
     pub undone: Option<Undone>,
+    /// The queue lends the very places the frame lies in.
+    pub lent: Option<Lent>,
+}
+
+/// Where a received frame lies, as the queue that lends it counts: a ring of its port, and the first slot of the frame there.
+///
+/// A frame that leaves by the port it came in by need not be copied: a sending queue of that port may hand the peer the place
+/// the frame lies in, and have it take an empty one back. What this says is a hint for that queue; for all others it is nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lent(NonZeroU32);
+
+impl Lent {
+    /// A slot of a ring. `None` for a ring beyond all that a port can have.
+    #[inline]
+    pub(crate) fn new(ring: u16, slot: u16) -> Option<Self> {
+        let ring = NonZeroU32::new(u32::from(ring.checked_add(1)?) << 16)?;
+        Some(Self(ring | u32::from(slot)))
+    }
+
+    #[inline]
+    pub(crate) fn ring(self) -> u16 {
+        (self.0.get() >> 16) as u16 - 1
+    }
+
+    #[inline]
+    pub(crate) fn slot(self) -> u16 {
+        self.0.get() as u16
+    }
 }
 
 /// The virtio-net header that says what a sender left undone in a frame (`struct virtio_net_hdr_v1`; virtio 1.2,
@@ -272,7 +307,7 @@ impl<'a> Frame<'a> {
     #[must_use]
     #[inline(always)]
     pub fn complete(data: Gather<'a>) -> Self {
-        Self { data, undone: None }
+        Self { data, undone: None, lent: None }
     }
 
     /// Octets of the frame.
@@ -297,6 +332,9 @@ pub struct OutFrame<'a> {
     pub body: Gather<'a>,
     /// Something is left to be done. Only for a queue that [takes](crate::TxQueue::takes) it.
     pub undone: Option<Undone>,
+    /// Head and body are a received [`Frame`] of which the first octets are replaced by as many, and nobody reads it any more once
+    /// it was taken, nor is it sent a second time: its places may be given away.
+    pub lent: Option<Lent>,
 }
 
 impl<'a> OutFrame<'a> {
@@ -310,7 +348,7 @@ impl<'a> OutFrame<'a> {
     #[must_use]
     #[inline(always)]
     pub fn complete(head: &'a [u8], body: Gather<'a>) -> Self {
-        Self { head, body, undone: None }
+        Self { head, body, undone: None, lent: None }
     }
 
     /// Octets of the frame.

@@ -69,9 +69,10 @@ pub struct PortCounter {
 
 impl PortCounter {
     /// Counters of what is as it should be: traffic, and what was asked for (a fault plan).
-    const GOOD: [&str; 10] = [
+    const GOOD: [&str; 11] = [
         "rx_frames",
         "tx_frames",
+        "tx_exchanged",
         "rx_octets",
         "tx_octets",
         "rx_calls",

@@ -8,6 +8,9 @@ use core::ptr::NonNull;
 /// Octets that come at once.
 const LINE: usize = 64;
 
+/// Of a longer frame the processor has found out by then that its lines come one after the other.
+const MOST: usize = 2048;
+
 /// The line after the one of `ptr`.
 #[inline(always)]
 #[must_use]
@@ -26,6 +29,14 @@ pub fn for_read(ptr: NonNull<u8>) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = ptr;
+}
+
+/// Asks for so many octets from `ptr`, to write them; for the first few lines of many.
+#[inline(always)]
+pub fn all_for_write(ptr: NonNull<u8>, len: usize) {
+    for octet in (0..len.min(MOST)).step_by(LINE) {
+        for_write(ptr.map_addr(|addr| addr.saturating_add(octet)));
+    }
 }
 
 /// Asks for the line at `ptr`, to write it.

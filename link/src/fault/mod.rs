@@ -107,12 +107,10 @@ impl RxQueue for FaultRx {
             drop(fresh);
             self.inner.release(taken);
         }
-        burst.extend(
-            self.line
-                .due(now)
-                .take(max)
-                .map(|due| Frame { data: Gather::one(Seg::from_slice(due.bytes)), undone: due.undone }),
-        );
+        burst.extend(self.line.due(now).take(max).map(|due| Frame {
+            undone: due.undone,
+            ..Frame::complete(Gather::one(Seg::from_slice(due.bytes)))
+        }));
     }
 
     fn release(&mut self, taken: usize) {

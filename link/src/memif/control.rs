@@ -5,14 +5,17 @@
 
 use super::fault::Fault;
 use super::handshake::{Client, ClientStep, Identity, Offer, Plan, RingOffer, Server, ServerStep};
+use super::layout::Layout;
 use super::message::{Extensions, Message};
+use super::pool::Pool;
 use super::queues::{Generation, Live, Rings, Shared};
 use super::region::Memory;
-use super::ring::{Layout, Ring};
+use super::ring::Ring;
 use super::rx::RxRing;
 use super::socket::{self, Listener};
 use super::tx::TxRing;
 use super::{Config, Receive, Role};
+use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -93,7 +96,12 @@ impl Control {
                 Receive::AsMany => config.queues,
                 Receive::UpTo(_) => 1,
             },
-            extensions: Extensions { unfinished: config.unfinished, rings: true },
+            // Who wants complete frames only looks at them when they have left, too.
+            extensions: Extensions {
+                unfinished: config.unfinished,
+                rings: true,
+                exchange: config.unfinished,
+            },
         };
         Self {
             config,
@@ -330,13 +338,26 @@ pub(super) fn accept_offer(offer: Offer<OwnedFd>) -> Result<Rings, Fault> {
         Ok(ring)
     };
     let unfinished = offer.extensions.unfinished;
-    let rx = |offer: RingOffer<OwnedFd>| Ok((RxRing::server(open(&offer)?, unfinished), offer.eventfd));
-    let tx = |offer: RingOffer<OwnedFd>| Ok(TxRing::server(open(&offer)?, offer.eventfd, unfinished));
-    Ok(Rings {
-        unfinished,
-        rx: offer.s2m.into_iter().map(rx).collect::<Result<_, Fault>>()?,
-        tx: offer.m2s.into_iter().map(tx).collect::<Result<_, Fault>>()?,
-    })
+    let exchange = exchanges(offer.extensions);
+    let mut rings = Rings { rx: Vec::new(), tx: Vec::new(), unfinished };
+    let mut lent = Vec::new();
+    for (number, offer) in (0..).zip(offer.s2m) {
+        let ring = open(&offer)?;
+        if exchange {
+            lent.push(ring.again());
+        }
+        rings.rx.push((RxRing::server(ring, exchange.then_some(number), unfinished), offer.eventfd));
+    }
+    for offer in offer.m2s {
+        let lent = lent.iter().map(Ring::again).collect();
+        rings.tx.push(TxRing::server(open(&offer)?, lent, offer.eventfd, unfinished));
+    }
+    Ok(rings)
+}
+
+/// Whether places are exchanged; an empty one then names its short place, too.
+fn exchanges(extensions: Extensions) -> bool {
+    extensions.exchange && extensions.unfinished
 }
 
 /// The client's part, first half: memory with rings in it, and what to tell the server.
@@ -378,14 +399,28 @@ pub(super) fn open_offer(
         Ok((ring, layout.buffers(index - 1)))
     };
     let unfinished = offer.extensions.unfinished;
+    let exchange = exchanges(offer.extensions);
     let mut rings = Rings { rx: Vec::new(), tx: Vec::new(), unfinished };
+    let mut pools = Vec::new();
     for offer in offer.s2m {
         let (ring, buffers) = open(&offer)?;
-        rings.tx.push(TxRing::client(ring, buffers, offer.eventfd, unfinished));
+        rings.tx.push(if exchange {
+            let pool = Arc::new(Mutex::new(Pool::new(ring.again(), &buffers)));
+            pools.push(Arc::clone(&pool));
+            TxRing::pooled(ring, pool, offer.eventfd, unfinished)
+        } else {
+            TxRing::client(ring, buffers, offer.eventfd, unfinished)
+        });
     }
+    let mut pools = pools.into_iter();
     for offer in offer.m2s {
         let (ring, buffers) = open(&offer)?;
-        rings.rx.push((RxRing::client(ring, buffers, unfinished), offer.eventfd));
+        let ring = if exchange {
+            RxRing::wandering(ring, buffers, pools.next(), unfinished)
+        } else {
+            RxRing::client(ring, buffers, unfinished)
+        };
+        rings.rx.push((ring, offer.eventfd));
     }
     Ok(rings)
 }

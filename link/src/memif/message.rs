@@ -129,7 +129,7 @@ const MAGIC: [u8; 8] = *b"niv-emu\0";
 /// What an end can do beside the protocol. Both ends do what both announced.
 ///
 /// ```text
-/// octet 112  "niv-emu" and a zero   120  u32 bits: 0 unfinished, 1 rings   124  0
+/// octet 112  "niv-emu" and a zero   120  u32 bits: 0 unfinished, 1 rings, 2 exchange   124  0
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extensions {
@@ -137,23 +137,33 @@ pub struct Extensions {
     pub unfinished: bool,
     /// As many rings as it names in its HELLO for what it sends are those that it sends by.
     pub rings: bool,
+    /// As a server it may give a client's frames back in the places they came in, as a client it takes them there: see
+    /// [the module](super).
+    pub exchange: bool,
 }
 
 impl Extensions {
     const UNFINISHED: u32 = 1;
     const RINGS: u32 = 2;
+    const EXCHANGE: u32 = 4;
 
     /// Reads them; bits that are not known say nothing.
     fn parse(wire: &Wire) -> Self {
         let bits = wire[EXTENSIONS..].strip_prefix(&MAGIC[..]).and_then(<[u8]>::first_chunk::<4>);
         let bits = bits.map_or(0, |bits| u32::from_ne_bytes(*bits));
-        Self { unfinished: bits & Self::UNFINISHED != 0, rings: bits & Self::RINGS != 0 }
+        Self {
+            unfinished: bits & Self::UNFINISHED != 0,
+            rings: bits & Self::RINGS != 0,
+            exchange: bits & Self::EXCHANGE != 0,
+        }
     }
 
     /// Writes them; who announces nothing leaves no trace.
     fn emit(self, wire: &mut Wire) {
         let bit = |is: bool, bit: u32| if is { bit } else { 0 };
-        let bits = bit(self.unfinished, Self::UNFINISHED) | bit(self.rings, Self::RINGS);
+        let bits = bit(self.unfinished, Self::UNFINISHED)
+            | bit(self.rings, Self::RINGS)
+            | bit(self.exchange, Self::EXCHANGE);
         if bits != 0 {
             let (magic, rest) = wire[EXTENSIONS..].split_at_mut(MAGIC.len());
             magic.copy_from_slice(&MAGIC);
@@ -164,7 +174,11 @@ impl Extensions {
     /// What both do.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self { unfinished: self.unfinished && other.unfinished, rings: self.rings && other.rings }
+        Self {
+            unfinished: self.unfinished && other.unfinished,
+            rings: self.rings && other.rings,
+            exchange: self.exchange && other.exchange,
+        }
     }
 }
 
@@ -312,12 +326,15 @@ mod tests {
     fn who_announces_nothing_writes_what_others_write() {
         let hello = Hello::read_from_bytes(&[7; size_of::<Hello>()]).unwrap();
         let said = |extensions| Message::Hello(hello, extensions).emit();
-        let wire = |unfinished| said(Extensions { unfinished, rings: false });
+        let none = Extensions::default();
+        let wire = |unfinished| said(Extensions { unfinished, ..none });
         assert!(wire(false)[2 + size_of::<Hello>()..].iter().all(|octet| *octet == 0));
         assert_eq!(wire(true)[..EXTENSIONS], wire(false)[..EXTENSIONS]);
         assert_eq!(wire(true)[EXTENSIONS..], *b"niv-emu\0\x01\0\0\0\0\0\0\0");
-        let rings = said(Extensions { unfinished: false, rings: true });
+        let rings = said(Extensions { rings: true, ..none });
         assert_eq!(rings[EXTENSIONS..], *b"niv-emu\0\x02\0\0\0\0\0\0\0");
+        let exchange = said(Extensions { exchange: true, ..none });
+        assert_eq!(exchange[EXTENSIONS..], *b"niv-emu\0\x04\0\0\0\0\0\0\0");
         // What stands there by chance is no announcement.
         let mut other = wire(true);
         other[EXTENSIONS] ^= 1;

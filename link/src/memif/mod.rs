@@ -31,6 +31,9 @@
 //! frames, for where they lie is its own business; for those that it gets, it names the place in the metadata of an empty buffer, to a
 //! server that announced that it reads it.
 //!
+//! **Exchange.** A frame that a server of ours sends back where it came from, as a switch does between two interfaces behind one
+//! link, is not copied: the two descriptors change places ([`pool`]). Both ends announce that; other peers never see it.
+//!
 //! **Trust.** Neither end believes the other. Each index is checked against the length of the ring, each
 //! descriptor is copied once and checked against its region, each message against the state of the handshake.
 //! What does not hold ends the connection under its own name and counter ([`fault`]); the port then listens or
@@ -39,8 +42,10 @@
 mod control;
 mod fault;
 mod handshake;
+mod layout;
 pub mod message;
 mod metadata;
+mod pool;
 mod queues;
 #[allow(unsafe_code)]
 mod region;
@@ -56,8 +61,8 @@ use crate::error::OpenError;
 use crate::port::Port;
 use crate::queue::{RxQueue, TxQueue};
 use control::Control;
+use layout::Layout;
 use queues::{Alive, MemifMonitor, MemifRx, MemifTx, Shared};
-use ring::Layout;
 use socket::Listener;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -63,6 +63,7 @@ struct TxSlot {
     ring: Mutex<Option<(Generation, TxRing)>>,
     report: Report,
     frames: AtomicU64,
+    exchanged: AtomicU64,
     too_long: AtomicU64,
 }
 
@@ -279,6 +280,11 @@ impl Monitor for Shared {
                 help: "Frames given to the peer.",
             },
             PortCounter {
+                name: "tx_exchanged",
+                value: tx(|slot| &slot.exchanged),
+                help: "Of these, frames that went back to their sender in the places they came in, uncopied.",
+            },
+            PortCounter {
                 name: "tx_too_long",
                 value: tx(|slot| &slot.too_long),
                 help: "Frames that were dropped because not even the whole ring could hold them, or the peer no longer takes unfinished ones.",
@@ -424,6 +430,7 @@ impl TxQueue for MemifTx {
             counter.store(counter.load(Ordering::Relaxed) + n as u64, Ordering::Relaxed);
         };
         add(&slot.frames, taken.frames - taken.refused);
+        add(&slot.exchanged, ring.take_exchanged());
         if taken.refused > 0 {
             add(&slot.too_long, taken.refused);
         }

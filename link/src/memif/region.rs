@@ -113,6 +113,14 @@ impl Memory {
         self.regions.iter().any(|region| region.guard.as_ref().is_some_and(Guard::is_lost))
     }
 
+    /// Where in the first region an octet lies (or one past its end); `None` where it does not.
+    #[inline]
+    pub(super) fn offset_of(&self, octet: *const u8) -> Option<u32> {
+        let region = self.regions.first()?;
+        let offset = octet.addr().checked_sub(region.base.addr().get())?;
+        u32::try_from(offset).ok().filter(|_| offset <= region.len)
+    }
+
     /// The octets `offset .. offset + len` of a region, if they are in there.
     #[inline]
     pub(super) fn place(&self, region: u16, offset: u32, len: u32) -> Result<Place<'_>, Fault> {

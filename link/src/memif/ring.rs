@@ -178,6 +178,17 @@ impl Ring {
         second.store(b, Ordering::Relaxed);
     }
 
+    /// Another view of the same ring, for somebody else in this process.
+    pub(super) fn again(&self) -> Self {
+        Self { base: self.base, size: self.size, memory: Arc::clone(&self.memory) }
+    }
+
+    /// Where in the first region of its memory an octet lies, if it does.
+    #[inline]
+    pub(super) fn offset_of(&self, octet: *const u8) -> Option<u32> {
+        self.memory.offset_of(octet)
+    }
+
     /// The buffer that a descriptor names.
     #[inline]
     pub(super) fn buffer(&self, desc: &Desc) -> Result<Place<'_>, Fault> {
@@ -198,116 +209,9 @@ impl Ring {
     }
 }
 
-/// How the client divides its memory: all rings, then for each of them a buffer for each descriptor and, behind these, a place
-/// for a [short](SHORT) frame for each.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Layout {
-    /// Logarithm of the size of every ring.
-    pub(super) log2_ring_size: u8,
-    /// Octets of a buffer.
-    pub(super) buffer_size: u32,
-    rings: u16,
-}
-
-impl Layout {
-    /// For this many rings of both directions together. `None` where 32-bit offsets do not reach the end.
-    pub(super) fn new(rings: u16, log2_ring_size: u8, buffer_size: u32) -> Option<Self> {
-        let layout = Self { log2_ring_size, buffer_size, rings };
-        let fits = log2_ring_size <= MAX_LOG2_RING_SIZE && layout.octets() <= u64::from(u32::MAX);
-        fits.then_some(layout)
-    }
-
-    fn ring_octets(&self) -> u64 {
-        u64::from(octets(self.log2_ring_size)).next_multiple_of(64)
-    }
-
-    /// Octets from one buffer to the next: whole cache lines and an odd number of them, so that the beginnings of
-    /// all buffers spread over the whole cache.
-    fn stride(&self) -> u64 {
-        (u64::from(self.buffer_size).div_ceil(64) | 1) * 64
-    }
-
-    fn ring_buffers(&self) -> u64 {
-        (self.stride() + u64::from(SHORT)) << self.log2_ring_size
-    }
-
-    /// Size of the region.
-    pub(super) fn octets(&self) -> u64 {
-        u64::from(self.rings) * (self.ring_octets() + self.ring_buffers())
-    }
-
-    /// Where a ring begins.
-    pub(super) fn ring(&self, ring: u16) -> u32 {
-        (u64::from(ring) * self.ring_octets()) as u32
-    }
-
-    /// The buffers of a ring.
-    pub(super) fn buffers(&self, ring: u16) -> Buffers {
-        let first = u64::from(self.rings) * self.ring_octets() + u64::from(ring) * self.ring_buffers();
-        Buffers {
-            first: first as u32,
-            short: (first + (self.stride() << self.log2_ring_size)) as u32,
-            stride: self.stride() as u32,
-            size: self.buffer_size,
-            mask: (1 << self.log2_ring_size) - 1,
-        }
-    }
-}
-
-/// The client's own buffers of one ring, one for each descriptor.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Buffers {
-    first: u32,
-    short: u32,
-    stride: u32,
-    size: u32,
-    mask: u16,
-}
-
-impl Buffers {
-    /// The empty buffer of the descriptor with this (free-running) index.
-    #[inline]
-    pub(super) fn empty(&self, index: u16) -> Desc {
-        let slot = u32::from(index & self.mask);
-        let offset = self.first + slot * self.stride;
-        Desc { flags: 0, region: 0, length: self.size, offset, metadata: self.short + slot * SHORT }
-    }
-
-    /// Octets of all of them.
-    pub(super) fn total(&self) -> u64 {
-        u64::from(self.size) * (u64::from(self.mask) + 1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rings_and_buffers_of_a_layout_do_not_touch() {
-        let layout = Layout::new(3, 4, 100).unwrap();
-        let mut ranges: Vec<(u64, u64)> = Vec::new();
-        for ring in 0..3 {
-            ranges.push((layout.ring(ring).into(), octets(4).into()));
-            let empty = |slot| layout.buffers(ring).empty(slot);
-            ranges.extend((0..16).map(|slot| (empty(slot).offset.into(), 100)));
-            ranges.extend((0..16).map(|slot| (empty(slot).metadata.into(), SHORT.into())));
-        }
-        ranges.sort_unstable();
-        for pair in ranges.windows(2) {
-            assert!(pair[0].0 + pair[0].1 <= pair[1].0);
-        }
-        let (at, len) = ranges[ranges.len() - 1];
-        assert!(at + len <= layout.octets());
-        assert!(ranges.iter().all(|(at, _)| at % 64 == 0));
-    }
-
-    #[test]
-    fn a_layout_beyond_32_bits_is_refused() {
-        assert!(Layout::new(2, 14, 65_000).is_some());
-        assert!(Layout::new(4, 14, 65_536).is_none());
-        assert!(Layout::new(1, 15, 64).is_none());
-    }
 
     #[test]
     fn a_ring_lies_in_its_region_and_is_aligned() {

@@ -3,14 +3,21 @@
 //! Slots from `next` to `limit` may be filled. In an S2M ring (we are the client) the buffers are ours and the
 //! limit is the server's tail plus the ring's length; in an M2S ring the client's head is the limit and its
 //! descriptors say where its empty buffers are. A burst is one look at the peer's index and one store of ours.
+//!
+//! A server that exchanges gives a client's frame back without copying it: the place that it lies in goes into the M2S slot, and
+//! the empty one that was posted there into the S2M slot, to go back when the frame is released ([`pool`](super::pool)).
 
 use super::fault::Fault;
+use super::layout::Buffers;
 use super::metadata;
+use super::pool::Pool;
 use super::region::Place;
-use super::ring::{Buffers, Desc, NEXT, Ring, SHORT};
-use crate::frame::OutFrame;
+use super::ring::{Desc, NEXT, Ring, SHORT};
+use crate::frame::{Lent, OutFrame};
 use crate::queue::Taken;
+use parking_lot::{Mutex, MutexGuard};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// The least that an empty buffer may hold, so that a client cannot make the server walk a thousand descriptors
 /// for one frame.
@@ -23,9 +30,43 @@ const AHEAD: u16 = 8;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct TxRing {
+    slots: Slots,
+    source: Source,
+}
+
+/// Where empty places come from.
+#[derive(Debug)]
+enum Source {
+    /// The client posts them: we are the server. The rings of the client's frames, if it takes them back.
+    Posted(Box<[Ring]>),
+    /// Each slot has its own.
+    Fixed(Buffers),
+    /// They wander.
+    Pooled(Arc<Mutex<Pool>>),
+}
+
+impl Source {
+    /// For one burst.
+    #[inline]
+    fn open(&self) -> Open<'_> {
+        match self {
+            Self::Posted(lent) => Open::Posted(lent),
+            Self::Fixed(buffers) => Open::Fixed(buffers),
+            Self::Pooled(pool) => Open::Pooled(pool.lock()),
+        }
+    }
+}
+
+/// A [`Source`] in use.
+enum Open<'a> {
+    Posted(&'a [Ring]),
+    Fixed(&'a Buffers),
+    Pooled(MutexGuard<'a, Pool>),
+}
+
+#[derive(Debug)]
+struct Slots {
     ring: Ring,
-    /// Where our buffers are, if we are the client.
-    buffers: Option<Buffers>,
     /// The first slot that is not filled.
     next: u16,
     /// The first slot that may not be filled.
@@ -41,6 +82,8 @@ pub(super) struct TxRing {
     /// The metadata of an empty buffer is our own, or the client announced it.
     metadata: bool,
     broken: bool,
+    /// Frames that were given back in the places they came in, not yet asked for.
+    exchanged: usize,
     eventfd: OwnedFd,
 }
 
@@ -55,28 +98,101 @@ enum Fate {
 }
 
 impl TxRing {
-    /// The client's end.
+    /// The client's end, with a place for each slot.
     pub(super) fn client(ring: Ring, buffers: Buffers, eventfd: OwnedFd, unfinished: bool) -> Self {
-        Self::new(ring, Some(buffers), eventfd, unfinished)
+        Self { source: Source::Fixed(buffers), slots: Slots::new(ring, eventfd, unfinished, true) }
     }
 
-    /// The server's end.
-    pub(super) fn server(ring: Ring, eventfd: OwnedFd, unfinished: bool) -> Self {
-        Self::new(ring, None, eventfd, unfinished)
+    /// The client's end, with places that wander.
+    pub(super) fn pooled(ring: Ring, pool: Arc<Mutex<Pool>>, eventfd: OwnedFd, unfinished: bool) -> Self {
+        Self { source: Source::Pooled(pool), slots: Slots::new(ring, eventfd, unfinished, true) }
     }
 
-    fn new(ring: Ring, buffers: Option<Buffers>, eventfd: OwnedFd, unfinished: bool) -> Self {
+    /// The server's end. `lent` are the client's own rings, by number, where it takes frames back in their places.
+    pub(super) fn server(ring: Ring, lent: Box<[Ring]>, eventfd: OwnedFd, unfinished: bool) -> Self {
+        Self { source: Source::Posted(lent), slots: Slots::new(ring, eventfd, unfinished, unfinished) }
+    }
+
+    /// Octets that the whole ring holds, counted as [`ORDINARY`](crate::ORDINARY) in each slot.
+    pub(super) fn octets(&self) -> usize {
+        usize::from(self.slots.ring.size()) * crate::ORDINARY
+    }
+
+    /// How many frames were given back in the places they came in since this was asked.
+    #[inline]
+    pub(super) fn take_exchanged(&mut self) -> usize {
+        core::mem::take(&mut self.slots.exchanged)
+    }
+
+    /// How many slots are free; looks at the peer's index only if fewer than `wanted` are known to be.
+    pub(super) fn room(&mut self, wanted: usize) -> Result<usize, Fault> {
+        if self.slots.broken {
+            return Ok(0);
+        }
+        if usize::from(self.slots.free()) < wanted {
+            self.slots.look(&mut self.source.open())?;
+        }
+        Ok(self.slots.free().into())
+    }
+
+    /// Takes frames from the front. After an error the ring is broken and takes nothing more.
+    #[inline]
+    pub(super) fn send(&mut self, frames: &[OutFrame<'_>]) -> (Taken, Result<(), Fault>) {
+        let mut taken = Taken::default();
+        if self.slots.broken {
+            return (taken, Ok(()));
+        }
+        let result = self.slots.send(frames, &mut self.source.open(), &mut taken);
+        (taken, result)
+    }
+
+    /// The places of its pool.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> Vec<u32> {
+        match &self.source {
+            Source::Pooled(pool) => pool.lock().all(),
+            Source::Posted(_) | Source::Fixed(_) => Vec::new(),
+        }
+    }
+
+    /// Whether the peer has to be woken for what was sent since the last time.
+    #[inline]
+    pub(super) fn kick(&mut self) {
+        if core::mem::take(&mut self.slots.dirty) && self.slots.ring.wants_interrupt() {
+            // A full counter is a pending interrupt, too.
+            let _ = rustix::io::write(&self.slots.eventfd, &1u64.to_ne_bytes());
+        }
+    }
+
+    /// Frames that were sent and not read by the peer, as far as its indices can be believed.
+    pub(super) fn unread(&self) -> u64 {
+        let Slots { ring, next, filled, .. } = &self.slots;
+        let size = ring.size();
+        let unread = match self.source {
+            // What is neither free nor read is unread; a client that posted less than the whole ring at first
+            // makes this too much, but never more than was sent.
+            Source::Posted(_) => size.saturating_sub(ring.head().wrapping_sub(*next)),
+            Source::Fixed(_) | Source::Pooled(_) => next.wrapping_sub(ring.tail()),
+        };
+        let slots = u64::from(unread.min(size)).min(*filled) as u16;
+        let ends = (1..=slots).filter(|back| ring.desc(next.wrapping_sub(*back)).flags & NEXT == 0);
+        ends.count() as u64
+    }
+}
+
+impl Slots {
+    fn new(ring: Ring, eventfd: OwnedFd, unfinished: bool, metadata: bool) -> Self {
         Self {
             ring,
-            metadata: buffers.is_some() || unfinished,
-            buffers,
             next: 0,
             limit: 0,
             filled: 0,
             dirty: false,
             losses: 0,
             unfinished,
+            metadata,
             broken: false,
+            exchanged: 0,
             eventfd,
         }
     }
@@ -89,55 +205,34 @@ impl TxRing {
 
     /// Looks at the peer's index.
     #[inline]
-    fn look(&mut self) -> Result<(), Fault> {
-        let limit = match self.buffers {
-            Some(_) => self.ring.tail().wrapping_add(self.ring.size()),
-            None => self.ring.head(),
+    fn look(&mut self, open: &mut Open<'_>) -> Result<(), Fault> {
+        let size = self.ring.size();
+        let (limit, reclaimed) = match open {
+            Open::Posted(_) => (self.ring.head(), Ok(())),
+            Open::Fixed(_) => (self.ring.tail().wrapping_add(size), Ok(())),
+            Open::Pooled(pool) => {
+                let tail = self.ring.tail();
+                (tail.wrapping_add(size), pool.reclaim(tail))
+            }
         };
-        if let Err(fault) = self.ring.check_memory(&mut self.losses) {
-            self.broken = true;
-            return Err(fault);
-        }
-        if limit.wrapping_sub(self.next) > self.ring.size() {
-            self.broken = true;
-            return Err(Fault::BadIndex);
-        }
+        // Before anything is called a fault: what was read may be zeros of our own making.
+        let looked = self.ring.check_memory(&mut self.losses).and(reclaimed);
+        let in_ring = limit.wrapping_sub(self.next) <= size;
+        let looked = looked.and(if in_ring { Ok(()) } else { Err(Fault::BadIndex) });
+        looked.inspect_err(|_| self.broken = true)?;
         self.limit = limit;
         Ok(())
     }
 
-    /// Octets that the whole ring holds, counted as [`ORDINARY`](crate::ORDINARY) in each slot.
-    pub(super) fn octets(&self) -> usize {
-        usize::from(self.ring.size()) * crate::ORDINARY
-    }
-
-    /// How many slots are free; looks at the peer's index only if fewer than `wanted` are known to be.
-    pub(super) fn room(&mut self, wanted: usize) -> Result<usize, Fault> {
-        if self.broken {
-            return Ok(0);
-        }
-        if usize::from(self.free()) < wanted {
-            self.look()?;
-        }
-        Ok(self.free().into())
-    }
-
-    /// Takes frames from the front. After an error the ring is broken and takes nothing more.
     #[inline]
-    pub(super) fn send(&mut self, frames: &[OutFrame<'_>]) -> (Taken, Result<(), Fault>) {
-        let mut taken = Taken::default();
-        if self.broken {
-            return (taken, Ok(()));
-        }
-        if usize::from(self.free()) < frames.len()
-            && let Err(fault) = self.look()
-        {
-            return (taken, Err(fault));
+    fn send(&mut self, frames: &[OutFrame<'_>], open: &mut Open<'_>, taken: &mut Taken) -> Result<(), Fault> {
+        if usize::from(self.free()) < frames.len() {
+            self.look(open)?;
         }
         let first = self.next;
         let mut result = Ok(());
         for frame in frames {
-            match self.put(frame) {
+            match self.put(frame, open) {
                 Ok(Fate::Sent(slots)) => self.next = self.next.wrapping_add(slots),
                 Ok(Fate::Never) => taken.refused += 1,
                 Ok(Fate::Full) => break,
@@ -152,21 +247,23 @@ impl TxRing {
         if self.next != first {
             self.filled += u64::from(self.next.wrapping_sub(first));
             self.dirty = true;
-            match self.buffers {
-                Some(_) => self.ring.set_head(self.next),
-                None => self.ring.set_tail(self.next),
+            match open {
+                Open::Posted(_) => self.ring.set_tail(self.next),
+                Open::Fixed(_) | Open::Pooled(_) => self.ring.set_head(self.next),
             }
         }
-        (taken, result)
+        result
     }
 
-    /// The empty buffer of a slot for a frame of `len` octets, or for the beginning of it: our own, or what the client posted
-    /// there.
+    /// The empty place that is `ahead` of the next one, for a frame of `len` octets, or for the beginning of it: our own, or what
+    /// the client posted there.
     #[inline]
-    fn empty(&self, slot: u16, len: usize) -> Result<(Desc, Place<'_>), Fault> {
-        let mut desc = match &self.buffers {
-            Some(buffers) => buffers.empty(slot),
-            None => self.ring.desc(slot),
+    fn empty(&self, open: &Open<'_>, ahead: u16, len: usize) -> Result<(Desc, Place<'_>), Fault> {
+        let slot = self.next.wrapping_add(ahead);
+        let mut desc = match open {
+            Open::Posted(_) => self.ring.desc(slot),
+            Open::Fixed(buffers) => buffers.empty(slot),
+            Open::Pooled(pool) => pool.ahead(ahead).ok_or(Fault::BadIndex)?,
         };
         if desc.length < MIN_BUFFER {
             return Err(Fault::BadDescriptorBounds);
@@ -178,7 +275,7 @@ impl TxRing {
     }
 
     #[inline]
-    fn put(&mut self, frame: &OutFrame<'_>) -> Result<Fate, Fault> {
+    fn put(&mut self, frame: &OutFrame<'_>, open: &mut Open<'_>) -> Result<Fate, Fault> {
         if self.free() == 0 {
             return Ok(Fate::Full);
         }
@@ -190,27 +287,40 @@ impl TxRing {
                 None => return Ok(Fate::Never),
             },
         };
-        let (desc, place) = self.empty(self.next, len)?;
+        if let Some(lent) = frame.lent
+            && let Some(fate) = self.give_back(frame, lent, metadata, open)?
+        {
+            return Ok(fate);
+        }
+        let (desc, place) = self.empty(open, 0, len)?;
         if len > desc.length as usize {
-            return self.put_chain(frame, metadata);
+            return self.put_chain(frame, metadata, open);
         }
         if self.free() > AHEAD
-            && let Ok((_, later)) = self.empty(self.next.wrapping_add(AHEAD), len)
+            && let Ok((_, later)) = self.empty(open, AHEAD, len)
         {
             later.prefetch_for_write();
         }
         place.fill(frame);
         self.ring.set_desc(self.next, Desc { flags: 0, length: len as u32, metadata, ..desc });
+        if let Open::Pooled(pool) = open {
+            pool.take(desc.offset);
+        }
         Ok(Fate::Sent(1))
     }
 
     /// A frame over several buffers.
     #[cold]
-    fn put_chain(&mut self, frame: &OutFrame<'_>, mut metadata: u32) -> Result<Fate, Fault> {
-        self.look()?;
-        let Some(slots) = self.slots_for(frame.len())? else {
+    fn put_chain(
+        &mut self,
+        frame: &OutFrame<'_>,
+        mut metadata: u32,
+        open: &mut Open<'_>,
+    ) -> Result<Fate, Fault> {
+        self.look(open)?;
+        let Some(slots) = self.slots_for(frame.len(), open)? else {
             let all_free = self.free() == self.ring.size();
-            let never = all_free || self.buffers.is_some_and(|own| own.total() < frame.len() as u64);
+            let never = all_free || self.is_longer_than_all(frame.len(), open);
             return Ok(if never { Fate::Never } else { Fate::Full });
         };
         let mut left = frame.len();
@@ -218,7 +328,9 @@ impl TxRing {
         let mut seg = segs.next();
         for i in 0..slots {
             let slot = self.next.wrapping_add(i);
-            let (desc, mut place) = self.empty(slot, usize::MAX)?;
+            // A place that is taken from a pool is no longer ahead.
+            let ahead = if matches!(open, Open::Pooled(_)) { 0 } else { i };
+            let (desc, mut place) = self.empty(open, ahead, usize::MAX)?;
             let size = desc.length as usize;
             let mut room = size.min(left);
             let length = room as u32;
@@ -232,45 +344,76 @@ impl TxRing {
             }
             let flags = if i + 1 < slots { NEXT } else { 0 };
             self.ring.set_desc(slot, Desc { flags, length, metadata, ..desc });
+            if let Open::Pooled(pool) = open {
+                pool.take(desc.offset);
+            }
             metadata = 0;
         }
         // The client's descriptors may have changed between the two looks; what is sent is in bounds anyway.
         Ok(if left == 0 { Fate::Sent(slots) } else { return Err(Fault::BadDescriptorBounds) })
     }
 
+    /// Not even a ring that is wholly free holds so much.
+    fn is_longer_than_all(&self, len: usize, open: &Open<'_>) -> bool {
+        let size = match open {
+            Open::Posted(_) => return false,
+            Open::Fixed(buffers) => buffers.places().size(),
+            Open::Pooled(pool) => pool.places().size(),
+        };
+        u64::from(size) * u64::from(self.ring.size()) < len as u64
+    }
+
     /// How many of the free slots this many octets need; `None` where they are not enough.
-    fn slots_for(&self, len: usize) -> Result<Option<u16>, Fault> {
+    fn slots_for(&self, len: usize, open: &Open<'_>) -> Result<Option<u16>, Fault> {
         let mut room = 0;
-        for slots in 1..=self.free() {
-            let (desc, _) = self.empty(self.next.wrapping_add(slots - 1), usize::MAX)?;
+        for ahead in 0..self.free() {
+            let (desc, _) = self.empty(open, ahead, usize::MAX)?;
             room += u64::from(desc.length);
             if room >= len as u64 {
-                return Ok(Some(slots));
+                return Ok(Some(ahead + 1));
             }
         }
         Ok(None)
     }
 
-    /// Whether the peer has to be woken for what was sent since the last time.
+    /// Gives a frame back to the client in the places it came in. `None`: it does not lie in this client's memory, or not as
+    /// it was lent.
     #[inline]
-    pub(super) fn kick(&mut self) {
-        if core::mem::take(&mut self.dirty) && self.ring.wants_interrupt() {
-            // A full counter is a pending interrupt, too.
-            let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
+    fn give_back(
+        &mut self,
+        frame: &OutFrame<'_>,
+        lent: Lent,
+        mut metadata: u32,
+        open: &mut Open<'_>,
+    ) -> Result<Option<Fate>, Fault> {
+        let Open::Posted(rings) = *open else { return Ok(None) };
+        let Some(from) = rings.get(usize::from(lent.ring())) else { return Ok(None) };
+        let mut before = frame.head.len() as u32;
+        let body = frame.body.segs().next().and_then(|seg| self.ring.offset_of(seg.as_ptr()));
+        let Some(offset) = body.and_then(|body| body.checked_sub(before)) else { return Ok(None) };
+        let count = frame.body.count();
+        if count > usize::from(self.free()) {
+            self.look(open)?;
+            if count > usize::from(self.free()) {
+                return Ok((count <= usize::from(self.ring.size())).then_some(Fate::Full));
+            }
         }
-    }
-
-    /// Frames that were sent and not read by the peer, as far as its indices can be believed.
-    pub(super) fn unread(&self) -> u64 {
-        let size = self.ring.size();
-        let unread = match self.buffers {
-            Some(_) => self.next.wrapping_sub(self.ring.tail()),
-            // What is neither free nor read is unread; a client that posted less than the whole ring at first
-            // makes this too much, but never more than was sent.
-            None => size.saturating_sub(self.ring.head().wrapping_sub(self.next)),
-        };
-        let slots = u64::from(unread.min(size)).min(self.filled) as u16;
-        let ends = (1..=slots).filter(|back| self.ring.desc(self.next.wrapping_sub(*back)).flags & NEXT == 0);
-        ends.count() as u64
+        let slots = count as u16;
+        let head = Desc { offset, length: before, ..Desc::default() };
+        self.ring.buffer(&head)?.fill(&OutFrame::private(frame.head));
+        for (seg, i) in frame.body.segs().zip(0..slots) {
+            let Some(offset) = self.ring.offset_of(seg.as_ptr()) else {
+                return Err(Fault::BadDescriptorBounds);
+            };
+            let (to, back) = (self.next.wrapping_add(i), lent.slot().wrapping_add(i));
+            let empty = self.ring.desc(to);
+            let flags = if i + 1 < slots { NEXT } else { 0 };
+            let length = seg.len() as u32 + before;
+            self.ring.set_desc(to, Desc { flags, region: 0, length, offset: offset - before, metadata });
+            from.set_desc(back, Desc { flags: 0, ..empty });
+            (before, metadata) = (0, 0);
+        }
+        self.exchanged += 1;
+        Ok(Some(Fate::Sent(slots)))
     }
 }

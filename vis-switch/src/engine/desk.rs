@@ -14,14 +14,28 @@ pub(super) struct Desk {
     /// How many octets of each frame went into its head.
     taken: [u8; BURST],
     next_spare: usize,
+    /// Nobody looks at a frame of the burst after it was sent.
+    lends: bool,
 }
 
 impl Desk {
     pub(super) fn new() -> Self {
-        Self { heads: vec![Head::default(); BURST + SPARE], taken: [0; BURST], next_spare: BURST }
+        Self {
+            heads: vec![Head::default(); BURST + SPARE],
+            taken: [0; BURST],
+            next_spare: BURST,
+            lends: false,
+        }
     }
 
-    /// A new burst: the spare heads are free.
+    /// A new burst: the spare heads are free. Where it `lends`, frames may be given away when they are sent: nobody looks at them
+    /// afterwards.
+    #[inline]
+    pub(super) fn begin(&mut self, lends: bool) {
+        (self.next_spare, self.lends) = (BURST, lends);
+    }
+
+    /// The spare heads are free again.
     #[inline]
     pub(super) fn clear(&mut self) {
         self.next_spare = BURST;
@@ -75,7 +89,10 @@ impl Desk {
         let head = self.heads.get(usize::from(waiting.head)).map_or(&[][..], Head::bytes);
         let taken = self.taken.get(index).copied().unwrap_or(0);
         let body = burst.get(index).map_or(link::Gather::EMPTY, |frame| frame.data.skip(usize::from(taken)));
-        OutFrame::complete(head, body)
+        let lent = burst.get(index).and_then(|frame| frame.lent);
+        // A head of the same length, and the frame's own, so that this is its only copy.
+        let in_place = head.len() == usize::from(taken) && usize::from(waiting.head) == index;
+        OutFrame { lent: lent.filter(|_| in_place && self.lends), ..OutFrame::complete(head, body) }
     }
 
     /// How many octets longer the tags of such a frame are than when it came; shorter, where that is negative.

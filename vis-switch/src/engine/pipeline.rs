@@ -156,8 +156,8 @@ impl<T: NivTag> Pipeline<T> {
 
     /// Brings a burst from one port through all stages.
     pub(super) fn run<'a>(&mut self, tables: &'a Tables, port: u16, burst: &'a [Frame<'a>], now: Nanos) {
-        self.desk.clear();
         self.capture.begin();
+        self.desk.begin(!self.capture.is_on());
         self.sizes.begin(burst);
         let count = self.admit(tables, port, burst);
         if self.capture.is_on() {

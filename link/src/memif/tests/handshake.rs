@@ -107,7 +107,10 @@ fn each_end_has_as_many_rings_as_it_sends_by_and_one_beside_a_stranger() {
 /// What an end of another make would say is what one of ours says that announces nothing.
 #[test]
 fn unfinished_frames_are_agreed_on_by_both_or_not_at_all() {
-    let with = |unfinished| Identity { extensions: Extensions { unfinished, rings: false }, ..identity(1) };
+    let with = |unfinished| Identity {
+        extensions: Extensions { unfinished, ..Extensions::default() },
+        ..identity(1)
+    };
     for (server, client) in [(true, true), (true, false), (false, true), (false, false)] {
         let (theirs, own) = talk(with(server), with(client)).1.unwrap();
         assert_eq!(theirs, own);

@@ -1,5 +1,6 @@
 //! A port against a port, and a port against peers played by hand.
 
+mod exchange;
 mod handshake;
 mod hostile;
 mod pair;

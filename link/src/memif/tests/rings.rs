@@ -4,7 +4,9 @@ use super::*;
 use crate::memif::control::{accept_offer, make_offer, open_offer};
 use crate::memif::fault::Fault;
 use crate::memif::handshake::{Offer, Plan, RingOffer};
+use crate::memif::layout::Layout;
 use crate::memif::queues::Rings;
+use crate::memif::region::Memory;
 use crate::memif::ring::{Desc, Ring, SHORT};
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -36,6 +38,22 @@ fn ends_that(unfinished: bool, log2_ring_size: u8, buffer_size: u32) -> (Rings, 
     offer.extensions.unfinished = unfinished;
     let server = accept_offer(copy(&offer)).unwrap();
     (server, open_offer(offer, &memory, &layout).unwrap())
+}
+
+/// Both ends with so many rings, where both announced that they exchange or not; and the client's memory.
+pub(super) fn ends_of(
+    s2m: u16,
+    m2s: u16,
+    exchange: bool,
+    log2_ring_size: u8,
+    buffer_size: u32,
+) -> (Rings, Rings, Arc<Memory>, Layout) {
+    let plan = Plan { s2m, m2s, log2_ring_size };
+    let (mut offer, memory, layout) = make_offer(plan, buffer_size).unwrap();
+    (offer.extensions.unfinished, offer.extensions.exchange) = (true, exchange);
+    let server = accept_offer(copy(&offer)).unwrap();
+    let client = open_offer(offer, &memory, &layout).unwrap();
+    (server, client, memory, layout)
 }
 
 #[derive(Clone, Debug)]
