@@ -159,3 +159,39 @@ fn tshark_reads_a_capture_from_a_pipe() {
         text(&output)
     );
 }
+
+/// Between two vNICs behind one link frames are given back in the places they came in, but for those that somebody looks at when
+/// they have left.
+#[test]
+fn frames_go_back_uncopied_but_where_they_are_captured() {
+    let (place, mut guests) = place();
+    assert!(guests[1].send(&frame(BROADCAST, mac(2)).ipv4(46)));
+    assert!(guests[0].recv(super::place::PATIENCE).is_some());
+    let exchanged = || {
+        let port = place.show("vis0", "show interface ethernet 1/1");
+        port["device_counters"]["tx_exchanged"].as_u64().unwrap()
+    };
+    let mut frames = |from: u8| {
+        for n in 0..150u16 {
+            let payload = [46, 600, 1500][usize::from(n) % 3];
+            let mut sent = frame(mac(2), mac(1)).ipv4(payload);
+            let [high, low] = n.to_be_bytes();
+            sent.splice(38..41, [from, high, low]);
+            assert!(guests[0].send(&sent));
+            assert!(guests[1].recv(super::place::PATIENCE).as_ref() == Some(&sent), "{from} {n}");
+        }
+    };
+    frames(0);
+    assert_eq!(exchanged(), 150);
+    let captured = capture(&place, "vis0.sock", "ethernet1/1", "all", &["-c", "300"]);
+    frames(1);
+    let (_, seen) = ended(&place, captured, "all");
+    let gone = seen.iter().filter(|(comment, _)| comment.starts_with("to "));
+    // The payload of a frame on the link is behind ten octets of tags.
+    let numbers = gone.map(|(_, octets)| (octets[48], u16::from_be_bytes([octets[49], octets[50]])));
+    assert!(numbers.eq((0..150).map(|n| (1, n))), "{:?}", seen.iter().map(|one| &one.0).collect::<Vec<_>>());
+    assert_eq!(exchanged(), 150);
+    frames(2);
+    assert_eq!(exchanged(), 300);
+    place.at_rest();
+}

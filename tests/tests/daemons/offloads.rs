@@ -223,6 +223,19 @@ fn super_frames_stay_whole_between_those_who_take_them() {
     let link = &place.show("adapter0", "show link")[0];
     assert_eq!((&link["tx_frames"], &link["rx_frames"]), (&frames.into(), &frames.into()));
     println!("{wholes} super-frames of {frames} frames crossed whole, twice");
+
+    // To one whose address is known each frame goes back in the places it came in.
+    assert!(to.send(&niv_lab::world::frames::frame(mac(1), mac(2)).ipv4(46)));
+    assert!(from.recv(PATIENCE).is_some());
+    let sender = sender(TCP, false, None, 60_000);
+    let (header, frame) = sender.super_frame(1448);
+    for _ in 0..20 {
+        assert!(from.send_unfinished(&header, &frame));
+        let (_, got) = to.recv_unfinished(PATIENCE).expect("a whole super-frame");
+        assert!(got == frame);
+    }
+    let port = place.show("vis0", "show interface ethernet 1/1");
+    assert_eq!(port["device_counters"]["tx_exchanged"], 21);
 }
 
 /// A guest that leaves UDP to be cut, beside one that takes it, one that knows TCP only, and a host on a tap.
