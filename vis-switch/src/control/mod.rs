@@ -46,6 +46,7 @@
 //! | carrier | an adapter is lost without having said so | `carrier-delay`, 3 s | its VIFs are away, its vEths down (link lost); others may claim them |
 //! | hold, adapter away | an adapter is lost | `hold`, 60 s | its VIFs are taken back, what was learned is void, the vEths stay |
 //! | hold, adapter there | an adapter comes | `hold`, 60 s | VIFs and dynamic vEths that it did not ask for are gone; if it may not have noticed its loss, it is asked (STATS_GET) whether it knows them |
+//! | proof | a create is answered | 10 to 20 s | an adapter that has said nothing of the VIF since is asked (STATS_GET) whether it knows it |
 //! | quarantine | a VIF id is given back | 1 s, and until no worker and no list means the former owner | the id is free |
 //! | retry | an adapter refuses what is not its to refuse | 1 s | it is told again |
 //! | claim | a VIF waits for another adapter, or for its own, to let go of the vEth | 10 s | its request is refused (BADSTATE) |
@@ -101,13 +102,14 @@ use crate::config::running::{EthernetId, Owner, ProfileName, RunningConfig};
 use answers::Answers;
 use forwarding::PortForwarding;
 use link::{Port, PortKind};
+use peer::PROOF;
 use pending::{Pending, Waits};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use timer::Timer;
 use uplinks::Uplinks;
 use veth::{Programs, Settings, Unused, Veths};
-use vntag::ctl::{EventCode, Timers};
+use vntag::ctl::{EventCode, Response, Timers};
 
 /// Log lines that nobody fetched, at which others are dropped.
 const MAX_OUTPUTS: usize = 65_536;
@@ -310,6 +312,7 @@ impl Control {
         match timer {
             Timer::Carrier(port) => self.adapter_lost(now, port),
             Timer::Hold(port) => self.hold_over(now, port),
+            Timer::Proof(port) => self.ask_for_proof(now, port),
             Timer::Retry(port) => self.retry(port),
             Timer::Recovery => self.recover_due(now),
             Timer::Claim(veth) => self.claim_over(now, veth),
@@ -372,6 +375,7 @@ impl Control {
             let Some(link) = self.ports.get_mut(answer.port).and_then(|port| port.link.as_deref_mut()) else {
                 continue;
             };
+            let created = matches!(answer.result, Ok(Response::VifCreate { .. }));
             // The session that asked may be over; nobody waits for the answer then.
             if link.session.respond(now, answer.id, answer.result).is_err() {
                 self.counters.ctl_answers_unwanted += 1;
@@ -382,6 +386,10 @@ impl Control {
                 && vif.granting.take_if(|granting| *granting == answer.id).is_some()
             {
                 link.tell.insert(id);
+                if created {
+                    vif.unproven = Some(now);
+                    self.timers.begin(Timer::Proof(answer.port), now.saturating_add(PROOF));
+                }
             }
         }
     }

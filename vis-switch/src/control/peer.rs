@@ -12,6 +12,8 @@ use vntag::ctl::session::{LostCause, PeerInfo, SessionEvent};
 
 /// Nanoseconds of a second.
 pub(super) const SECOND: u64 = 1_000_000_000;
+/// Nanoseconds in which an adapter that gave up a create before it was answered is back and has asked again, if it wants to.
+pub(super) const PROOF: u64 = 10 * SECOND;
 
 impl Control {
     pub(super) fn session_event(&mut self, now: u64, port: usize, event: SessionEvent) {
@@ -133,6 +135,26 @@ impl Control {
                 self.veths.set_unused(number, now, Unused::NoVnic);
                 self.dirty.insert(number);
             }
+        }
+    }
+
+    /// Asks an adapter about the VIFs that it was given a while ago and has not mentioned since. One that gave us up
+    /// before it heard of a VIF, and does not want it any more, would leave it here for ever; perhaps as the active one.
+    pub(super) fn ask_for_proof(&mut self, now: u64, port: usize) {
+        let Some(link) = self.link_mut(port) else { return };
+        let mut others = false;
+        for (id, vif) in &mut link.vifs {
+            match vif.unproven {
+                Some(since) if since.saturating_add(PROOF) <= now => {
+                    vif.unproven = None;
+                    link.probe.insert(*id);
+                    link.tell.insert(*id);
+                }
+                since => others |= since.is_some(),
+            }
+        }
+        if others {
+            self.timers.set(Timer::Proof(port), now.saturating_add(PROOF));
         }
     }
 

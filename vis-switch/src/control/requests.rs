@@ -206,7 +206,7 @@ impl Control {
         let epoch = self.link(key.0).map_or(0, |link| link.epoch);
         let before = self.vif_mut(key).and_then(|vif| {
             vif.claim_told &= vif.wish == wish;
-            (vif.wish, vif.heard) = (wish, epoch);
+            (vif.wish, vif.heard, vif.unproven) = (wish, epoch, None);
             vif.claim.take()
         });
         if let Some((before, _)) = before {

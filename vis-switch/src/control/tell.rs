@@ -268,6 +268,7 @@ impl Control {
         let Some((_, telling)) = vif.asking.take_if(|(sent, _)| *sent == token) else { return };
         vif.told(telling, outcome == Outcome::Done);
         if outcome == Outcome::Done {
+            vif.unproven = None;
             self.tell_all(&[key]);
         }
         // Done or refused: it has heard of it, and frames of that VIF go nowhere; unless it was given leave meanwhile.

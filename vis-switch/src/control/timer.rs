@@ -7,6 +7,8 @@ pub(super) enum Timer {
     Carrier(usize),
     /// What was kept for an adapter's return is not kept any longer.
     Hold(usize),
+    /// It is time that an adapter has shown that it has the VIFs it was given.
+    Proof(usize),
     /// The first id in quarantine may be free.
     Quarantine(usize),
     /// What an adapter refused to do is tried again.

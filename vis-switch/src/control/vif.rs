@@ -97,6 +97,9 @@ pub(super) struct Vif {
     /// The create or enable that is answered, but whose answer was not sent yet. Until then the adapter does not know the VIF,
     /// or would take the answer for what was said last.
     pub(super) granting: Option<RequestId>,
+    /// When its create was answered, as long as the adapter has not shown that it has heard the answer: it may have given us up
+    /// before that came, without our noticing.
+    pub(super) unproven: Option<u64>,
     /// The adapter's state as far as we know; `None` where a loss hid what became of a request.
     pub(super) state: Option<VifState>,
     /// Likewise its parameters.
@@ -121,6 +124,7 @@ impl Vif {
             claim: None,
             claim_told: false,
             granting: None,
+            unproven: None,
             state: None,
             params: None,
             uplink: None,

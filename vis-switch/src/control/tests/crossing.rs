@@ -113,6 +113,47 @@ fn a_vif_of_which_its_adapter_never_heard_goes_when_it_says_so() {
     assert_eq!(world.known(0, 2).map(|known| known.0), Some(VifState::Disabled));
 }
 
+/// As before, but the switch has nothing to tell that would be refused.
+#[test]
+fn a_vif_of_which_its_adapter_never_heard_goes_when_that_is_asked() {
+    let mut world = World::new();
+    world.hold_store = true;
+    let provisioning = vnic(1).build().expect("a blob");
+    let create = Request::VifCreate { channel: 3, provisioning, initial: ACTIVE };
+    let create = world.adapters[0].ask(world.now, create);
+    world.settle();
+    world.told();
+    // Only the adapter notices.
+    for up in [false, true] {
+        world.adapters[0].session.handle_link(world.now, up);
+    }
+    world.run(100 * MS);
+    world.hold_store = false;
+    world.run(SECOND);
+    assert_eq!(world.adapters[0].answer(create), Some(&Err(Failure::PeerLost)));
+    assert_eq!((world.adapters[0].vifs.len(), world.at(1)), (0, Some((0, 1))));
+    assert_eq!(world.create(1, 3, vnic(1), ACTIVE), Err(Status::BADSTATE));
+    world.run(20 * SECOND);
+    assert!(!world.told().iter().any(|event| event.contains("lost")), "not noticed");
+    assert_eq!((world.control.vifs(0).count(), world.state(1)), (0, "gone".to_owned()));
+    assert!(world.create(1, 3, vnic(1), ACTIVE).is_ok(), "nobody has it");
+}
+
+#[test]
+fn an_adapter_that_speaks_of_its_vif_is_not_asked_for_it() {
+    let asked = |speaks: bool| {
+        let mut world = World::new();
+        assert_eq!(world.create(0, 3, vnic(1), STANDBY), Ok((1, 1)));
+        if speaks {
+            world.enable(0, 1).expect("free");
+        }
+        world.run(30 * SECOND);
+        let heard = &world.adapters[0].heard;
+        heard.iter().filter(|request| matches!(request, Request::StatsGet { .. })).count()
+    };
+    assert_eq!((asked(true), asked(false)), (0, 1));
+}
+
 /// The switch sets two VIFs of an adapter in one request, which that puts off: it has given one of them back, and a create of
 /// its may be about to bring it. That create claims what the other one has to yield, so each waits for the other.
 #[test]
