@@ -218,7 +218,7 @@ impl Control {
         let Some(veth) = self.veths.get(number) else { return };
         let (params, stored) = (veth.settings.params, veth.saved_by > self.on_disk);
         if let Some(vif) = self.vif_mut(key) {
-            vif.adapter_is(state);
+            vif.begins(state);
             // The adapter begins anew with it, whatever it was told before.
             (vif.params, vif.uplink, vif.granting) = (Some(params), Some(true), Some(id));
         }
@@ -232,8 +232,10 @@ impl Control {
             return;
         };
         if let Some(vif) = self.vif_mut(key) {
-            vif.adapter_is(VifState::Active);
-            (vif.params, vif.granting) = (Some(params), Some(id));
+            vif.becomes(VifState::Active);
+            vif.granting = Some(id);
+            // Other parameters by VIF_SET may count for more with it than those of our answer.
+            vif.params = vif.params.filter(|known| *known == params);
         }
         let result = Ok(Response::VifEnable { params });
         self.answers.push(Answer { port: key.0, id, result, granted: Some(key.1), stored: false });

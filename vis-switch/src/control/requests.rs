@@ -244,7 +244,7 @@ impl Control {
         match self.input(now, key, Input::Disable) {
             Verdict::Accept => {
                 if let Some(vif) = self.vif_mut(key).filter(|vif| vif.standing == Standing::Standby) {
-                    vif.adapter_is(VifState::Standby);
+                    vif.becomes(VifState::Standby);
                 }
                 self.yielded(now, key);
                 self.accept(key.0, id, Response::VifDisable);

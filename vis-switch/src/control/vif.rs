@@ -133,9 +133,21 @@ impl Vif {
         }
     }
 
-    /// The adapter said itself in which state it is, or is told so in the answer to its own request.
-    pub(super) fn adapter_is(&mut self, state: VifState) {
+    /// The adapter begins anew with it, in this state.
+    pub(super) fn begins(&mut self, state: VifState) {
         self.state = Some(state);
+        self.cross();
+    }
+
+    /// The answer to a request of the adapter's says that it is in this state. What the adapter was told before may be news to
+    /// it when it made the request: one that is disabled stays so until it is told otherwise.
+    pub(super) fn becomes(&mut self, state: VifState) {
+        let open = |state: &VifState| matches!(state, VifState::Standby | VifState::Active);
+        self.state = self.state.filter(open).map(|_| state);
+        self.cross();
+    }
+
+    fn cross(&mut self) {
         if let Some((_, telling)) = &mut self.asking {
             telling.crossed = true;
         }

@@ -154,6 +154,27 @@ fn an_adapter_that_speaks_of_its_vif_is_not_asked_for_it() {
     assert_eq!((asked(true), asked(false)), (0, 1));
 }
 
+/// What the adapter asks for is on its way when it is told that the VIF is shut, and comes when it is open again.
+#[test]
+fn who_was_shut_hears_that_it_is_open_whatever_it_asked_for() {
+    for (request, state) in [
+        (Request::VifDisable { vif: vif(1) }, VifState::Standby),
+        (Request::VifEnable { vif: vif(1) }, VifState::Active),
+    ] {
+        let mut world = World::new();
+        assert_eq!(world.create(0, 3, vnic(1), ACTIVE), Ok((1, 1)));
+        world.adapters[0].cut = true;
+        shut(&mut world, 1, true);
+        shut(&mut world, 1, false);
+        let asked = world.adapters[0].ask(world.now, request);
+        world.settle();
+        world.adapters[0].cut = false;
+        world.run(SECOND);
+        assert!(matches!(world.adapters[0].answer(asked), Some(Ok(_))));
+        assert_eq!(world.known(0, 1).map(|known| known.0), Some(state));
+    }
+}
+
 /// The switch sets two VIFs of an adapter in one request, which that puts off: it has given one of them back, and a create of
 /// its may be about to bring it. That create claims what the other one has to yield, so each waits for the other.
 #[test]
