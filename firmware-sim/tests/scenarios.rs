@@ -284,6 +284,27 @@ fn parameters_and_link_state_reach_the_data_path_and_the_guest() {
 }
 
 #[test]
+fn parameters_count_for_more_than_an_older_answer_that_is_repeated() {
+    let (mut world, id) = running(1);
+    world.firmware.set_rings(world.now, id, false);
+    world.run(SECOND);
+    world.firmware.set_rings(world.now, id, true);
+    world.drain();
+    // The request is on its way; its answer will be lost.
+    world.cut.insert(LINK);
+    world.run(MS);
+    assert_eq!(world.switch.state(LINK, vif(1)), Some(VifState::Active));
+    assert_eq!(phase(&world, id, 0), Some(Phase::Enabling));
+    world.cut.clear();
+    let params = Some(VifParams { vlan: 7, ..PARAMS });
+    let request = Request::VifSet { vifs: Vifs::one(vif(1)), state: None, params, cause: None };
+    world.switch.send(world.now, LINK, request);
+    world.run(SECOND);
+    assert_eq!(phase(&world, id, 0), Some(Phase::Active));
+    assert_eq!(world.path.params.get(&(LINK, vif(1))).copied(), params);
+}
+
+#[test]
 fn lists_have_generations_and_are_read_in_pieces() {
     let (mut world, _) = running(1);
     let members = |range: std::ops::Range<u16>| Vifs::new(range.map(vif)).expect("few enough");

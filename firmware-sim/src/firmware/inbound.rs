@@ -160,6 +160,7 @@ impl Firmware {
             if let Some(vif) = self.vifs.get_mut(&(vnic, link)) {
                 if let (Some(granted), Some(params)) = (&mut vif.granted, params) {
                     granted.params = params;
+                    vif.overtaken = vif.token.is_some();
                 }
                 if let Some(state) = state {
                     let text = match (cause, state) {

@@ -41,7 +41,9 @@ pub(super) struct Vif {
     pub(super) granted: Option<Granted>,
     pub(super) installed: Option<Installed>,
     /// The request on its way. Answers to others are late.
-    token: Option<Token>,
+    pub(super) token: Option<Token>,
+    /// VIF_SET brought parameters since that was sent: an answer that was lost and is repeated has older ones.
+    pub(super) overtaken: bool,
     /// The switch's network is there.
     pub(super) uplink: bool,
     /// Why the switch keeps it down, in its words, with the status of the refusal.
@@ -88,6 +90,7 @@ impl Firmware {
                     granted: None,
                     installed: None,
                     token: None,
+                    overtaken: false,
                     uplink: true,
                     cause: None,
                     since: now,
@@ -299,7 +302,7 @@ impl Firmware {
             Ok(token) => {
                 self.asked.insert((key.1, token), Asked { vnic: key.0, opcode });
                 if let Some(vif) = self.vifs.get_mut(&key) {
-                    vif.token = Some(token);
+                    (vif.token, vif.overtaken) = (Some(token), false);
                 }
             }
             // Its PeerLost is among the events that are still to be read.
@@ -327,7 +330,7 @@ impl Firmware {
                 self.created(now, key, Granted { vif, veth, params });
             }
             Ok(Response::VifEnable { params }) => {
-                if let Some(granted) = &mut vif.granted {
+                if let Some(granted) = vif.granted.as_mut().filter(|_| !vif.overtaken) {
                     granted.params = params;
                 }
                 self.input(now, key, Input::Done);

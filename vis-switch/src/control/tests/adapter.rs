@@ -54,6 +54,9 @@ pub(crate) struct Adapter {
     unanswered: Vec<(session::RequestId, Request)>,
     asked: BTreeMap<Token, Request>,
     switch: Option<u64>,
+    /// VIF_ENABLEs on their way since whose sending VIF_SET said something about the VIF: they may have been answered before that, and
+    /// the answer lost and repeated.
+    overtaken: BTreeSet<Token>,
     answers: BTreeMap<Token, Result<Response, Failure>>,
 }
 
@@ -88,6 +91,7 @@ impl Adapter {
             unanswered: Vec::new(),
             asked: BTreeMap::new(),
             switch: None,
+            overtaken: BTreeSet::new(),
             answers: BTreeMap::new(),
         }
     }
@@ -126,7 +130,7 @@ impl Adapter {
         while let Some(event) = self.session.poll_event() {
             match event {
                 SessionEvent::Request { id, request } => self.unanswered.push((id, request)),
-                SessionEvent::Response { token, result } => self.answered(token, result),
+                SessionEvent::Response { token, result } => self.answered(now, token, result),
                 // What it was asked for and did not do is asked for again.
                 SessionEvent::PeerLost(_) => self.unanswered.clear(),
                 SessionEvent::PeerUp(peer) => {
@@ -170,8 +174,23 @@ impl Adapter {
         }
     }
 
-    fn answered(&mut self, token: Token, result: Result<Response, Failure>) {
+    /// A request is on its way about the VIF that this create asks for.
+    pub(crate) fn is_busy_with(&self, create: &Request) -> bool {
+        self.asked.values().any(|asked| match asked {
+            Request::VifEnable { vif } | Request::VifDisable { vif } | Request::VifDelete { vif } => {
+                self.vifs.get(&vif.get()).is_some_and(|known| known.is_of(create))
+            }
+            _ => false,
+        })
+    }
+
+    fn is_standby(&self, vif: VifId) -> bool {
+        self.vifs.get(&vif.get()).is_some_and(|known| known.state == VifState::Standby)
+    }
+
+    fn answered(&mut self, now: u64, token: Token, result: Result<Response, Failure>) {
         let request = self.asked.remove(&token);
+        let overtaken = self.overtaken.remove(&token);
         if let (Some(create @ Request::VifCreate { .. }), Ok(_) | Err(Failure::Refused(_))) =
             (&request, &result)
         {
@@ -194,6 +213,11 @@ impl Adapter {
                     Known { state, params: *params, uplink: true, cause: None, channel, provisioning };
                 self.vifs.insert(vif.get(), known);
             }
+            // Whether the switch has set it before or after is not known: it is asked again.
+            (Some(again @ Request::VifEnable { vif }), Ok(_)) if overtaken && self.is_standby(vif) => {
+                self.try_ask(now, again);
+            }
+            (Some(Request::VifEnable { .. }), Ok(_)) if overtaken => {}
             (Some(Request::VifEnable { vif }), Ok(Response::VifEnable { params })) => {
                 self.change(vif, |known| {
                     // What the switch has set meanwhile counts.
@@ -246,6 +270,10 @@ impl Adapter {
         match request {
             Request::VifSet { vifs, state, params, cause } => {
                 let mut all = true;
+                let enables = self.asked.iter().filter(
+                    |(_, asked)| matches!(asked, Request::VifEnable { vif } if vifs.iter().any(|set| set == *vif)),
+                );
+                self.overtaken.extend(enables.map(|(token, _)| *token));
                 for number in numbers(vifs) {
                     let Some(known) = self.vifs.get_mut(&number) else {
                         all = false;

@@ -175,6 +175,26 @@ fn who_was_shut_hears_that_it_is_open_whatever_it_asked_for() {
     }
 }
 
+/// The answer to an enable is lost, and what is told of the VIF comes before it is repeated.
+#[test]
+fn an_answer_that_is_repeated_is_older_than_what_was_told_meanwhile() {
+    let mut world = World::new();
+    assert_eq!(world.create(0, 3, vnic(1), STANDBY), Ok((1, 1)));
+    world.hold_publish = true;
+    world.adapters[0].ask(world.now, Request::VifEnable { vif: vif(1) });
+    world.settle();
+    world.adapters[0].cut = true;
+    world.hold_publish = false;
+    world.settle();
+    world.adapters[0].cut = false;
+    let provisioning = vnic(1).incarnation(7).build().expect("a blob");
+    let claim = Request::VifCreate { channel: 9, provisioning, initial: ACTIVE };
+    let claim = world.adapters[1].ask(world.now, claim);
+    world.run(SECOND);
+    assert!(matches!(world.adapters[1].answer(claim), Some(Ok(Response::VifCreate { veth: 1, .. }))));
+    assert_eq!(world.known(0, 1).map(|known| known.0), Some(VifState::Standby));
+}
+
 /// The switch sets two VIFs of an adapter in one request, which that puts off: it has given one of them back, and a create of
 /// its may be about to bring it. That create claims what the other one has to yield, so each waits for the other.
 #[test]
