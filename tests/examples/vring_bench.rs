@@ -1,16 +1,20 @@
 //! Cycles per packet of the vrings alone: a virtual guest and our queues on one thread, only ours on the clock.
 //!
-//! `cargo run --release -p niv-lab --example vring_bench [FRAME_OCTETS]`; least of all rounds, so that a busy
-//! machine does not change the answer.
+//! `cargo run --release -p niv-lab --example vring_bench [FRAME_OCTETS [FRAMES_AT_ONCE]]`; least of all rounds, so that a
+//! busy machine does not change the answer. `FRAMES_AT_ONCE` is of the way to the guest.
 
-use link::{BURST, OutFrame, RxBurst, RxQueue, TxQueue};
+use link::{BURST, Gather, OutFrame, RxBurst, RxQueue, Seg, TxQueue};
 use niv_adapter::vhost::memory::DirtyLog;
 use niv_adapter::vhost::ring::RingLog;
 use niv_lab::driver::{BASE, Features, Log, VirtualNic};
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
 const ROUNDS: usize = 20_000;
+
+/// Octets of a frame that the adapter has in memory of its own when it sends it, at most.
+const HEAD: usize = 128;
 
 #[cfg(target_arch = "x86_64")]
 fn cycles() -> u64 {
@@ -49,10 +53,22 @@ impl Least {
     }
 }
 
-fn bench(name: &str, features: Features, octets: usize, head: usize) -> std::io::Result<()> {
+/// What is sent.
+#[derive(Clone, Copy)]
+struct Load {
+    /// Octets of a frame.
+    octets: usize,
+    /// Frames that a guest gets at once.
+    at_once: usize,
+}
+
+fn bench(name: &str, features: Features, load: Load, head: usize) -> std::io::Result<()> {
+    let Load { octets, at_once } = load;
     let nic = VirtualNic::stopped(features)?;
     nic.start((0, 0));
-    let (mut rx, mut tx) = nic.queues();
+    let (rx, tx) = nic.queues();
+    // As the daemons have them: what the compiler makes of one queue then does not depend on the other.
+    let (mut rx, mut tx): (Box<dyn RxQueue>, Box<dyn TxQueue>) = black_box((Box::new(rx), Box::new(tx)));
     let log = Log::new(BASE + nic.driver.memory().regions()[0].size)?;
     let mapped = DirtyLog::map(log.fd(), 0, log.octets(), Arc::default()).map_err(std::io::Error::other)?;
     let mapped = Arc::new(mapped);
@@ -89,7 +105,7 @@ fn bench(name: &str, features: Features, octets: usize, head: usize) -> std::io:
             drop(burst);
             rx.release(n);
             let end = cycles();
-            std::hint::black_box((&copy, lens));
+            black_box((&copy, lens));
             if n == 0 {
                 break;
             }
@@ -97,12 +113,14 @@ fn bench(name: &str, features: Features, octets: usize, head: usize) -> std::io:
                 from.add(end - start, n);
             }
         }
-        let out: Vec<OutFrame<'_>> = (0..BURST).map(|_| OutFrame::private(&frame)).collect();
+        let (first, rest) = frame.split_at(frame.len().min(HEAD));
+        let rest = if rest.is_empty() { Gather::EMPTY } else { Gather::one(Seg::from_slice(rest)) };
+        let out: Vec<OutFrame<'_>> = (0..at_once).map(|_| OutFrame::complete(first, rest)).collect();
         let start = cycles();
         let taken = tx.send(0, &out);
         tx.kick();
         let end = cycles();
-        if taken.frames == BURST {
+        if taken.frames == at_once {
             to.add(end - start, taken.frames);
         }
         while driver.poll().is_some() {}
@@ -115,19 +133,23 @@ fn bench(name: &str, features: Features, octets: usize, head: usize) -> std::io:
 }
 
 fn main() -> std::io::Result<()> {
-    let octets = std::env::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(64);
+    let number = |nth, or| std::env::args().nth(nth).and_then(|arg| arg.parse().ok()).unwrap_or(or);
+    let load = Load { octets: number(1, 64), at_once: number(2, BURST).clamp(1, BURST) };
     let start = Instant::now();
-    println!("{octets} octets, bursts of {BURST}; downward including the copy of the frame, upward as said");
+    let Load { octets, at_once } = load;
+    println!(
+        "{octets} octets, bursts of {BURST}, {at_once} downward; that way including the copy of the frame, upward as said"
+    );
     let linux = Features::default();
-    bench("mergeable, nothing copied up", linux, octets, 0)?;
-    bench("mergeable, 16 octets up", linux, octets, 16)?;
-    bench("mergeable, 64 octets up", linux, octets, 64)?;
-    bench("plain, 64 octets up", Features::plain(), octets, 64)?;
-    bench("packed, 64 octets up", Features { packed: true, ..linux }, octets, 64)?;
+    bench("mergeable, nothing copied up", linux, load, 0)?;
+    bench("mergeable, 16 octets up", linux, load, 16)?;
+    bench("mergeable, 64 octets up", linux, load, 64)?;
+    bench("plain, 64 octets up", Features::plain(), load, 64)?;
+    bench("packed, 64 octets up", Features { packed: true, ..linux }, load, 64)?;
     let apart =
         Features { tx_header_apart: true, rx_header_apart: true, indirect: false, ..Features::plain() };
-    bench("header apart, chained, 64 up", apart, octets, 64)?;
-    bench("header apart, indirect, 64 up", Features { indirect: true, ..apart }, octets, 64)?;
+    bench("header apart, chained, 64 up", apart, load, 64)?;
+    bench("header apart, indirect, 64 up", Features { indirect: true, ..apart }, load, 64)?;
     println!("({:.1} s)", start.elapsed().as_secs_f64());
     Ok(())
 }

@@ -58,106 +58,163 @@ impl DirtyLog {
         self.shared.is_lost()
     }
 
-    /// Marks what this thread has written up to now. These pages are done with then.
-    pub(crate) fn mark(&self, pages: &mut Pages) {
-        let last = (pages.word, core::mem::take(&mut pages.bits));
-        if last.1 == 0 && pages.words.is_empty() {
-            return;
-        }
+    /// Marks pages that this thread has written; a barrier in any case. Says whether there is news: a bit that was not set.
+    #[inline]
+    pub(crate) fn mark(&self, pages: impl Iterator<Item = Stretch>) -> bool {
         fence(Ordering::SeqCst);
-        let (mut set, mut outside) = (0, 0);
-        for (word, bits) in pages.words.drain(..).chain([last]) {
-            set += u64::from(self.mark_word(word, bits, &mut outside).count_ones());
-        }
-        for (count, counter) in [(set, &self.counters.pages), (outside, &self.counters.outside)] {
-            if count > 0 {
-                counter.fetch_add(count, Ordering::Relaxed);
+        let mut tally = Tally::default();
+        for Stretch { first, last } in pages {
+            let end = last / WORD;
+            let mut bits = u64::MAX << (first % WORD);
+            for word in first / WORD..end {
+                self.mark_word(word, bits, &mut tally);
+                bits = u64::MAX;
             }
+            self.mark_word(end, bits & u64::MAX >> (WORD - 1 - last % WORD), &mut tally);
         }
-        pages.news |= set > 0;
+        tally.set | tally.outside != 0 && self.count(tally)
     }
 
-    /// Sets these bits of a word, as far as they are there; those that were not set before.
-    #[inline]
-    fn mark_word(&self, word: u64, bits: u64, outside: &mut u64) -> u64 {
+    #[cold]
+    fn count(&self, Tally { set, outside }: Tally) -> bool {
+        self.counters.pages.fetch_add(set, Ordering::Relaxed);
+        self.counters.outside.fetch_add(outside, Ordering::Relaxed);
+        set > 0
+    }
+
+    /// Sets these bits of a word, as far as they are there.
+    #[inline(always)]
+    fn mark_word(&self, word: u64, bits: u64, tally: &mut Tally) {
+        let is_set = |all: &AtomicU64| bits & !u64::from_le(all.load(Ordering::Relaxed)) == 0;
+        if !self.word(word).is_some_and(is_set) {
+            self.set_word(word, bits, tally);
+        }
+    }
+
+    #[inline(never)]
+    fn set_word(&self, word: u64, bits: u64, tally: &mut Tally) {
+        if let Some(all) = self.word(word) {
+            let before = u64::from_le(all.fetch_or(bits.to_le(), Ordering::Release));
+            tally.set += u64::from((bits & !before).count_ones());
+        } else {
+            self.set_octets(8 * word, bits, tally);
+        }
+    }
+
+    /// A word of the log, unless it is not wholly there, or not aligned: a log may begin at any place, and end.
+    #[inline(always)]
+    fn word(&self, word: u64) -> Option<&AtomicU64> {
         let at = 8 * word;
         let host = self.shared.host();
-        if at + 8 > self.octets || !host.cast::<AtomicU64>().is_aligned() {
-            return self.mark_octets(at, bits, outside);
-        }
         // SAFETY: at + 8 <= octets, and as many are mapped there while the log lives; `host` is aligned, so is the word. The
         // front end races with atomic accesses only.
-        let all = unsafe { AtomicU64::from_ptr(host.as_ptr().add(at as usize).cast()) };
-        if bits & !u64::from_le(all.load(Ordering::Relaxed)) == 0 {
-            return 0;
-        }
-        bits & !u64::from_le(all.fetch_or(bits.to_le(), Ordering::Release))
+        (at + 8 <= self.octets && host.cast::<AtomicU64>().is_aligned())
+            .then(|| unsafe { AtomicU64::from_ptr(host.as_ptr().add(at as usize).cast()) })
     }
 
-    /// The same octet by octet: where the log begins at any place, or ends.
+    /// The same octet by octet.
     #[cold]
-    fn mark_octets(&self, at: u64, bits: u64, outside: &mut u64) -> u64 {
-        let mut set = 0;
+    fn set_octets(&self, at: u64, bits: u64, tally: &mut Tally) {
         for (n, part) in (0..).zip(bits.to_le_bytes()) {
             if part == 0 {
                 continue;
             }
             if at + n >= self.octets {
-                *outside += u64::from(part.count_ones());
+                tally.outside += u64::from(part.count_ones());
                 continue;
             }
             // SAFETY: at + n < octets, and as many are mapped there while the log lives; an octet is always aligned. The
             // front end races with atomic accesses only.
             let octet = unsafe { AtomicU8::from_ptr(self.shared.host().as_ptr().add((at + n) as usize)) };
-            set |= u64::from(part & !octet.fetch_or(part, Ordering::Release)) << (8 * n);
+            tally.set += u64::from((part & !octet.fetch_or(part, Ordering::Release)).count_ones());
         }
-        set
     }
 }
 
-/// Pages that were written and are not marked yet, by the words of the log that have their bits: neighbours cost one look at
-/// the log.
+/// What became of pages: for [`LogCounters`].
+#[derive(Default)]
+struct Tally {
+    set: u64,
+    outside: u64,
+}
+
+/// Pages that follow each other, by their numbers: what a loop over buffers keeps in registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch {
+    first: u64,
+    last: u64,
+}
+
+impl Stretch {
+    /// No pages; none is the next one.
+    pub(crate) const NONE: Self = Self { first: u64::MAX - 1, last: u64::MAX - 1 };
+
+    /// The pages of `len` octets, not 0, at guest physical `addr`, which do not end beyond 64 bits.
+    #[inline(always)]
+    pub(crate) fn of(addr: u64, len: u64) -> Self {
+        Self { first: addr / LOG_PAGE, last: addr.wrapping_add(len - 1) / LOG_PAGE }
+    }
+
+    /// The same for any `len` octets: those beyond 64 bits are none.
+    #[inline]
+    pub(crate) fn of_any(addr: u64, len: u64) -> Option<Self> {
+        let more = len.checked_sub(1)?;
+        Some(Self { first: addr / LOG_PAGE, last: addr.saturating_add(more) / LOG_PAGE })
+    }
+
+    /// It is one page.
+    pub(crate) fn is_one(self) -> bool {
+        self.first == self.last
+    }
+
+    /// Takes those pages, too, if they go on where it ends, or where it begins: guests take buffers from either end of a pool.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn extend(&mut self, by: Self) -> bool {
+        if by.first.wrapping_sub(self.last) <= 1 {
+            self.last = by.last;
+            true
+        } else if self.first.wrapping_sub(by.last) <= 1 {
+            self.first = by.first;
+            true
+        } else {
+            false
+        }
+    }
+}
+
+/// Pages that were written and are not marked yet: buffers beside each other are one stretch, and one look at the log for each
+/// of its words.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
-    /// Numbers of words, and bits in them.
-    words: ArrayVec<(u64, u64), BURST>,
-    /// The last one, which often has the next page, too.
-    word: u64,
-    bits: u64,
+    stretches: ArrayVec<Stretch, BURST>,
+    /// There is news of those that were too many and are marked already.
     news: bool,
 }
 
 impl Pages {
-    /// `len` octets at guest physical `addr` were written. Where there are too many already, they are marked.
-    #[inline(always)]
-    pub(crate) fn add(&mut self, log: &DirtyLog, addr: u64, len: u64) {
-        let Some(more) = len.checked_sub(1) else { return };
-        let (first, last) = (addr / LOG_PAGE, addr.saturating_add(more) / LOG_PAGE);
-        if first / WORD == self.word && last / WORD == self.word && last - first <= 1 {
-            self.bits |= 1 << (first % WORD) | 1 << (last % WORD);
-        } else {
-            self.add_elsewhere(log, first, last);
+    /// These were written. Where there are too many stretches already, they are marked.
+    pub(crate) fn add(&mut self, log: &DirtyLog, stretch: Stretch) {
+        let none = stretch.first == Stretch::NONE.first;
+        if none || self.stretches.last_mut().is_some_and(|before| before.extend(stretch)) {
+            return;
         }
+        if self.stretches.is_full() {
+            self.news |= log.mark(self.stretches.iter().copied());
+            self.stretches.clear();
+        }
+        self.stretches.push(stretch);
     }
 
-    #[inline(never)]
-    fn add_elsewhere(&mut self, log: &DirtyLog, first: u64, last: u64) {
-        for page in first..=last {
-            if page / WORD != self.word && self.bits != 0 {
-                if self.words.is_full() {
-                    log.mark(self);
-                } else {
-                    self.words.push((self.word, core::mem::take(&mut self.bits)));
-                }
-            }
-            self.word = page / WORD;
-            self.bits |= 1 << (page % WORD);
+    /// Marks them; they are done with then. Says whether there is news.
+    #[inline]
+    pub(crate) fn mark(&mut self, log: &DirtyLog) -> bool {
+        if self.stretches.is_empty() {
+            return false;
         }
-    }
-
-    /// Whether a bit was set since this was last asked.
-    pub(crate) fn take_news(&mut self) -> bool {
-        core::mem::take(&mut self.news)
+        let news = log.mark(self.stretches.iter().copied());
+        self.stretches.clear();
+        news | core::mem::take(&mut self.news)
     }
 }
 
@@ -185,14 +242,15 @@ mod tests {
             let mut wanted = BTreeSet::new();
             let mut pages = Pages::default();
             for (addr, len) in &writes {
-                pages.add(&log, *addr, *len);
+                if let Some(stretch) = Stretch::of_any(*addr, *len) {
+                    pages.add(&log, stretch);
+                }
                 let end = u128::from(*addr) + u128::from(*len);
                 wanted.extend((0..OCTETS * 8).filter(|page| {
                     u128::from(*addr) < u128::from((page + 1) * LOG_PAGE) && end > u128::from(page * LOG_PAGE) && *len > 0
                 }));
             }
-            log.mark(&mut pages);
-            prop_assert_eq!(pages.take_news(), !wanted.is_empty());
+            prop_assert_eq!(pages.mark(&log), !wanted.is_empty());
             let mut octets = vec![0; (offset + OCTETS + 8) as usize];
             pread(&file, &mut octets[..], 0).unwrap();
             let found: BTreeSet<u64> = (0..octets.len() as u64 * 8)

@@ -12,8 +12,8 @@ mod log;
 mod shared;
 
 pub use inflight::{Inflight, InflightRegion};
-pub(crate) use log::Pages;
 pub use log::{DirtyLog, LOG_PAGE, LogCounters};
+pub(crate) use log::{Pages, Stretch};
 pub use shared::ShareError;
 
 use core::ptr::NonNull;

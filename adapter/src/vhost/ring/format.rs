@@ -122,6 +122,9 @@ pub(super) trait Format: Sized + Debug {
     /// What a publication of everything from `from` up to `to` wrote.
     fn written(&self, from: u16, to: u16) -> [Written; 3];
 
+    /// The parts of which each publication writes some, and nothing else.
+    fn publishes(&self) -> [Written; 2];
+
     /// Whether the driver wants to be told of what was published from `from` up to `to`.
     fn wants_call(&self, from: u16, to: u16, event_idx: bool) -> bool;
 

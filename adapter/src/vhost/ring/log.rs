@@ -5,9 +5,11 @@
 //! lock to change or end the log knows that nothing is missing in the former one.
 
 use super::Ring;
+use super::chain::Piece;
 use super::event;
 use super::format::{Format, Written};
-use crate::vhost::memory::{DirtyLog, Pages};
+use crate::vhost::memory::{DirtyLog, Pages, Stretch};
+use arrayvec::ArrayVec;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -40,70 +42,115 @@ impl PartialEq for RingLog {
 #[derive(Debug)]
 pub(super) struct Logging {
     to: RingLog,
-    /// The pages of buffers that were written and are not marked yet.
+    /// The buffers that were written and are not marked yet.
     written: Pages,
     /// Up to where was published last.
     published: u16,
+    /// All pages that a publication writes, where it cannot but write each of them.
+    always: Option<ArrayVec<Stretch, 2>>,
 }
 
 impl Logging {
-    pub(super) fn new(to: RingLog, published: u16) -> Self {
-        Self { to, written: Pages::default(), published }
+    /// The log of a ring each of whose publications writes some of every one of these `parts`.
+    pub(super) fn new(to: RingLog, published: u16, parts: [Written; 2]) -> Self {
+        let mut logging = Self { to, written: Pages::default(), published, always: None };
+        let pages = parts.map(|part| logging.pages(&part));
+        if pages.iter().flatten().all(|pages| pages.is_one()) {
+            let mut always = ArrayVec::<Stretch, 2>::new();
+            for page in pages.into_iter().flatten() {
+                if !always.last_mut().is_some_and(|before| before.extend(page)) {
+                    always.push(page);
+                }
+            }
+            logging.always = Some(always);
+        }
+        logging
     }
 
     pub(super) fn is_lost(&self) -> bool {
         self.to.log.is_lost()
     }
 
-    /// `len` octets at guest physical `addr` were written.
-    #[inline(always)]
-    pub(super) fn wrote(&mut self, addr: u64, len: u32) {
-        if self.to.buffers {
-            self.written.add(&self.to.log, addr, len.into());
-        }
-    }
-
-    #[inline(never)]
+    /// Marks the buffers.
+    #[inline]
     fn mark_buffers(&mut self) {
-        self.to.log.mark(&mut self.written);
-        tell(&mut self.written, self.to.news.as_deref());
+        let news = self.written.mark(&self.to.log);
+        self.tell(news);
     }
 
-    /// Marks parts of the ring, which were written.
-    fn mark_used(&self, parts: &[Written]) {
-        let mut pages = Pages::default();
-        for part in parts {
-            let Some(start) = (if part.desc { self.to.desc } else { self.to.used }) else { continue };
-            // A front end's number: where it leads nowhere, there is no bit.
-            pages.add(&self.to.log, start.saturating_add(part.offset), part.len);
+    /// The pages of a part of the ring, if they are logged.
+    #[inline]
+    fn pages(&self, part: &Written) -> Option<Stretch> {
+        let start = if part.desc { self.to.desc } else { self.to.used };
+        // A front end's number: where it leads nowhere, there is no bit.
+        Stretch::of_any(start?.saturating_add(part.offset), part.len)
+    }
+
+    /// Marks pages of the ring, which were written; a barrier in any case.
+    #[inline]
+    fn mark_ring(&self, pages: impl Iterator<Item = Stretch>) {
+        self.tell(self.to.log.mark(pages));
+    }
+
+    #[inline]
+    fn tell(&self, news: bool) {
+        if let (true, Some(fd)) = (news, &self.to.news) {
+            event::notify(fd);
         }
-        self.to.log.mark(&mut pages);
-        tell(&mut pages, self.to.news.as_deref());
-    }
-}
-
-fn tell(pages: &mut Pages, news: Option<&OwnedFd>) {
-    if let (true, Some(news)) = (pages.take_news(), news) {
-        event::notify(news);
     }
 }
 
 impl<F: Format> Ring<F> {
-    /// Publishes, with the log.
+    /// Its buffers are logged.
+    #[inline(always)]
+    pub(super) fn logs_buffers(&self) -> bool {
+        self.logging.as_ref().is_some_and(|logging| logging.to.buffers)
+    }
+
+    /// These pages of buffers were written.
+    #[inline(never)]
+    pub(super) fn wrote_stretch(&mut self, stretch: Stretch) {
+        if let Some(Logging { to, written, .. }) = self.logging.as_deref_mut() {
+            written.add(&to.log, stretch);
+        }
+    }
+
+    /// The first `len` octets of these buffers were written; `written` goes on.
+    pub(super) fn wrote_pieces(&mut self, pieces: &[Piece], len: usize, written: &mut Stretch) {
+        let mut left = len;
+        for piece in pieces {
+            let part = piece.len.min(left);
+            if part == 0 {
+                break;
+            }
+            let pages = Stretch::of(piece.guest, part as u64);
+            if !written.extend(pages) {
+                self.wrote_stretch(core::mem::replace(written, pages));
+            }
+            left -= part;
+        }
+    }
+
+    /// Publishes, with the log. A barrier at the end: [`call`](Self::call) needs none then.
     #[inline(never)]
     pub(super) fn publish_logged(&mut self) {
         let Some(logging) = &mut self.logging else { return };
         logging.mark_buffers();
         self.format.publish(self.next);
         let from = core::mem::replace(&mut logging.published, self.next);
-        logging.mark_used(&self.format.written(from, self.next));
+        if let Some(pages) = &logging.always {
+            logging.mark_ring(pages.iter().copied());
+        } else {
+            let parts = self.format.written(from, self.next);
+            logging.mark_ring(parts.iter().filter_map(|part| logging.pages(part)));
+        }
     }
 
     /// Marks a word of the ring that was written.
     #[inline]
     pub(super) fn wrote(&self, part: Option<Written>) {
         if let (Some(logging), Some(part)) = (&self.logging, part) {
-            logging.mark_used(&[part]);
+            logging.mark_ring(logging.pages(&part).into_iter());
         }
     }
 }

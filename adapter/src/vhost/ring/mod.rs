@@ -250,7 +250,9 @@ impl<F: Format> Ring<F> {
     }
 
     fn set_log(&mut self, log: Option<RingLog>) {
-        self.logging = log.map(|log| Box::new(Logging::new(log, self.next)));
+        // Behind what was published without a log, for `call`.
+        fence(Ordering::SeqCst);
+        self.logging = log.map(|log| Box::new(Logging::new(log, self.next, self.format.publishes())));
     }
 
     /// Publishes what was completed, nothing of which was lent.
@@ -295,8 +297,11 @@ impl<F: Format> Ring<F> {
             return;
         }
         // What is used must be visible before the driver's wish is read: it writes the wish, then looks for what is
-        // used. Without the barrier both could miss the other.
-        fence(Ordering::SeqCst);
+        // used. Without the barrier both could miss the other. With a log there was one: at the end of each publication, or when
+        // the log came (`set_log`), under the lock that is held now.
+        if self.logging.is_none() {
+            fence(Ordering::SeqCst);
+        }
         self.called = Some(self.next);
         if self.format.wants_call(old, self.next, self.features.event_idx) {
             self.signal(counters);

@@ -259,6 +259,11 @@ impl Format for Split {
         [HEAD, elements(first, straight), elements(0, count - straight)]
     }
 
+    fn publishes(&self) -> [Written; 2] {
+        let elements = Written { desc: false, offset: 4, len: 8 * u64::from(self.size()) };
+        [HEAD, elements]
+    }
+
     #[inline]
     fn wants_call(&self, from: u16, to: u16, event_idx: bool) -> bool {
         if event_idx {

@@ -2,9 +2,10 @@
 
 use super::chain::{Access, Piece, Pieces};
 use super::format::{Chain, DESC_F_WRITE, Format};
-use super::packed::Packed;
 use super::{AnyRing, Fault, NET_HEADER, Offloads, Ring, RingCounters, RingSlot, each};
+use crate::vhost::memory::Stretch;
 use arrayvec::ArrayVec;
+use core::ops::RangeInclusive;
 use core::ptr::NonNull;
 use link::{BURST, Nanos, OutFrame, Taken, TxQueue, Undone, prefetch};
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use vntag::offload::NetHeader;
 
 /// Chains that one frame may fill where buffers are merged.
 const MAX_MERGED: usize = 256;
+
+/// Octets of a frame that [`link::put`] copies in place.
+const SHORT: RangeInclusive<usize> = 32..=144;
 
 /// Broken chains that one `send` takes out of a ring before it lets others have the turn.
 const MAX_BROKEN: usize = BURST;
@@ -60,16 +64,22 @@ enum Put {
 impl TxQueue for VringTx {
     #[inline]
     fn send(&mut self, _now: Nanos, frames: &[OutFrame<'_>]) -> Taken {
-        let mut taken = Taken::default();
         if frames.is_empty() || !self.slot.is_running() {
-            return taken;
+            return Taken::default();
         }
         let Self { slot, sent, pieces } = self;
-        *sent |= match slot.ring.lock().as_mut() {
-            None => false,
-            Some(AnyRing::Split(ring)) => put_all(slot, ring, frames, pieces, &mut taken),
-            Some(AnyRing::Packed(ring)) => put_all_packed(slot, ring, frames, pieces, &mut taken),
+        let (taken, used) = match slot.ring.lock().as_mut() {
+            None => return Taken::default(),
+            Some(AnyRing::Split(ring)) if ring.logs_buffers() => {
+                put_all::<_, true>(slot, ring, frames, pieces)
+            }
+            Some(AnyRing::Split(ring)) => put_all::<_, false>(slot, ring, frames, pieces),
+            Some(AnyRing::Packed(ring)) if ring.logs_buffers() => {
+                put_all::<_, true>(slot, ring, frames, pieces)
+            }
+            Some(AnyRing::Packed(ring)) => put_all::<_, false>(slot, ring, frames, pieces),
         };
+        *sent |= used;
         taken
     }
 
@@ -108,29 +118,31 @@ impl TxQueue for VringTx {
 const AHEAD: u16 = 4;
 
 /// Puts frames into the ring, which is locked, as far as it has buffers; says whether any buffer was used.
-#[inline(always)]
-fn put_all<F: Format>(
+/// Compiled once for each format, and for those whose buffers are logged (`LOGGED`) and those whose are not.
+#[inline(never)]
+fn put_all<F: Format, const LOGGED: bool>(
     slot: &RingSlot,
     ring: &mut Ring<F>,
     frames: &[OutFrame<'_>],
     pieces: &mut Pieces,
-    taken: &mut Taken,
-) -> bool {
+) -> (Taken, bool) {
+    let mut taken = Taken::default();
     if ring.broken {
-        return false;
+        return (taken, false);
     }
     let most = frames.len().min(usize::from(u16::MAX)) as u16;
     let mut waiting = match ring.waiting(most) {
         Ok(waiting) => waiting,
         Err(fault) => {
             slot.brk(ring, fault);
-            return false;
+            return (taken, false);
         }
     };
     let counters = &slot.counters;
     let before = ring.next;
     let mut octets = 0u64;
     let mut broken = 0;
+    let mut written = Stretch::NONE;
     // All at once, before any is used: misses of caches and page tables then overlap, as they do not when each
     // waits among the work on other frames.
     for (ahead, _) in (0..waiting).zip(frames) {
@@ -156,11 +168,15 @@ fn put_all<F: Format>(
         let put = if !ring.may_have(frame) {
             counters.fault(Fault::BadHeader);
             Put::Refused
-        } else if ring.put_single(frame, len) {
+        } else if ring.put_single::<LOGGED>(frame, len, &mut written) {
             waiting -= 1;
             Put::Done
         } else {
-            ring.put(frame, len, &mut waiting, pieces, counters, &mut broken)
+            // Copies: the loop's own can be in registers then.
+            let (mut left, mut pages) = (waiting, written);
+            let put = ring.put(frame, len, &mut left, pieces, counters, (&mut broken, &mut pages));
+            (waiting, written) = (left, pages);
+            put
         };
         match put {
             Put::Done => octets += len as u64,
@@ -173,24 +189,42 @@ fn put_all<F: Format>(
         }
         taken.frames += 1;
     }
+    if LOGGED {
+        ring.wrote_stretch(written);
+    }
     let used = ring.next != before;
     if used {
         ring.publish_alone();
         counters.frames.add((taken.frames - taken.refused) as u64);
         counters.octets.add(octets);
     }
-    used
+    (taken, used)
 }
 
+/// Copies a frame of `len` octets. Apart from the loop over frames, which keeps what it has in registers then.
+///
+/// # Safety
+/// As many are mapped at `to`.
 #[inline(never)]
-fn put_all_packed(
-    slot: &RingSlot,
-    ring: &mut Ring<Packed>,
-    frames: &[OutFrame<'_>],
-    pieces: &mut Pieces,
-    taken: &mut Taken,
-) -> bool {
-    put_all(slot, ring, frames, pieces, taken)
+unsafe fn put_long(frame: &OutFrame<'_>, len: usize, to: NonNull<u8>) {
+    let head = frame.head.len();
+    // The lengths cannot disagree with their sum, but the bound is what makes this safe.
+    let mut left = len - head;
+    // SAFETY: head <= len octets are mapped at `to` (contract); a head is in memory of our own.
+    let mut to = unsafe {
+        link::put(frame.head, to);
+        to.add(head)
+    };
+    frame.body.segs().for_each(|seg| {
+        let n = seg.len().min(left);
+        // SAFETY: n <= left octets are mapped at `to` (contract), and n are readable at seg while it is borrowed. The source may
+        // be guest memory, too, and then overlap: not `nonoverlapping`.
+        unsafe {
+            seg.as_ptr().copy_to(to.as_ptr(), n);
+            to = to.add(n);
+        }
+        left -= n;
+    });
 }
 
 /// The header of a frame that is spread over so many buffers: 1, not 0, even where buffers are not merged.
@@ -231,8 +265,14 @@ impl<F: Format> Ring<F> {
     }
 
     /// Puts a frame into the next chain if that is a single buffer, large enough: by far the most common case.
+    /// Its pages are noted in `written`.
     #[inline(always)]
-    fn put_single(&mut self, frame: &OutFrame<'_>, len: usize) -> bool {
+    fn put_single<const LOGGED: bool>(
+        &mut self,
+        frame: &OutFrame<'_>,
+        len: usize,
+        written: &mut Stretch,
+    ) -> bool {
         let Some((desc, chain)) = self.format.single(self.next) else { return false };
         let total = len + NET_HEADER;
         if desc.flags != DESC_F_WRITE || (desc.len as usize) < total {
@@ -242,27 +282,26 @@ impl<F: Format> Ring<F> {
         // SAFETY: total <= desc.len octets are mapped at ptr while the ring's lock is held.
         unsafe {
             ptr.cast().write_unaligned(header(frame, 1));
-            let mut to = ptr.add(NET_HEADER);
-            link::put(frame.head, to);
-            to = to.add(frame.head.len());
-            let mut left = len - frame.head.len();
-            for seg in frame.body.segs() {
-                // The lengths cannot disagree with their sum, but the bound is what makes this safe.
-                let n = seg.len().min(left);
-                // The source may be guest memory, too, and then overlap: not `nonoverlapping`.
-                seg.as_ptr().copy_to(to.as_ptr(), n);
-                to = to.add(n);
-                left -= n;
+            let to = ptr.add(NET_HEADER);
+            if SHORT.contains(&len) && frame.head.len() == len {
+                link::put(frame.head, to);
+            } else {
+                put_long(frame, len, to);
             }
         }
-        if let Some(logging) = &mut self.logging {
-            logging.wrote(desc.addr, total as u32);
+        if LOGGED {
+            // Not 0, and within a region of memory.
+            let pages = Stretch::of(desc.addr, total as u64);
+            if !written.extend(pages) {
+                self.wrote_stretch(core::mem::replace(written, pages));
+            }
         }
         self.complete(chain, total as u32);
         true
     }
 
-    /// Puts a frame into the next chain, or into as many as it needs where buffers are merged.
+    /// Puts a frame into the next chain, or into as many as it needs where buffers are merged. Its pages are noted in `written`,
+    /// where they are logged.
     #[inline(never)]
     fn put(
         &mut self,
@@ -271,7 +310,7 @@ impl<F: Format> Ring<F> {
         waiting: &mut u16,
         pieces: &mut Pieces,
         counters: &RingCounters,
-        broken: &mut usize,
+        (broken, written): (&mut usize, &mut Stretch),
     ) -> Put {
         let total = len + NET_HEADER;
         let limit = if self.features.mergeable { MAX_MERGED } else { 1 };
@@ -334,16 +373,8 @@ impl<F: Format> Ring<F> {
             }
             *waiting = waiting.saturating_sub(slots);
             scatter(pieces.as_slice(), frame, &header(frame, chains.len() as u16));
-            if let Some(logging) = &mut self.logging {
-                let mut left = total;
-                for piece in pieces.as_slice() {
-                    let part = piece.len.min(left);
-                    if part == 0 {
-                        break;
-                    }
-                    logging.wrote(piece.guest, part as u32);
-                    left -= part;
-                }
+            if self.logs_buffers() {
+                self.wrote_pieces(pieces.as_slice(), total, written);
             }
             let mut left = total;
             for (chain, octets) in &chains {

@@ -311,6 +311,10 @@ impl Format for Packed {
         [DEVICE, straight, begun]
     }
 
+    fn publishes(&self) -> [Written; 2] {
+        [DEVICE, Written { desc: true, offset: 0, len: u64::from(DESC_LEN) * u64::from(self.size) }]
+    }
+
     #[inline]
     fn wants_call(&self, from: u16, to: u16, event_idx: bool) -> bool {
         match self.driver(1).load(Ordering::Acquire) & 3 {
