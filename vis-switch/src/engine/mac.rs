@@ -9,6 +9,10 @@
 //! generation it was learned in and it was seen not longer ago than the ageing time; others are free room. Readers
 //! take no lock: key, value, key again. The value is one store, so moving an address is, too.
 //!
+//! Where both buckets are full, one address of theirs that is in its first bucket makes room by going to its second one, if
+//! there is room. It is there before it is not here any more, and readers look into the second bucket after the first: none
+//! misses it. Nothing ever goes the other way.
+//!
 //! Any number of workers may learn. Whoever writes into a bucket holds its lock, which it only tries: where another worker
 //! is just there, the address is learned from a later frame. An address that is known as it is costs no lock and no store,
 //! so each is written once a second at the most, however many workers see it.
@@ -134,6 +138,20 @@ struct Slot {
     value: AtomicU64,
 }
 
+impl Slot {
+    /// For whoever holds the lock of the bucket, and has found it free.
+    fn put(&self, key: Key, value: u64) {
+        self.key.store(0, Ordering::Release);
+        self.value.store(value, Ordering::Release);
+        self.key.store(key.0, Ordering::Release);
+    }
+
+    /// Makes it free, if it is still this key's.
+    fn free(&self, key: Key) -> bool {
+        self.key.compare_exchange(key.0, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Bucket([Slot; SLOTS]);
@@ -158,7 +176,7 @@ impl MacTable {
     /// A table with room for at least `capacity` addresses; `seed` makes its hash unpredictable.
     #[must_use]
     pub fn new(capacity: usize, seed: u64) -> Self {
-        // Two choices of four slots fill up to nine tenths before a key finds no room.
+        // Where nine tenths of the slots are taken, fewer than one key in a thousand has found no room.
         let buckets = (capacity.saturating_mul(10) / 9).div_ceil(SLOTS).next_power_of_two().max(2);
         Self {
             buckets: (0..buckets).map(|_| Bucket::default()).collect(),
@@ -271,7 +289,8 @@ impl MacTable {
 
     /// For whoever holds the locks of both buckets.
     fn insert(&self, key: Key, seen: Learned, live: impl Fn(Learned) -> bool) -> Lesson {
-        let [first, second] = self.choices(key);
+        let places = self.places(key);
+        let [first, second] = places.map(|place| &self.buckets[place]);
         let free = |slot: &&Slot| {
             slot.key.load(Ordering::Relaxed) == 0
                 || !Learned::unpack(slot.value.load(Ordering::Relaxed))
@@ -279,11 +298,45 @@ impl MacTable {
         };
         let room = |bucket: &Bucket| bucket.0.iter().filter(free).count();
         let bucket = if room(second) > room(first) { second } else { first };
-        let Some(slot) = bucket.0.iter().find(free) else { return Lesson::Full };
-        slot.key.store(0, Ordering::Release);
-        slot.value.store(seen.pack(), Ordering::Release);
-        slot.key.store(key.0, Ordering::Release);
-        Lesson::New
+        let slot = bucket.0.iter().find(free).map_or_else(|| self.make_room(places, free), Ok);
+        match slot {
+            Ok(slot) => {
+                slot.put(key, seen.pack());
+                Lesson::New
+            }
+            Err(lesson) => lesson,
+        }
+    }
+
+    /// Moves one address from one of these full buckets, whose locks are held, to its second one. The slot that it leaves, or why
+    /// there is none.
+    fn make_room(&self, places: [usize; 2], free: impl Fn(&&Slot) -> bool) -> Result<&Slot, Lesson> {
+        let lock_of = |place: usize| place % self.locks.len();
+        let mut lesson = Lesson::Full;
+        for place in places {
+            for slot in &self.buckets[place].0 {
+                let key = Key(slot.key.load(Ordering::Relaxed));
+                let [from, to] = self.places(key);
+                if from != place {
+                    continue;
+                }
+                let _lock = match self.lock(to) {
+                    None if !places.map(lock_of).contains(&lock_of(to)) => {
+                        lesson = Lesson::Busy;
+                        continue;
+                    }
+                    lock => lock,
+                };
+                let Some(other) = self.buckets[to].0.iter().find(&free) else { continue };
+                other.put(key, slot.value.load(Ordering::Relaxed));
+                if !slot.free(key) {
+                    // It was forgotten meanwhile.
+                    other.free(key);
+                }
+                return Ok(slot);
+            }
+        }
+        Err(lesson)
     }
 
     /// Frees what no longer counts in the part whose turn it is; once a second, by whichever worker asks first.
@@ -330,14 +383,14 @@ impl MacTable {
         self.lookup(key, now).is_some_and(|learned| learned.lif == lif && learned.generation == generation)
     }
 
-    /// Forgets one address. By any worker: what another one learns in its place meanwhile is learned again.
+    /// Forgets one address. By any worker, wherever another one moves it meanwhile.
     pub(super) fn forget(&self, key: Key) {
-        if let Some((slot, _)) = self.find(key) {
-            slot.key.store(0, Ordering::Release);
+        while let Some((slot, _)) = self.find(key) {
+            slot.free(key);
         }
     }
 
-    /// Frees everything.
+    /// Frees everything. What other workers learn or move meanwhile may stay.
     pub fn clear(&self) {
         self.buckets
             .iter()
@@ -345,7 +398,7 @@ impl MacTable {
             .for_each(|slot| slot.key.store(0, Ordering::Release));
     }
 
-    /// The entries that count now, in no order. From any thread.
+    /// The entries that count now, in no order. From any thread; one that is moved meanwhile may be missing, or there twice.
     pub fn entries(&self, now: Second, live: impl Fn(Learned) -> bool) -> Vec<Entry> {
         let mut entries = Vec::new();
         for slot in self.buckets.iter().flat_map(|bucket| &bucket.0) {
@@ -365,146 +418,4 @@ impl MacTable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ALWAYS: fn(Learned) -> bool = |_| true;
-
-    fn key(n: u32) -> Key {
-        let [a, b, c, d] = n.to_be_bytes();
-        Key::of(10, Mac([2, 0, a, b, c, d]).into())
-    }
-
-    fn at(lif: u32, second: u64) -> Learned {
-        Learned {
-            lif: LifId::new(lif).unwrap(),
-            generation: Generation::new(7),
-            seen: Second::of(second * 1_000_000_000),
-        }
-    }
-
-    #[test]
-    fn what_is_learned_is_found_until_it_is_too_old() {
-        let table = MacTable::new(64, 1);
-        assert_eq!(table.learn(key(1), at(3, 100), ALWAYS), Lesson::New);
-        assert_eq!(table.lookup(key(1), at(3, 400).seen), Some(at(3, 100)));
-        assert_eq!(table.lookup(key(1), at(3, 401).seen), None);
-        assert_eq!(table.lookup(key(2), at(3, 100).seen), None);
-        assert_eq!(table.learn(key(1), at(3, 200), ALWAYS), Lesson::Known);
-        assert_eq!(table.lookup(key(1), at(3, 401).seen), Some(at(3, 200)));
-    }
-
-    #[test]
-    fn a_known_address_moves_and_a_void_one_is_new() {
-        let table = MacTable::new(64, 1);
-        table.learn(key(1), at(3, 1), ALWAYS);
-        assert_eq!(table.learn(key(1), at(4, 1), ALWAYS), Lesson::Moved);
-        assert_eq!(table.learn(key(1), at(5, 1), |_| false), Lesson::New);
-        assert_eq!(table.learn(key(1), at(6, 302), ALWAYS), Lesson::New);
-        assert_eq!(table.lookup(key(1), at(6, 302).seen), Some(at(6, 302)));
-    }
-
-    #[test]
-    fn a_full_table_refuses_and_serves_what_it_has() {
-        let table = MacTable::new(1000, 42);
-        let learned: Vec<u32> =
-            (0..5000).filter(|n| table.learn(key(*n), at(1, 1), ALWAYS) == Lesson::New).collect();
-        assert!(learned.len() >= 1000 && learned.len() <= table.slots(), "{}", learned.len());
-        assert_eq!(learned[..1000], (0..1000).collect::<Vec<_>>(), "the first thousand have room");
-        assert!(learned.iter().all(|n| table.lookup(key(*n), at(1, 1).seen).is_some()));
-        assert_eq!(table.entries(at(1, 1).seen, ALWAYS).len(), learned.len());
-        // What is too old is room.
-        assert_eq!(table.learn(key(4999), at(1, 500), ALWAYS), Lesson::New);
-        table.sweep(0, 1, at(1, 500).seen, ALWAYS);
-        assert_eq!(table.entries(at(1, 500).seen, ALWAYS).len(), 1);
-    }
-
-    #[test]
-    fn the_second_hand_wraps() {
-        let last = Second(SECONDS);
-        assert_eq!(Second(0).since(last), 1);
-    }
-
-    #[test]
-    fn what_another_worker_learned_in_the_next_second_counts() {
-        let table = MacTable::new(64, 1);
-        assert_eq!(table.learn(key(1), at(3, 101), ALWAYS), Lesson::New);
-        assert_eq!(table.lookup(key(1), at(3, 100).seen), Some(at(3, 101)));
-        table.sweep_due(at(3, 101).seen, ALWAYS);
-        table.sweep_due(at(3, 100).seen, ALWAYS);
-        table.sweep(0, 1, at(3, 100).seen, ALWAYS);
-        assert_eq!(table.entries(at(3, 100).seen, ALWAYS).len(), 1);
-    }
-
-    #[test]
-    fn one_part_is_swept_each_second_whoever_asks() {
-        let table = MacTable::new(1000, 1);
-        (0..1000).for_each(|n| assert_ne!(table.learn(key(n), at(1, 1), ALWAYS), Lesson::Busy));
-        let left = |table: &MacTable| {
-            table.buckets.iter().flat_map(|b| &b.0).filter(|s| s.key.load(Ordering::Relaxed) != 0).count()
-        };
-        let now = |second| at(1, second).seen;
-        table.sweep_due(now(302), ALWAYS);
-        assert_eq!(left(&table), 0, "nobody had looked for so long that everything was looked at");
-        (0..1000).for_each(|n| assert_ne!(table.learn(key(n), at(1, 302), ALWAYS), Lesson::Busy));
-        let never = |_: Learned| false;
-        let mut before = left(&table);
-        for second in 303..303 + u64::from(SWEEP_PARTS) {
-            table.sweep_due(now(second), never);
-            let after = left(&table);
-            assert!(before - after <= table.slots().div_ceil(SWEEP_PARTS as usize) + SLOTS, "{second}");
-            table.sweep_due(now(second), never);
-            assert_eq!(left(&table), after, "another worker in the same second");
-            before = after;
-        }
-        assert_eq!(before, 0, "each part had its turn");
-    }
-
-    /// Three threads learn, move and sweep the same few buckets while one looks things up: what is found is what somebody learned
-    /// of that very key, no key is there twice, and none that stayed where it was is lost.
-    #[test]
-    fn workers_learn_at_the_same_time() {
-        const KEYS: u32 = 48;
-        const ROUNDS: u32 = 30_000;
-        let table = MacTable::new(KEYS as usize * 2, 3);
-        // An address is only ever behind interfaces with its own remainder.
-        let lif_of = |n: u32, times: u32| 1 + n % 7 + 7 * (times % 5);
-        std::thread::scope(|scope| {
-            let learners: Vec<_> = (0..3u32)
-                .map(|who| {
-                    let table = &table;
-                    scope.spawn(move || {
-                        let mut random = who + 1;
-                        let mut counted = [0u32; 5];
-                        for round in 0..ROUNDS {
-                            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                            let n = (random >> 8) % KEYS;
-                            let seen = at(lif_of(n, random >> 20), u64::from(round / 1000));
-                            counted[table.learn(key(n), seen, ALWAYS) as usize] += 1;
-                            if round % 1000 == 0 {
-                                table.sweep_due(seen.seen, ALWAYS);
-                            }
-                        }
-                        counted
-                    })
-                })
-                .collect();
-            while !learners.iter().all(std::thread::ScopedJoinHandle::is_finished) {
-                for n in 0..KEYS {
-                    if let Some(found) = table.lookup(key(n), at(1, 0).seen) {
-                        assert_eq!((found.lif.get() - 1) % 7, n % 7, "{n}: what belongs to another address");
-                    }
-                }
-            }
-            let counted: Vec<_> = learners.into_iter().map(|learner| learner.join().unwrap()).collect();
-            let of = |lesson: Lesson| counted.iter().map(|one| one[lesson as usize]).sum::<u32>();
-            assert_eq!(of(Lesson::New), KEYS, "each once");
-            assert!(of(Lesson::Moved) > 0 && of(Lesson::Full) == 0);
-        });
-        let mut keys: Vec<_> = table.entries(at(1, 31).seen, ALWAYS).iter().map(|entry| entry.mac).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        assert_eq!(keys.len(), KEYS as usize);
-        assert_eq!(table.entries(at(1, 31).seen, ALWAYS).len(), KEYS as usize);
-    }
-}
+mod tests;
