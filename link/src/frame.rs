@@ -141,36 +141,58 @@ unsafe fn copy_many(src: *const u8, dst: *mut u8, n: usize) {
     unsafe { dst.copy_from_nonoverlapping(src, n) }
 }
 
-/// A list of segments: the bytes of a frame, or what is left of them after its head.
+/// A list of segments: the bytes of a frame, or what is left of them after its head. At most 4 GiB.
 #[derive(Clone, Copy, Debug)]
 pub struct Gather<'a> {
     first: Seg<'a>,
     more: &'a [Seg<'a>],
-    len: usize,
+    /// Not a whole word, so that a frame fits in seven: lists of frames are written and read for each of them.
+    len: u32,
+    lent: Option<Lent>,
 }
 
 impl<'a> Gather<'a> {
     /// No bytes at all.
-    pub const EMPTY: Gather<'static> =
-        Gather { first: Seg { ptr: NonNull::dangling(), len: 0, life: PhantomData }, more: &[], len: 0 };
+    pub const EMPTY: Gather<'static> = Gather {
+        first: Seg { ptr: NonNull::dangling(), len: 0, life: PhantomData },
+        more: &[],
+        len: 0,
+        lent: None,
+    };
 
     /// One segment, the usual case.
     #[must_use]
     pub fn one(first: Seg<'a>) -> Self {
-        Self { first, more: &[], len: first.len }
+        Self { first, more: &[], len: count(first.len), lent: None }
     }
 
     /// Several segments in order.
     #[must_use]
     pub fn chain(first: Seg<'a>, more: &'a [Seg<'a>]) -> Self {
-        let len = more.iter().fold(first.len, |sum, seg| sum.saturating_add(seg.len));
-        Self { first, more, len }
+        let len = more.iter().fold(count(first.len), |sum, seg| sum.saturating_add(count(seg.len)));
+        Self { first, more, len, lent: None }
+    }
+
+    /// The same, lent by a queue in a place that may be given away.
+    #[must_use]
+    #[inline]
+    pub fn lent_as(self, lent: Option<Lent>) -> Self {
+        Self { lent, ..self }
+    }
+
+    /// A received frame: the place where it lies, if it may be given away. A frame to be sent: this is the rest of what was
+    /// received there, of which the first octets are replaced by as many; nobody reads it any more once it was taken, nor is it
+    /// sent a second time.
+    #[must_use]
+    #[inline]
+    pub fn lent(&self) -> Option<Lent> {
+        self.lent
     }
 
     /// Octets in all segments together.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// No octets.
@@ -191,11 +213,12 @@ impl<'a> Gather<'a> {
         1 + self.more.len()
     }
 
-    /// The same bytes without the first `n`; empty when there are no more than `n`.
+    /// The same bytes without the first `n`; empty when there are no more than `n`. No longer what somebody [lent](Self::lent).
     #[must_use]
     pub fn skip(mut self, n: usize) -> Self {
-        let mut left = n.min(self.len);
-        self.len -= left;
+        let mut left = n.min(self.len());
+        self.len -= left as u32;
+        self.lent = None;
         while left > self.first.len {
             left -= self.first.len;
             let Some((next, rest)) = self.more.split_first() else { break };
@@ -222,11 +245,17 @@ impl<'a> Gather<'a> {
     /// A private copy of everything. For tests and for what leaves the fast path.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = vec![0; self.len];
+        let mut bytes = vec![0; self.len()];
         let n = self.copy_to(&mut bytes);
         bytes.truncate(n);
         bytes
     }
+}
+
+/// Octets, as a gather counts them.
+#[inline]
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// A received frame, from its destination address to the end of its payload, without FCS. Borrowed from the
@@ -237,8 +266,6 @@ pub struct Frame<'a> {
     pub data: Gather<'a>,
     /// Its sender left something to do (a checksum, segmentation) before a wire can carry it.
     pub undone: Option<Undone>,
-    /// The queue lends the very places the frame lies in.
-    pub lent: Option<Lent>,
 }
 
 /// Where a received frame lies, as the queue that lends it counts: a ring of its port, and the first slot of the frame there.
@@ -307,7 +334,7 @@ impl<'a> Frame<'a> {
     #[must_use]
     #[inline(always)]
     pub fn complete(data: Gather<'a>) -> Self {
-        Self { data, undone: None, lent: None }
+        Self { data, undone: None }
     }
 
     /// Octets of the frame.
@@ -332,9 +359,6 @@ pub struct OutFrame<'a> {
     pub body: Gather<'a>,
     /// Something is left to be done. Only for a queue that [takes](crate::TxQueue::takes) it.
     pub undone: Option<Undone>,
-    /// Head and body are a received [`Frame`] of which the first octets are replaced by as many, and nobody reads it any more once
-    /// it was taken, nor is it sent a second time: its places may be given away.
-    pub lent: Option<Lent>,
 }
 
 impl<'a> OutFrame<'a> {
@@ -348,7 +372,7 @@ impl<'a> OutFrame<'a> {
     #[must_use]
     #[inline(always)]
     pub fn complete(head: &'a [u8], body: Gather<'a>) -> Self {
-        Self { head, body, undone: None, lent: None }
+        Self { head, body, undone: None }
     }
 
     /// Octets of the frame.

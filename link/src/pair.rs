@@ -226,10 +226,12 @@ impl RxQueue for PairRx {
             let more = max.saturating_sub(self.held.len()).min(queue.len());
             self.held.extend(queue.drain(..more));
         }
-        burst.extend(self.held.iter().take(max).map(|held| Frame {
-            undone: held.undone,
-            ..Frame::complete(Gather::one(Seg::from_slice(&held.bytes)))
-        }));
+        burst.extend(
+            self.held
+                .iter()
+                .take(max)
+                .map(|held| Frame { data: Gather::one(Seg::from_slice(&held.bytes)), undone: held.undone }),
+        );
     }
 
     fn release(&mut self, taken: usize) {

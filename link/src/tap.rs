@@ -213,7 +213,7 @@ impl RxQueue for TapRx {
         }
         burst.extend(self.ready.iter().take(max).map(|Ready { at, undone }| {
             let data = Gather::one(Seg::from_slice(&self.slots[at.clone()]));
-            Frame { undone: *undone, ..Frame::complete(data) }
+            Frame { data, undone: *undone }
         }));
     }
 

@@ -107,10 +107,12 @@ impl RxQueue for FaultRx {
             drop(fresh);
             self.inner.release(taken);
         }
-        burst.extend(self.line.due(now).take(max).map(|due| Frame {
-            undone: due.undone,
-            ..Frame::complete(Gather::one(Seg::from_slice(due.bytes)))
-        }));
+        burst.extend(
+            self.line
+                .due(now)
+                .take(max)
+                .map(|due| Frame { data: Gather::one(Seg::from_slice(due.bytes)), undone: due.undone }),
+        );
     }
 
     fn release(&mut self, taken: usize) {

@@ -1,8 +1,8 @@
-//! How a client divides its memory: all rings, then a buffer for each descriptor of all of them, then a place for a
-//! [short](SHORT) frame for each.
+//! How a client divides its memory: all rings, then a buffer for each descriptor of all of them, then a short place, for a
+//! [short](SHORT) frame, for each.
 //!
-//! A buffer and its short place are one **place**, and have one number. In the beginning place `n` belongs to the `n`-th
-//! descriptor; where both ends exchange, places wander ([`pool`](super::pool)).
+//! A short place belongs to its descriptor for good. So does a buffer, but where both ends exchange: there buffers wander
+//! ([`pool`](super::pool)).
 
 use super::message::MAX_LOG2_RING_SIZE;
 use super::ring::{Desc, SHORT, octets};
@@ -54,96 +54,71 @@ impl Layout {
         (u64::from(ring) * self.ring_octets()) as u32
     }
 
-    /// All places.
-    pub(super) fn places(&self) -> Places {
-        Places {
-            first: self.first() as u32,
-            short: (self.first() + self.count() * self.stride()) as u32,
+    /// The places that belong to the descriptors of a ring, in the beginning.
+    pub(super) fn buffers(&self, ring: u16) -> Buffers {
+        let short = self.first() + self.count() * self.stride();
+        Buffers {
+            all: self.first() as u32,
+            count: self.count() as u32,
             stride: self.stride() as u32,
             size: self.buffer_size,
-            count: self.count() as u32,
-        }
-    }
-
-    /// The places that belong to the descriptors of a ring in the beginning.
-    pub(super) fn buffers(&self, ring: u16) -> Buffers {
-        Buffers {
-            places: self.places(),
+            short: (short as u32) + (u32::from(ring) << self.log2_ring_size) * SHORT,
             first: u32::from(ring) << self.log2_ring_size,
             mask: (1 << self.log2_ring_size) - 1,
         }
     }
 }
 
-/// All places of a client. In the only region it has.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Places {
-    first: u32,
-    short: u32,
-    stride: u32,
-    size: u32,
-    count: u32,
-}
-
-impl Places {
-    /// A place as an empty descriptor.
-    #[inline]
-    pub(super) fn empty(&self, place: u32) -> Desc {
-        debug_assert!(place < self.count);
-        let offset = self.first + place * self.stride;
-        Desc { flags: 0, region: 0, length: self.size, offset, metadata: self.short(place) }
-    }
-
-    /// Where its short place begins.
-    #[inline]
-    pub(super) fn short(&self, place: u32) -> u32 {
-        self.short + place * SHORT
-    }
-
-    /// The place whose buffer or short place begins there.
-    #[inline]
-    pub(super) fn at(&self, offset: u32) -> Option<u32> {
-        // Apart, as only the second one takes a division.
-        let (place, rest) = match offset.checked_sub(self.short) {
-            Some(behind) => (behind / SHORT, behind % SHORT),
-            None => {
-                let behind = offset.checked_sub(self.first)?;
-                (behind / self.stride, behind % self.stride)
-            }
-        };
-        (place < self.count && rest == 0).then_some(place)
-    }
-
-    /// Octets of a buffer.
-    pub(super) fn size(&self) -> u32 {
-        self.size
-    }
-}
-
-/// The places of the descriptors of one ring where they do not wander.
+/// The places of the descriptors of one ring, in the only region of a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Buffers {
-    places: Places,
+    /// Where the buffers of all rings begin, and how many there are.
+    all: u32,
+    count: u32,
+    stride: u32,
+    size: u32,
+    /// Where the short places of this ring begin.
+    short: u32,
+    /// The first buffer of this ring.
     first: u32,
     mask: u16,
 }
 
 impl Buffers {
-    /// The empty place of the descriptor with this (free-running) index.
+    /// The empty places of the descriptor with this (free-running) index, where its buffer is its own.
     #[inline]
     pub(super) fn empty(&self, index: u16) -> Desc {
-        self.places.empty(self.place(index))
+        self.with(index, self.own(index))
     }
 
-    /// Its number.
+    /// The same with a buffer that begins elsewhere.
     #[inline]
-    pub(super) fn place(&self, index: u16) -> u32 {
-        self.first + u32::from(index & self.mask)
+    pub(super) fn with(&self, index: u16, offset: u32) -> Desc {
+        Desc { flags: 0, region: 0, length: self.size, offset, metadata: self.short(index) }
     }
 
-    /// All places of the client.
-    pub(super) fn places(&self) -> Places {
-        self.places
+    /// Where its own buffer begins.
+    #[inline]
+    pub(super) fn own(&self, index: u16) -> u32 {
+        self.all + (self.first + u32::from(index & self.mask)) * self.stride
+    }
+
+    /// Where its short place begins.
+    #[inline]
+    pub(super) fn short(&self, index: u16) -> u32 {
+        self.short + u32::from(index & self.mask) * SHORT
+    }
+
+    /// Whether a buffer of the client, of any ring, begins there.
+    #[inline]
+    pub(super) fn is_one(&self, offset: u32) -> bool {
+        let behind = offset.checked_sub(self.all);
+        behind.is_some_and(|behind| behind / self.stride < self.count && behind.is_multiple_of(self.stride))
+    }
+
+    /// Octets of a buffer.
+    pub(super) fn size(&self) -> u32 {
+        self.size
     }
 }
 
@@ -178,18 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_found_by_where_it_begins_and_nowhere_else() {
+    fn a_buffer_is_known_by_where_it_begins() {
         let layout = Layout::new(2, 3, 200).unwrap();
-        let places = layout.places();
-        let mut found = 0;
-        for offset in 0..layout.octets() as u32 + 200 {
-            if let Some(place) = places.at(offset) {
-                let empty = places.empty(place);
-                assert!(offset == empty.offset || offset == empty.metadata, "{offset}");
-                found += 1;
-            }
-        }
-        assert_eq!(found, 2 * 16);
-        assert_eq!(places.at(u32::MAX), None);
+        let all: Vec<u32> = (0..16).map(|slot| layout.buffers(slot / 8).own(slot)).collect();
+        let is_one = |offset: &u32| layout.buffers(1).is_one(*offset);
+        let found: Vec<u32> = (0..layout.octets() as u32 + 200).filter(is_one).collect();
+        assert_eq!(found, all);
+        assert!(!is_one(&u32::MAX));
     }
 }

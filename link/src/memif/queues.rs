@@ -282,7 +282,7 @@ impl Monitor for Shared {
             PortCounter {
                 name: "tx_exchanged",
                 value: tx(|slot| &slot.exchanged),
-                help: "Of these, frames that went back to their sender in the places they came in, uncopied.",
+                help: "Of these, frames that went back to their sender in the buffers they came in, uncopied.",
             },
             PortCounter {
                 name: "tx_too_long",

@@ -161,8 +161,13 @@ impl<'a> Place<'a> {
         prefetch::for_write(self.ptr);
     }
 
+    /// Copies octets of our own here, as far as they fit.
+    pub(super) fn begin(mut self, bytes: &[u8]) {
+        self.put_private(bytes);
+    }
+
     /// Copies the whole frame here, or as much as fits.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fill(self, frame: &OutFrame<'_>) {
         let mut to = self;
         to.put_private(frame.head);

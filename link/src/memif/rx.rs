@@ -9,7 +9,7 @@ use super::layout::Buffers;
 use super::metadata;
 use super::pool::Pool;
 use super::region::Place;
-use super::ring::{Desc, NEXT, Ring};
+use super::ring::{Desc, NEXT, Ring, SHORT};
 use crate::frame::{Frame, Gather, Lent, Seg};
 use crate::queue::{BURST, RxBurst};
 use parking_lot::Mutex;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// The longest frame that is taken from a peer: a segmentation super-frame of 64 KiB and its headers fit.
 const MAX_FRAME: u32 = 1 << 17;
 
-/// The first piece of a frame that may go back in its places, where it has several, is at least as long as any head.
+/// The first piece of a frame that may go back in its buffers, where it has several, is at least as long as any head.
 const HEAD: u32 = 256;
 
 /// See the module.
@@ -46,26 +46,29 @@ pub(super) struct RxRing {
 /// Who posts empty places.
 #[derive(Debug)]
 enum Source {
-    /// The client does. Frames are lent as this ring's if it takes them back in their places.
+    /// The client does. Frames are lent as this ring's if it takes them back in their buffers.
     Peer { lends: Option<u16> },
     /// We do, for each slot its own.
     Fixed(Buffers),
-    /// We do, and they wander.
+    /// We do, and buffers wander.
     Wandering(Wandering),
 }
 
-/// Where empty places come from if a frame may lie in any.
+/// Where empty buffers come from if a frame may lie in any.
 #[derive(Debug)]
 struct Wandering {
     own: Buffers,
     /// `None` where there are more rings in this direction: what was received is posted again.
     pool: Option<Arc<Mutex<Pool>>>,
-    /// The place in each slot that was lent.
+    /// Where the buffer of each slot begins.
     held: Box<[u32]>,
+    /// The slots of the burst whose frames lie in a buffer.
+    used: Vec<u16>,
 }
 
 impl RxRing {
-    /// The server's end: the client fills and posts. It is the ring of this number, where frames may go back in their places.
+    /// The server's end: the client fills and posts. It is the ring of this number, where frames may go back in their
+    /// buffers.
     pub(super) fn server(ring: Ring, lends: Option<u16>, unfinished: bool) -> Self {
         Self::new(ring, Source::Peer { lends }, unfinished)
     }
@@ -75,20 +78,21 @@ impl RxRing {
         Self::new(ring, Source::Fixed(buffers), unfinished).posting(&buffers)
     }
 
-    /// The same for a server that gives frames back in the places they came in.
+    /// The same for a server that gives frames back in the buffers they came in.
     pub(super) fn wandering(
         ring: Ring,
         own: Buffers,
         pool: Option<Arc<Mutex<Pool>>>,
         unfinished: bool,
     ) -> Self {
-        let held = vec![0; usize::from(ring.size())].into();
-        Self::new(ring, Source::Wandering(Wandering { own, pool, held }), unfinished).posting(&own)
+        let held = (0..ring.size()).map(|slot| own.own(slot)).collect();
+        let used = Vec::with_capacity(ring.size().into());
+        Self::new(ring, Source::Wandering(Wandering { own, pool, held, used }), unfinished).posting(&own)
     }
 
     fn posting(self, buffers: &Buffers) -> Self {
         for slot in 0..self.ring.size() {
-            self.post(slot, buffers.empty(slot));
+            post(&self.ring, slot, buffers.empty(slot), self.metadata);
         }
         self.ring.set_head(self.ring.size());
         self
@@ -109,12 +113,6 @@ impl RxRing {
             metadata: if unfinished { u32::MAX } else { 0 },
             broken: false,
         }
-    }
-
-    /// Posts an empty place in a slot.
-    #[inline]
-    fn post(&self, slot: u16, empty: Desc) {
-        self.ring.set_desc(slot, Desc { metadata: empty.metadata & self.metadata, ..empty });
     }
 
     /// Slots that hold frames.
@@ -141,43 +139,26 @@ impl RxRing {
         if waiting == 0 {
             return Ok(());
         }
-        let end = self.next.wrapping_add(waiting);
         let max = max.min(BURST).min(burst.remaining_capacity());
-        let mut slot = self.next;
-        let mut spare: &'a mut [Seg<'static>] = &mut self.segs;
-        let lends = if let Source::Peer { lends } = self.source { lends } else { None };
-        let mut wandering =
-            if let Source::Wandering(wandering) = &mut self.source { Some(wandering) } else { None };
-        let ring = &self.ring;
-        let mut read = |slot: u16, left: u32| {
-            let desc = ring.desc(slot);
-            if let Some(wandering) = &mut wandering {
-                wandering.hold(slot, &desc)?;
-            }
-            Ok((desc, buffer(ring, &desc, left)?))
+        let lending = Lending {
+            ring: &self.ring,
+            slot: self.next,
+            end: self.next.wrapping_add(waiting),
+            metadata: self.metadata,
+            spare: &mut self.segs,
+            ends: &mut self.ends[..max],
+            lent: &mut self.lent,
+            chained: &mut self.chained,
         };
-        for frame_end in &mut self.ends[..max] {
-            if slot == end {
-                break;
+        let lent = match &mut self.source {
+            Source::Peer { lends: Some(ring) } => lending.lend(&mut Lends(*ring), burst),
+            Source::Peer { lends: None } | Source::Fixed(_) => lending.lend(&mut Stays, burst),
+            Source::Wandering(wandering) => {
+                wandering.used.clear();
+                lending.lend(wandering, burst)
             }
-            let (desc, place) = read(slot, MAX_FRAME).inspect_err(|_| self.broken = true)?;
-            let mut lent = lends.filter(|_| desc.region == 0).and_then(|ring| Lent::new(ring, slot));
-            slot = slot.wrapping_add(1);
-            let data = if desc.flags & NEXT == 0 {
-                Gather::one(place.seg())
-            } else {
-                self.chained = true;
-                lent = lent.filter(|_| desc.length >= HEAD);
-                let more = chain(&mut read, &mut slot, end, MAX_FRAME - desc.length, &mut spare);
-                Gather::chain(place.seg(), more.inspect_err(|_| self.broken = true)?)
-            };
-            *frame_end = slot;
-            self.lent += 1;
-            let metadata = desc.metadata & self.metadata;
-            let undone = if metadata == 0 { None } else { metadata::unpack(metadata) };
-            burst.push(Frame { data, undone, lent });
-        }
-        Ok(())
+        };
+        lent.inspect_err(|_| self.broken = true)
     }
 
     /// The first `taken` frames of the last burst are done.
@@ -187,7 +168,7 @@ impl RxRing {
         let end = self.ends[last];
         self.lent = 0;
         let size = self.ring.size();
-        match &self.source {
+        match &mut self.source {
             Source::Peer { .. } => {
                 if self.chained {
                     self.unchain(end);
@@ -197,18 +178,17 @@ impl RxRing {
             }
             Source::Fixed(buffers) => {
                 for slot in slots(self.next, end) {
-                    self.post(slot.wrapping_add(size), buffers.empty(slot));
+                    post(&self.ring, slot.wrapping_add(size), buffers.empty(slot), self.metadata);
                 }
             }
-            Source::Wandering(Wandering { own, pool, held }) => {
-                let mut pool = pool.as_ref().map(|pool| pool.lock());
-                if let Some(pool) = &mut pool {
-                    pool.expect(end.wrapping_sub(self.next));
+            Source::Wandering(wandering) => {
+                if !wandering.used.is_empty() {
+                    wandering.renew(self.next, end);
                 }
+                let Wandering { own, held, .. } = wandering;
                 for slot in slots(self.next, end) {
-                    let used = held[usize::from(slot & (size - 1))];
-                    let place = pool.as_mut().map_or(used, |pool| pool.renew(used));
-                    self.post(slot.wrapping_add(size), own.places().empty(place));
+                    let buffer = held[usize::from(slot) & (held.len() - 1)];
+                    post(&self.ring, slot.wrapping_add(size), own.with(slot, buffer), self.metadata);
                 }
             }
         }
@@ -249,12 +229,154 @@ impl RxRing {
 }
 
 impl Wandering {
-    /// Keeps the place that came in a slot.
-    #[inline]
-    fn hold(&mut self, slot: u16, desc: &Desc) -> Result<(), Fault> {
-        let slot = usize::from(slot) & (self.held.len() - 1);
-        self.held[slot] = self.own.places().at(desc.offset).ok_or(Fault::BadDescriptorBounds)?;
+    /// Keeps the buffer that came in a slot.
+    fn hold(&mut self, slot: u16, offset: u32) -> Result<(), Fault> {
+        let at = usize::from(slot) & (self.held.len() - 1);
+        if self.held[at] != offset {
+            if !self.own.is_one(offset) {
+                return Err(Fault::BadDescriptorBounds);
+            }
+            self.held[at] = offset;
+        }
+        self.used.push(slot);
         Ok(())
+    }
+
+    /// The buffers used in these slots are done: others are to be posted, if there are any.
+    fn renew(&mut self, from: u16, end: u16) {
+        let Some(pool) = &self.pool else { return };
+        let mut pool = pool.lock();
+        pool.expect(self.used.len());
+        for slot in self.used.drain(..) {
+            if slot.wrapping_sub(from) < end.wrapping_sub(from) {
+                let held = &mut self.held[usize::from(slot) & (self.held.len() - 1)];
+                *held = pool.renew(*held);
+            }
+        }
+    }
+}
+
+/// Posts an empty place in a slot, with those bits of the metadata that the peer reads.
+#[inline]
+fn post(ring: &Ring, slot: u16, empty: Desc, metadata: u32) {
+    ring.set_desc(slot, Desc { metadata: empty.metadata & metadata, ..empty });
+}
+
+/// What is done with the buffers that frames came in.
+trait Origin {
+    /// There is a frame, or a piece of one, in this slot.
+    #[inline(always)]
+    fn came(&mut self, _slot: u16, _desc: &Desc) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// The place in which a frame lies that begins in this slot, if it may be given away.
+    #[inline(always)]
+    fn lent(&self, _slot: u16, _desc: &Desc) -> Option<Lent> {
+        None
+    }
+}
+
+/// Nothing.
+struct Stays;
+
+impl Origin for Stays {}
+
+/// The client of the ring of this number takes them back.
+struct Lends(u16);
+
+impl Origin for Lends {
+    #[inline(always)]
+    fn lent(&self, slot: u16, desc: &Desc) -> Option<Lent> {
+        // To copy a short one costs less than to exchange it.
+        let worth = desc.length > SHORT && (desc.flags & NEXT == 0 || desc.length >= HEAD);
+        if worth && desc.region == 0 { Lent::new(self.0, slot) } else { None }
+    }
+}
+
+impl Origin for Wandering {
+    #[inline(always)]
+    fn came(&mut self, slot: u16, desc: &Desc) -> Result<(), Fault> {
+        if desc.offset == self.own.short(slot) { Ok(()) } else { self.hold(slot, desc.offset) }
+    }
+}
+
+/// A burst that is about to be lent.
+struct Lending<'a, 'b> {
+    ring: &'a Ring,
+    /// The slots that hold frames.
+    slot: u16,
+    end: u16,
+    /// All bits of the metadata that are read.
+    metadata: u32,
+    spare: &'a mut [Seg<'static>],
+    ends: &'b mut [u16],
+    lent: &'b mut usize,
+    chained: &'b mut bool,
+}
+
+impl<'a> Lending<'a, '_> {
+    #[inline(always)]
+    fn lend(mut self, origin: &mut impl Origin, burst: &mut RxBurst<'a>) -> Result<(), Fault> {
+        for frame_end in core::mem::take(&mut self.ends) {
+            if self.slot == self.end {
+                break;
+            }
+            let first = self.slot;
+            let (desc, place) = self.next(origin, MAX_FRAME)?;
+            let data = if desc.flags & NEXT == 0 {
+                Gather::one(place.seg())
+            } else {
+                *self.chained = true;
+                Gather::chain(place.seg(), self.chain(origin, MAX_FRAME - desc.length)?)
+            };
+            *frame_end = self.slot;
+            *self.lent += 1;
+            let metadata = desc.metadata & self.metadata;
+            let undone = if metadata == 0 { None } else { metadata::unpack(metadata) };
+            burst.push(Frame { data: data.lent_as(origin.lent(first, &desc)), undone });
+        }
+        Ok(())
+    }
+
+    /// What is in the next slot, if it is in bounds and has not more than `left` octets.
+    #[inline(always)]
+    fn next(&mut self, origin: &mut impl Origin, left: u32) -> Result<(Desc, Place<'a>), Fault> {
+        let desc = self.ring.desc(self.slot);
+        origin.came(self.slot, &desc)?;
+        if desc.length > left {
+            return Err(Fault::FrameTooLong);
+        }
+        self.slot = self.slot.wrapping_add(1);
+        Ok((desc, self.ring.buffer(&desc)?))
+    }
+
+    /// Collects the segments behind the first one of a frame.
+    #[cold]
+    fn chain(&mut self, origin: &mut impl Origin, mut left: u32) -> Result<&'a [Seg<'a>], Fault> {
+        let segs = core::mem::take(&mut self.spare);
+        let mut n = 0;
+        loop {
+            if self.slot == self.end {
+                return Err(Fault::BadChain);
+            }
+            let (desc, place) = self.next(origin, left)?;
+            let seg = place.seg();
+            left -= desc.length;
+            let kept = segs.get_mut(n).ok_or(Fault::BadChain)?;
+            // SAFETY: the lifetime is a lie only while the segment is kept here: it is lent out for 'a, for which
+            // the ring (and the memory it holds) is borrowed, and every burst overwrites what it lends.
+            *kept = unsafe {
+                Seg::from_raw(core::ptr::NonNull::new_unchecked(seg.as_ptr().cast_mut()), seg.len())
+            };
+            n += 1;
+            if desc.flags & NEXT == 0 {
+                break;
+            }
+        }
+        let (mine, rest) = segs.split_at_mut(n);
+        self.spare = rest;
+        Ok(mine)
     }
 }
 
@@ -262,47 +384,4 @@ impl Wandering {
 #[inline]
 fn slots(from: u16, end: u16) -> impl Iterator<Item = u16> {
     (0..end.wrapping_sub(from)).map(move |n| from.wrapping_add(n))
-}
-
-/// What a descriptor names, if it is in bounds and has not more than `left` octets.
-#[inline]
-fn buffer<'a>(ring: &'a Ring, desc: &Desc, left: u32) -> Result<Place<'a>, Fault> {
-    if desc.length > left {
-        return Err(Fault::FrameTooLong);
-    }
-    ring.buffer(desc)
-}
-
-/// Collects the segments behind the first one of a frame.
-#[cold]
-fn chain<'a>(
-    read: &mut impl FnMut(u16, u32) -> Result<(Desc, Place<'a>), Fault>,
-    slot: &mut u16,
-    end: u16,
-    mut left: u32,
-    spare: &mut &'a mut [Seg<'static>],
-) -> Result<&'a [Seg<'a>], Fault> {
-    let segs = core::mem::take(spare);
-    let mut n = 0;
-    loop {
-        if *slot == end {
-            return Err(Fault::BadChain);
-        }
-        let (desc, place) = read(*slot, left)?;
-        let seg = place.seg();
-        left -= desc.length;
-        let kept = segs.get_mut(n).ok_or(Fault::BadChain)?;
-        // SAFETY: the lifetime is a lie only while the segment is kept here: it is lent out for 'a, for which
-        // the ring (and the memory it holds) is borrowed, and every burst overwrites what it lends.
-        *kept =
-            unsafe { Seg::from_raw(core::ptr::NonNull::new_unchecked(seg.as_ptr().cast_mut()), seg.len()) };
-        n += 1;
-        *slot = slot.wrapping_add(1);
-        if desc.flags & NEXT == 0 {
-            break;
-        }
-    }
-    let (mine, rest) = segs.split_at_mut(n);
-    *spare = rest;
-    Ok(mine)
 }

@@ -4,7 +4,7 @@
 //! limit is the server's tail plus the ring's length; in an M2S ring the client's head is the limit and its
 //! descriptors say where its empty buffers are. A burst is one look at the peer's index and one store of ours.
 //!
-//! A server that exchanges gives a client's frame back without copying it: the place that it lies in goes into the M2S slot, and
+//! A server that exchanges gives a client's frame back without copying it: the buffer that it lies in goes into the M2S slot, and
 //! the empty one that was posted there into the S2M slot, to go back when the frame is released ([`pool`](super::pool)).
 
 use super::fault::Fault;
@@ -41,27 +41,122 @@ enum Source {
     Posted(Box<[Ring]>),
     /// Each slot has its own.
     Fixed(Buffers),
-    /// They wander.
+    /// Buffers wander.
     Pooled(Arc<Mutex<Pool>>),
 }
 
-impl Source {
-    /// For one burst.
-    #[inline]
-    fn open(&self) -> Open<'_> {
-        match self {
-            Self::Posted(lent) => Open::Posted(lent),
-            Self::Fixed(buffers) => Open::Fixed(buffers),
-            Self::Pooled(pool) => Open::Pooled(pool.lock()),
-        }
+/// A [`Source`] in use for a burst.
+trait Open {
+    /// Where the slots end that may be filled, by the peer's index; and what is wrong with what the peer gave back.
+    fn limit(&mut self, ring: &Ring) -> (u16, Result<(), Fault>);
+
+    /// The empty place of a slot for a frame of `len` octets, or for the beginning of it. From a pool it is the one that will be
+    /// taken after so many others.
+    fn empty(&self, ring: &Ring, slot: u16, others: u16, len: usize) -> Result<Desc, Fault>;
+
+    /// The empty place of a slot was filled, as this says.
+    #[inline(always)]
+    fn filled(&mut self, _slot: u16, _desc: &Desc) {}
+
+    /// Publishes what was filled.
+    fn publish(&self, ring: &Ring, next: u16);
+
+    /// Octets of a buffer, where all are our own.
+    fn size(&self) -> Option<u32>;
+
+    /// The rings of the peer's frames, if it takes them back in their buffers.
+    #[inline(always)]
+    fn lent(&self) -> &[Ring] {
+        &[]
     }
 }
 
-/// A [`Source`] in use.
-enum Open<'a> {
-    Posted(&'a [Ring]),
-    Fixed(&'a Buffers),
-    Pooled(MutexGuard<'a, Pool>),
+/// Whether frames of this length go into the short place beside a buffer of this size.
+#[inline(always)]
+fn is_short(len: usize, size: u32) -> bool {
+    len <= SHORT.min(size) as usize
+}
+
+/// We are the server.
+struct Posted<'a>(&'a [Ring]);
+
+impl Open for Posted<'_> {
+    #[inline(always)]
+    fn limit(&mut self, ring: &Ring) -> (u16, Result<(), Fault>) {
+        (ring.head(), Ok(()))
+    }
+
+    #[inline(always)]
+    fn empty(&self, ring: &Ring, slot: u16, _others: u16, _len: usize) -> Result<Desc, Fault> {
+        Ok(ring.desc(slot))
+    }
+
+    #[inline(always)]
+    fn publish(&self, ring: &Ring, next: u16) {
+        ring.set_tail(next);
+    }
+
+    fn size(&self) -> Option<u32> {
+        None
+    }
+
+    #[inline(always)]
+    fn lent(&self) -> &[Ring] {
+        self.0
+    }
+}
+
+impl Open for &Buffers {
+    #[inline(always)]
+    fn limit(&mut self, ring: &Ring) -> (u16, Result<(), Fault>) {
+        (ring.tail().wrapping_add(ring.size()), Ok(()))
+    }
+
+    #[inline(always)]
+    fn empty(&self, _ring: &Ring, slot: u16, _others: u16, _len: usize) -> Result<Desc, Fault> {
+        Ok(Buffers::empty(self, slot))
+    }
+
+    #[inline(always)]
+    fn publish(&self, ring: &Ring, next: u16) {
+        ring.set_head(next);
+    }
+
+    fn size(&self) -> Option<u32> {
+        Some(Buffers::size(self))
+    }
+}
+
+impl Open for MutexGuard<'_, Pool> {
+    #[inline(always)]
+    fn limit(&mut self, ring: &Ring) -> (u16, Result<(), Fault>) {
+        let tail = ring.tail();
+        (tail.wrapping_add(ring.size()), self.reclaim(tail))
+    }
+
+    #[inline(always)]
+    fn empty(&self, _ring: &Ring, slot: u16, others: u16, len: usize) -> Result<Desc, Fault> {
+        if is_short(len, self.own().size()) {
+            return Ok(self.own().empty(slot));
+        }
+        self.ahead(others, slot).ok_or(Fault::BadIndex)
+    }
+
+    #[inline(always)]
+    fn filled(&mut self, slot: u16, desc: &Desc) {
+        if desc.offset != self.own().short(slot) {
+            self.take(slot);
+        }
+    }
+
+    #[inline(always)]
+    fn publish(&self, ring: &Ring, next: u16) {
+        ring.set_head(next);
+    }
+
+    fn size(&self) -> Option<u32> {
+        Some(self.own().size())
+    }
 }
 
 #[derive(Debug)]
@@ -82,7 +177,7 @@ struct Slots {
     /// The metadata of an empty buffer is our own, or the client announced it.
     metadata: bool,
     broken: bool,
-    /// Frames that were given back in the places they came in, not yet asked for.
+    /// Frames that were given back in the buffers they came in, not yet asked for.
     exchanged: usize,
     eventfd: OwnedFd,
 }
@@ -103,12 +198,13 @@ impl TxRing {
         Self { source: Source::Fixed(buffers), slots: Slots::new(ring, eventfd, unfinished, true) }
     }
 
-    /// The client's end, with places that wander.
+    /// The client's end, with buffers that wander.
     pub(super) fn pooled(ring: Ring, pool: Arc<Mutex<Pool>>, eventfd: OwnedFd, unfinished: bool) -> Self {
         Self { source: Source::Pooled(pool), slots: Slots::new(ring, eventfd, unfinished, true) }
     }
 
-    /// The server's end. `lent` are the client's own rings, by number, where it takes frames back in their places.
+    /// The server's end. `lent` are the client's own rings, by number, where it takes frames back in their
+    /// buffers.
     pub(super) fn server(ring: Ring, lent: Box<[Ring]>, eventfd: OwnedFd, unfinished: bool) -> Self {
         Self { source: Source::Posted(lent), slots: Slots::new(ring, eventfd, unfinished, unfinished) }
     }
@@ -118,7 +214,7 @@ impl TxRing {
         usize::from(self.slots.ring.size()) * crate::ORDINARY
     }
 
-    /// How many frames were given back in the places they came in since this was asked.
+    /// How many frames were given back in the buffers they came in since this was asked.
     #[inline]
     pub(super) fn take_exchanged(&mut self) -> usize {
         core::mem::take(&mut self.slots.exchanged)
@@ -130,7 +226,11 @@ impl TxRing {
             return Ok(0);
         }
         if usize::from(self.slots.free()) < wanted {
-            self.slots.look(&mut self.source.open())?;
+            match &self.source {
+                Source::Posted(lent) => self.slots.look(&mut Posted(lent))?,
+                Source::Fixed(buffers) => self.slots.look(&mut &*buffers)?,
+                Source::Pooled(pool) => self.slots.look(&mut pool.lock())?,
+            }
         }
         Ok(self.slots.free().into())
     }
@@ -142,13 +242,18 @@ impl TxRing {
         if self.slots.broken {
             return (taken, Ok(()));
         }
-        let result = self.slots.send(frames, &mut self.source.open(), &mut taken);
+        let (slots, taken_too) = (&mut self.slots, &mut taken);
+        let result = match &self.source {
+            Source::Posted(lent) => slots.send(frames, &mut Posted(lent), taken_too),
+            Source::Fixed(buffers) => slots.send(frames, &mut &*buffers, taken_too),
+            Source::Pooled(pool) => slots.send(frames, &mut pool.lock(), taken_too),
+        };
         (taken, result)
     }
 
-    /// The places of its pool.
+    /// The buffers of its pool.
     #[cfg(test)]
-    pub(super) fn places(&self) -> Vec<u32> {
+    pub(super) fn buffers(&self) -> Vec<u32> {
         match &self.source {
             Source::Pooled(pool) => pool.lock().all(),
             Source::Posted(_) | Source::Fixed(_) => Vec::new(),
@@ -205,19 +310,11 @@ impl Slots {
 
     /// Looks at the peer's index.
     #[inline]
-    fn look(&mut self, open: &mut Open<'_>) -> Result<(), Fault> {
-        let size = self.ring.size();
-        let (limit, reclaimed) = match open {
-            Open::Posted(_) => (self.ring.head(), Ok(())),
-            Open::Fixed(_) => (self.ring.tail().wrapping_add(size), Ok(())),
-            Open::Pooled(pool) => {
-                let tail = self.ring.tail();
-                (tail.wrapping_add(size), pool.reclaim(tail))
-            }
-        };
+    fn look(&mut self, open: &mut impl Open) -> Result<(), Fault> {
+        let (limit, reclaimed) = open.limit(&self.ring);
         // Before anything is called a fault: what was read may be zeros of our own making.
         let looked = self.ring.check_memory(&mut self.losses).and(reclaimed);
-        let in_ring = limit.wrapping_sub(self.next) <= size;
+        let in_ring = limit.wrapping_sub(self.next) <= self.ring.size();
         let looked = looked.and(if in_ring { Ok(()) } else { Err(Fault::BadIndex) });
         looked.inspect_err(|_| self.broken = true)?;
         self.limit = limit;
@@ -225,7 +322,12 @@ impl Slots {
     }
 
     #[inline]
-    fn send(&mut self, frames: &[OutFrame<'_>], open: &mut Open<'_>, taken: &mut Taken) -> Result<(), Fault> {
+    fn send(
+        &mut self,
+        frames: &[OutFrame<'_>],
+        open: &mut impl Open,
+        taken: &mut Taken,
+    ) -> Result<(), Fault> {
         if usize::from(self.free()) < frames.len() {
             self.look(open)?;
         }
@@ -247,35 +349,39 @@ impl Slots {
         if self.next != first {
             self.filled += u64::from(self.next.wrapping_sub(first));
             self.dirty = true;
-            match open {
-                Open::Posted(_) => self.ring.set_tail(self.next),
-                Open::Fixed(_) | Open::Pooled(_) => self.ring.set_head(self.next),
-            }
+            open.publish(&self.ring, self.next);
         }
         result
     }
 
-    /// The empty place that is `ahead` of the next one, for a frame of `len` octets, or for the beginning of it: our own, or what
-    /// the client posted there.
-    #[inline]
-    fn empty(&self, open: &Open<'_>, ahead: u16, len: usize) -> Result<(Desc, Place<'_>), Fault> {
-        let slot = self.next.wrapping_add(ahead);
-        let mut desc = match open {
-            Open::Posted(_) => self.ring.desc(slot),
-            Open::Fixed(buffers) => buffers.empty(slot),
-            Open::Pooled(pool) => pool.ahead(ahead).ok_or(Fault::BadIndex)?,
-        };
+    /// The empty place of a slot, as [`Open::empty`] says, and checked.
+    #[inline(always)]
+    fn empty(
+        &self,
+        open: &impl Open,
+        slot: u16,
+        others: u16,
+        len: usize,
+    ) -> Result<(Desc, Place<'_>), Fault> {
+        let mut desc = open.empty(&self.ring, slot, others, len)?;
         if desc.length < MIN_BUFFER {
             return Err(Fault::BadDescriptorBounds);
         }
-        if len <= SHORT.min(desc.length) as usize && self.metadata && desc.metadata != 0 {
+        if is_short(len, desc.length) && self.metadata && desc.metadata != 0 {
             (desc.offset, desc.length) = (desc.metadata, SHORT);
         }
         Ok((desc, self.ring.buffer(&desc)?))
     }
 
+    /// That place was filled.
+    #[inline(always)]
+    fn fill(&self, open: &mut impl Open, slot: u16, desc: Desc) {
+        self.ring.set_desc(slot, desc);
+        open.filled(slot, &desc);
+    }
+
     #[inline]
-    fn put(&mut self, frame: &OutFrame<'_>, open: &mut Open<'_>) -> Result<Fate, Fault> {
+    fn put(&mut self, frame: &OutFrame<'_>, open: &mut impl Open) -> Result<Fate, Fault> {
         if self.free() == 0 {
             return Ok(Fate::Full);
         }
@@ -287,25 +393,22 @@ impl Slots {
                 None => return Ok(Fate::Never),
             },
         };
-        if let Some(lent) = frame.lent
+        if let Some(lent) = frame.body.lent()
             && let Some(fate) = self.give_back(frame, lent, metadata, open)?
         {
             return Ok(fate);
         }
-        let (desc, place) = self.empty(open, 0, len)?;
+        let (desc, place) = self.empty(open, self.next, 0, len)?;
         if len > desc.length as usize {
             return self.put_chain(frame, metadata, open);
         }
         if self.free() > AHEAD
-            && let Ok((_, later)) = self.empty(open, AHEAD, len)
+            && let Ok((_, later)) = self.empty(open, self.next.wrapping_add(AHEAD), AHEAD, len)
         {
             later.prefetch_for_write();
         }
         place.fill(frame);
-        self.ring.set_desc(self.next, Desc { flags: 0, length: len as u32, metadata, ..desc });
-        if let Open::Pooled(pool) = open {
-            pool.take(desc.offset);
-        }
+        self.fill(open, self.next, Desc { flags: 0, length: len as u32, metadata, ..desc });
         Ok(Fate::Sent(1))
     }
 
@@ -315,7 +418,7 @@ impl Slots {
         &mut self,
         frame: &OutFrame<'_>,
         mut metadata: u32,
-        open: &mut Open<'_>,
+        open: &mut impl Open,
     ) -> Result<Fate, Fault> {
         self.look(open)?;
         let Some(slots) = self.slots_for(frame.len(), open)? else {
@@ -328,9 +431,8 @@ impl Slots {
         let mut seg = segs.next();
         for i in 0..slots {
             let slot = self.next.wrapping_add(i);
-            // A place that is taken from a pool is no longer ahead.
-            let ahead = if matches!(open, Open::Pooled(_)) { 0 } else { i };
-            let (desc, mut place) = self.empty(open, ahead, usize::MAX)?;
+            // Of a pool the buffers before were taken already.
+            let (desc, mut place) = self.empty(open, slot, 0, usize::MAX)?;
             let size = desc.length as usize;
             let mut room = size.min(left);
             let length = room as u32;
@@ -343,10 +445,7 @@ impl Slots {
                 seg = if n < part.len() { Some(part.skip(n)) } else { segs.next() };
             }
             let flags = if i + 1 < slots { NEXT } else { 0 };
-            self.ring.set_desc(slot, Desc { flags, length, metadata, ..desc });
-            if let Open::Pooled(pool) = open {
-                pool.take(desc.offset);
-            }
+            self.fill(open, slot, Desc { flags, length, metadata, ..desc });
             metadata = 0;
         }
         // The client's descriptors may have changed between the two looks; what is sent is in bounds anyway.
@@ -354,20 +453,16 @@ impl Slots {
     }
 
     /// Not even a ring that is wholly free holds so much.
-    fn is_longer_than_all(&self, len: usize, open: &Open<'_>) -> bool {
-        let size = match open {
-            Open::Posted(_) => return false,
-            Open::Fixed(buffers) => buffers.places().size(),
-            Open::Pooled(pool) => pool.places().size(),
-        };
-        u64::from(size) * u64::from(self.ring.size()) < len as u64
+    fn is_longer_than_all(&self, len: usize, open: &impl Open) -> bool {
+        let all = |size| u64::from(size) * u64::from(self.ring.size());
+        open.size().is_some_and(|size| all(size) < len as u64)
     }
 
     /// How many of the free slots this many octets need; `None` where they are not enough.
-    fn slots_for(&self, len: usize, open: &Open<'_>) -> Result<Option<u16>, Fault> {
+    fn slots_for(&self, len: usize, open: &impl Open) -> Result<Option<u16>, Fault> {
         let mut room = 0;
         for ahead in 0..self.free() {
-            let (desc, _) = self.empty(open, ahead, usize::MAX)?;
+            let (desc, _) = self.empty(open, self.next.wrapping_add(ahead), ahead, usize::MAX)?;
             room += u64::from(desc.length);
             if room >= len as u64 {
                 return Ok(Some(ahead + 1));
@@ -376,18 +471,20 @@ impl Slots {
         Ok(None)
     }
 
-    /// Gives a frame back to the client in the places it came in. `None`: it does not lie in this client's memory, or not as
+    /// Gives a frame back to the client in the buffers it came in. `None`: it does not lie in this client's memory, or not as
     /// it was lent.
-    #[inline]
+    #[inline(never)]
     fn give_back(
         &mut self,
         frame: &OutFrame<'_>,
         lent: Lent,
         mut metadata: u32,
-        open: &mut Open<'_>,
+        open: &mut impl Open,
     ) -> Result<Option<Fate>, Fault> {
-        let Open::Posted(rings) = *open else { return Ok(None) };
-        let Some(from) = rings.get(usize::from(lent.ring())) else { return Ok(None) };
+        let ring = usize::from(lent.ring());
+        if ring >= open.lent().len() {
+            return Ok(None);
+        }
         let mut before = frame.head.len() as u32;
         let body = frame.body.segs().next().and_then(|seg| self.ring.offset_of(seg.as_ptr()));
         let Some(offset) = body.and_then(|body| body.checked_sub(before)) else { return Ok(None) };
@@ -398,9 +495,10 @@ impl Slots {
                 return Ok((count <= usize::from(self.ring.size())).then_some(Fate::Full));
             }
         }
+        let Some(from) = open.lent().get(ring) else { return Ok(None) };
         let slots = count as u16;
         let head = Desc { offset, length: before, ..Desc::default() };
-        self.ring.buffer(&head)?.fill(&OutFrame::private(frame.head));
+        self.ring.buffer(&head)?.begin(frame.head);
         for (seg, i) in frame.body.segs().zip(0..slots) {
             let Some(offset) = self.ring.offset_of(seg.as_ptr()) else {
                 return Err(Fault::BadDescriptorBounds);

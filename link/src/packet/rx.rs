@@ -140,7 +140,7 @@ impl RxQueue for PacketRx {
         }
         burst.extend(self.ready.iter().take(max).map(|ready| {
             let bytes = &self.slots[ready.start..ready.start + ready.len];
-            Frame { undone: ready.undone, ..Frame::complete(Gather::one(Seg::from_slice(bytes))) }
+            Frame { data: Gather::one(Seg::from_slice(bytes)), undone: ready.undone }
         }));
     }
 

@@ -110,7 +110,7 @@ impl RxQueue for XdpRx {
         for (at, octets) in receiver.frames(max.min(BURST)).enumerate() {
             let undone = self.shared.recognise.and_then(|recognise| recognise(octets));
             unfinished += u64::from(undone.is_some() && at >= self.lent);
-            burst.push(Frame { undone, ..Frame::complete(Gather::one(Seg::from_slice(octets))) });
+            burst.push(Frame { data: Gather::one(Seg::from_slice(octets)), undone });
         }
         let counters = &self.shared.counters;
         counters.rx_frames.add(burst.len().saturating_sub(self.lent) as u64);

@@ -160,7 +160,7 @@ fn tshark_reads_a_capture_from_a_pipe() {
     );
 }
 
-/// Between two vNICs behind one link frames are given back in the places they came in, but for those that somebody looks at when
+/// Between two vNICs behind one link frames are given back in the buffers they came in, but for those that somebody looks at when
 /// they have left.
 #[test]
 fn frames_go_back_uncopied_but_where_they_are_captured() {
@@ -181,8 +181,9 @@ fn frames_go_back_uncopied_but_where_they_are_captured() {
             assert!(guests[1].recv(super::place::PATIENCE).as_ref() == Some(&sent), "{from} {n}");
         }
     };
+    // A third of them is short, and that is copied.
     frames(0);
-    assert_eq!(exchanged(), 150);
+    assert_eq!(exchanged(), 100);
     let captured = capture(&place, "vis0.sock", "ethernet1/1", "all", &["-c", "300"]);
     frames(1);
     let (_, seen) = ended(&place, captured, "all");
@@ -190,8 +191,8 @@ fn frames_go_back_uncopied_but_where_they_are_captured() {
     // The payload of a frame on the link is behind ten octets of tags.
     let numbers = gone.map(|(_, octets)| (octets[48], u16::from_be_bytes([octets[49], octets[50]])));
     assert!(numbers.eq((0..150).map(|n| (1, n))), "{:?}", seen.iter().map(|one| &one.0).collect::<Vec<_>>());
-    assert_eq!(exchanged(), 150);
+    assert_eq!(exchanged(), 100);
     frames(2);
-    assert_eq!(exchanged(), 300);
+    assert_eq!(exchanged(), 200);
     place.at_rest();
 }

@@ -88,11 +88,13 @@ impl Desk {
         let index = usize::from(waiting.frame);
         let head = self.heads.get(usize::from(waiting.head)).map_or(&[][..], Head::bytes);
         let taken = self.taken.get(index).copied().unwrap_or(0);
-        let body = burst.get(index).map_or(link::Gather::EMPTY, |frame| frame.data.skip(usize::from(taken)));
-        let lent = burst.get(index).and_then(|frame| frame.lent);
+        let data = burst.get(index).map_or(link::Gather::EMPTY, |frame| frame.data);
+        let mut body = data.skip(usize::from(taken));
         // A head of the same length, and the frame's own, so that this is its only copy.
-        let in_place = head.len() == usize::from(taken) && usize::from(waiting.head) == index;
-        OutFrame { lent: lent.filter(|_| in_place && self.lends), ..OutFrame::complete(head, body) }
+        if self.lends && head.len() == usize::from(taken) && usize::from(waiting.head) == index {
+            body = body.lent_as(data.lent());
+        }
+        OutFrame::complete(head, body)
     }
 
     /// How many octets longer the tags of such a frame are than when it came; shorter, where that is negative.

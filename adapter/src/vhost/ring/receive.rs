@@ -180,7 +180,7 @@ impl VringRx {
                     // SAFETY: mapped while the ring's lock is held, which is until the frames of this burst
                     // are given back: `release` and a further `recv` need the queue that 'a borrows (`recv`).
                     let data = Gather::one(unsafe { Seg::from_raw(piece.ptr, piece.len) });
-                    Frame { undone, ..Frame::complete(data) }
+                    Frame { data, undone }
                 });
                 (chain, frame)
             } else {
@@ -209,7 +209,7 @@ impl VringRx {
                     segs_len += pieces.len();
                     let data =
                         all.split_first().map_or(Gather::EMPTY, |(first, more)| Gather::chain(*first, more));
-                    Frame { undone, ..Frame::complete(data) }
+                    Frame { data, undone }
                 });
                 (chain, frame)
             };

@@ -1,4 +1,4 @@
-//! Frames that go back in the places they came in, against a model that is a queue of octets for each ring.
+//! Frames that go back in the buffers they came in, against a model that is a queue of octets for each ring.
 
 use super::rings::ends_of;
 use super::*;
@@ -69,19 +69,17 @@ fn switch(server: &mut Rings, from: usize, ways: &[Way], back: &mut [VecDeque<Ve
         match *way {
             Way::Back(ring, head) => {
                 let head: Vec<u8> = octets[..head].iter().map(|octet| !octet).collect();
-                let out = OutFrame::complete(&head, frame.data.skip(head.len()));
-                give(ring, OutFrame { lent: frame.lent, ..out });
+                let body = frame.data.skip(head.len()).lent_as(frame.data.lent());
+                give(ring, OutFrame::complete(&head, body));
             }
             Way::Twice(ring) => {
-                give(ring, OutFrame::complete(&octets[..20], frame.data.skip(20)));
-                give(
-                    ring + 1,
-                    OutFrame { lent: frame.lent, ..OutFrame::complete(&octets[..20], frame.data.skip(20)) },
-                );
+                let body = frame.data.skip(20);
+                give(ring, OutFrame::complete(&octets[..20], body));
+                give(ring + 1, OutFrame::complete(&octets[..20], body.lent_as(frame.data.lent())));
             }
             Way::Copy(ring) => {
                 let body = Gather::one(Seg::from_slice(&octets[10..]));
-                give(ring, OutFrame { lent: frame.lent, ..OutFrame::complete(&octets[..10], body) });
+                give(ring, OutFrame::complete(&octets[..10], body.lent_as(frame.data.lent())));
             }
             Way::Drop => {}
         }
@@ -94,7 +92,7 @@ fn switch(server: &mut Rings, from: usize, ways: &[Way], back: &mut [VecDeque<Ve
 
 proptest! {
     #[test]
-    fn what_goes_back_is_what_was_sent_back_and_no_place_is_lost(
+    fn what_goes_back_is_what_was_sent_back_and_no_buffer_is_lost(
         steps in prop::collection::vec(step(), 1..80), s2m in 1u16..4, m2s in 1u16..4
     ) {
         let (mut server, mut client, memory, layout) = ends_of(s2m, m2s, true, LOG2, BUFFER);
@@ -129,7 +127,7 @@ proptest! {
                     prop_assert_eq!(burst.len(), max.min(BURST).min(down[ring].len()));
                     for (got, want) in burst.iter().zip(&down[ring]) {
                         prop_assert_eq!(&got.data.to_vec(), want);
-                        prop_assert!(got.lent.is_none());
+                        prop_assert!(got.data.lent().is_none());
                     }
                     let done = share.index(burst.len() + 1);
                     drop(burst);
@@ -138,24 +136,25 @@ proptest! {
                 }
             }
         }
-        // At rest each place is somewhere, once.
+        // At rest each buffer is somewhere, once.
         for ring in 0..ups {
             switch(&mut server, ring, &[Way::Drop; BURST], &mut down);
         }
         for rx in &mut client.rx {
             while { let mut burst = RxBurst::new(); rx.0.recv(BURST, &mut burst).unwrap(); let n = burst.len(); drop(burst); rx.0.release(n); n > 0 } {}
         }
-        let mut places: Vec<u32> = Vec::new();
+        let mut buffers: Vec<u32> = Vec::new();
         for tx in &mut client.tx {
             tx.room(usize::MAX).unwrap();
-            places.extend(tx.places());
+            buffers.extend(tx.buffers());
         }
         for ring in s2m..s2m + m2s {
             let ring = Ring::new(Arc::clone(&memory), 0, layout.ring(ring), LOG2).unwrap();
-            places.extend((0..1 << LOG2).map(|slot| layout.places().at(ring.desc(slot).offset).unwrap()));
+            buffers.extend((0..1 << LOG2).map(|slot| ring.desc(slot).offset));
         }
-        places.sort_unstable();
-        prop_assert!(places.iter().copied().eq(0..u32::from(s2m + m2s) << LOG2), "{:?}", places);
+        buffers.sort_unstable();
+        let all = (0..s2m + m2s).flat_map(|ring| (0..1 << LOG2).map(move |slot| layout.buffers(ring).own(slot)));
+        prop_assert!(all.eq(buffers.iter().copied()), "{:?}", buffers);
     }
 }
 
@@ -174,19 +173,20 @@ fn goes_round(server: &mut Rings, client: &mut Rings, len: usize) -> bool {
 }
 
 #[test]
-fn frames_of_every_length_go_back_uncopied_where_both_announced_it() {
+fn frames_that_are_not_short_go_back_uncopied_where_both_announced_it() {
     for announced in [false, true] {
         let (mut server, mut client, ..) = ends_of(1, 1, announced, 6, 2048);
         for len in [12, 60, SHORT as usize, 129, 1514, 2048, 2049, 65_000] {
             for _ in 0..70 {
-                assert_eq!(goes_round(&mut server, &mut client, len), announced, "{len}");
+                let long = len > SHORT as usize;
+                assert_eq!(goes_round(&mut server, &mut client, len), announced && long, "{len}");
             }
         }
     }
 }
 
 #[test]
-fn few_places_go_round_where_few_frames_are_under_way() {
+fn few_buffers_go_round_where_few_frames_are_under_way() {
     let (mut server, mut client, memory, layout) = ends_of(1, 1, true, 6, 2048);
     let ring = Ring::new(memory, 0, layout.ring(0), 6).unwrap();
     let mut seen = std::collections::BTreeSet::new();
@@ -204,36 +204,47 @@ fn few_places_go_round_where_few_frames_are_under_way() {
 }
 
 #[test]
-fn a_server_that_gives_what_is_no_place_is_found_out() {
+fn a_server_that_gives_what_is_no_buffer_is_found_out() {
     let (mut server, mut client, memory, layout) = ends_of(1, 1, true, LOG2, BUFFER);
     let m2s = Ring::new(Arc::clone(&memory), 0, layout.ring(1), LOG2).unwrap();
-    assert!(goes_round(&mut server, &mut client, 60));
-    let good = layout.places().empty(3);
-    m2s.set_desc(1, Desc { length: 60, offset: good.offset + 64, ..good });
+    assert!(goes_round(&mut server, &mut client, 200));
+    let good = layout.buffers(0).empty(3);
+    m2s.set_desc(1, Desc { length: 200, offset: good.offset + 64, ..good });
     m2s.set_tail(2);
     let mut burst = RxBurst::new();
     assert_eq!(client.rx[0].0.recv(BURST, &mut burst), Err(Fault::BadDescriptorBounds));
+    drop(burst);
+
+    // A short place of another slot.
+    let (mut server, mut client, memory, layout) = ends_of(1, 1, true, LOG2, BUFFER);
+    let m2s = Ring::new(Arc::clone(&memory), 0, layout.ring(1), LOG2).unwrap();
+    assert!(goes_round(&mut server, &mut client, 200));
+    m2s.set_desc(1, Desc { length: 60, offset: layout.buffers(1).short(2), ..good });
+    m2s.set_tail(2);
+    let mut burst = RxBurst::new();
+    assert_eq!(client.rx[0].0.recv(BURST, &mut burst), Err(Fault::BadDescriptorBounds));
+    drop(burst);
 
     let (mut server, mut client, memory, layout) = ends_of(1, 1, true, LOG2, BUFFER);
     let s2m = Ring::new(memory, 0, layout.ring(0), LOG2).unwrap();
-    assert!(goes_round(&mut server, &mut client, 60));
-    assert_eq!(client.tx[0].send(&[OutFrame::private(&[1; 60])]).1, Ok(()));
+    assert!(goes_round(&mut server, &mut client, 200));
+    assert_eq!(client.tx[0].send(&[OutFrame::private(&[1; 200])]).1, Ok(()));
     s2m.set_desc(1, Desc { offset: 0, metadata: 64, flags: NEXT, ..good });
     s2m.set_tail(2);
     assert_eq!(client.tx[0].room(usize::MAX), Err(Fault::BadDescriptorBounds));
-    assert_eq!(client.tx[0].send(&[OutFrame::private(&[1; 60])]).0.frames, 0);
+    assert_eq!(client.tx[0].send(&[OutFrame::private(&[1; 200])]).0.frames, 0);
 
-    // It gives one place twice: garbled frames on its own link, and nothing worse.
+    // It gives one buffer twice: garbled frames on its own link, and nothing worse.
     let (mut server, mut client, memory, layout) = ends_of(1, 1, true, LOG2, BUFFER);
     let m2s = Ring::new(memory, 0, layout.ring(1), LOG2).unwrap();
     for slot in 0..200u16 {
-        m2s.set_desc(slot, Desc { length: 60, metadata: 0, ..good });
+        m2s.set_desc(slot, Desc { length: 200, metadata: 0, ..good });
         m2s.set_tail(slot + 1);
         let mut burst = RxBurst::new();
         assert_eq!(client.rx[0].0.recv(BURST, &mut burst), Ok(()));
         drop(burst);
         client.rx[0].0.release(1);
-        let _ = client.tx[0].send(&[OutFrame::private(&[1; 60])]);
+        let _ = client.tx[0].send(&[OutFrame::private(&[1; 200])]);
         switch(&mut server, 0, &[Way::Drop; BURST], &mut [VecDeque::new()]);
     }
 }

@@ -147,12 +147,12 @@ fn a_peer_that_returns_finds_the_port_again_and_the_loss_is_counted() {
     for first in [Role::Server, Role::Client] {
         let second = if first == Role::Server { Role::Client } else { Role::Server };
         let mut stays = open(Config::new(&path, first)).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        stays.monitor.on_change(Box::new(move || tell.send(()).unwrap()));
         let mut goes = open(Config::new(&path, second)).unwrap();
         wait_state(&mut stays, is_up);
         wait_state(&mut goes, is_up);
         assert_eq!(send(&mut stays, 0, &(0..5).map(|i| frame(i, 3000)).collect::<Vec<_>>()), 5);
-        let (tell, told) = std::sync::mpsc::channel();
-        stays.monitor.on_change(Box::new(move || tell.send(()).unwrap()));
         drop(goes);
         wait_state(
             &mut stays,
@@ -167,7 +167,7 @@ fn a_peer_that_returns_finds_the_port_again_and_the_loss_is_counted() {
         assert_eq!(send(&mut stays, 0, &[frame(1, 60)]), 1);
         assert_eq!(receive(&mut returns, 0), [frame(1, 60)]);
         assert_eq!(counter(&stays, "connections"), 2);
-        for change in ["down", "up"] {
+        for change in ["up", "down", "up again"] {
             assert!(told.recv_timeout(Duration::from_secs(10)).is_ok(), "nobody was told: {change}");
         }
         assert!(told.try_recv().is_err());
