@@ -163,24 +163,24 @@ impl<'a> Gather<'a> {
     /// One segment, the usual case.
     #[must_use]
     pub fn one(first: Seg<'a>) -> Self {
-        Self { first, more: &[], len: count(first.len), lent: None }
+        Self { first, more: &[], len: octets(first.len), lent: None }
     }
 
     /// Several segments in order.
     #[must_use]
     pub fn chain(first: Seg<'a>, more: &'a [Seg<'a>]) -> Self {
-        let len = more.iter().fold(count(first.len), |sum, seg| sum.saturating_add(count(seg.len)));
+        let len = more.iter().fold(octets(first.len), |sum, seg| sum.saturating_add(octets(seg.len)));
         Self { first, more, len, lent: None }
     }
 
-    /// The same, lent by a queue in a place that may be given away.
+    /// The same, lent by a queue in buffers that may be given away.
     #[must_use]
     #[inline]
     pub fn lent_as(self, lent: Option<Lent>) -> Self {
         Self { lent, ..self }
     }
 
-    /// A received frame: the place where it lies, if it may be given away. A frame to be sent: this is the rest of what was
+    /// A received frame: where it lies, if its buffers may be given away. A frame to be sent: this is the rest of what was
     /// received there, of which the first octets are replaced by as many; nobody reads it any more once it was taken, nor is it
     /// sent a second time.
     #[must_use]
@@ -252,9 +252,9 @@ impl<'a> Gather<'a> {
     }
 }
 
-/// Octets, as a gather counts them.
+/// As a gather counts them.
 #[inline]
-fn count(len: usize) -> u32 {
+fn octets(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
@@ -270,7 +270,7 @@ pub struct Frame<'a> {
 
 /// Where a received frame lies, as the queue that lends it counts: a ring of its port, and the first slot of the frame there.
 ///
-/// A frame that leaves by the port it came in by need not be copied: a sending queue of that port may hand the peer the place
+/// A frame that leaves by the port it came in by need not be copied: a sending queue of that port may hand the peer the buffer
 /// the frame lies in, and have it take an empty one back. What this says is a hint for that queue; for all others it is nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lent(NonZeroU32);

@@ -355,7 +355,7 @@ pub(super) fn accept_offer(offer: Offer<OwnedFd>) -> Result<Rings, Fault> {
     Ok(rings)
 }
 
-/// Whether places are exchanged; an empty one then names its short place, too.
+/// Whether buffers are exchanged. An empty descriptor has to name its short place then, which `unfinished` says.
 fn exchanges(extensions: Extensions) -> bool {
     extensions.exchange && extensions.unfinished
 }

@@ -137,7 +137,7 @@ pub struct Extensions {
     pub unfinished: bool,
     /// As many rings as it names in its HELLO for what it sends are those that it sends by.
     pub rings: bool,
-    /// As a server it may give a client's frames back in the places they came in, as a client it takes them there: see
+    /// As a server it may give a client's frames back in the buffers they came in, as a client it takes them there: see
     /// [the module](super).
     pub exchange: bool,
 }

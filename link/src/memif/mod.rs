@@ -54,6 +54,7 @@ mod ring;
 #[allow(unsafe_code)]
 mod rx;
 mod socket;
+mod source;
 mod tx;
 
 pub use crate::device::Role;

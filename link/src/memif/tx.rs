@@ -13,9 +13,10 @@ use super::metadata;
 use super::pool::Pool;
 use super::region::Place;
 use super::ring::{Desc, NEXT, Ring, SHORT};
+use super::source::{Open, Posted, Source, is_short};
 use crate::frame::{Lent, OutFrame};
 use crate::queue::Taken;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -32,131 +33,6 @@ const AHEAD: u16 = 8;
 pub(super) struct TxRing {
     slots: Slots,
     source: Source,
-}
-
-/// Where empty places come from.
-#[derive(Debug)]
-enum Source {
-    /// The client posts them: we are the server. The rings of the client's frames, if it takes them back.
-    Posted(Box<[Ring]>),
-    /// Each slot has its own.
-    Fixed(Buffers),
-    /// Buffers wander.
-    Pooled(Arc<Mutex<Pool>>),
-}
-
-/// A [`Source`] in use for a burst.
-trait Open {
-    /// Where the slots end that may be filled, by the peer's index; and what is wrong with what the peer gave back.
-    fn limit(&mut self, ring: &Ring) -> (u16, Result<(), Fault>);
-
-    /// The empty place of a slot for a frame of `len` octets, or for the beginning of it. From a pool it is the one that will be
-    /// taken after so many others.
-    fn empty(&self, ring: &Ring, slot: u16, others: u16, len: usize) -> Result<Desc, Fault>;
-
-    /// The empty place of a slot was filled, as this says.
-    #[inline(always)]
-    fn filled(&mut self, _slot: u16, _desc: &Desc) {}
-
-    /// Publishes what was filled.
-    fn publish(&self, ring: &Ring, next: u16);
-
-    /// Octets of a buffer, where all are our own.
-    fn size(&self) -> Option<u32>;
-
-    /// The rings of the peer's frames, if it takes them back in their buffers.
-    #[inline(always)]
-    fn lent(&self) -> &[Ring] {
-        &[]
-    }
-}
-
-/// Whether frames of this length go into the short place beside a buffer of this size.
-#[inline(always)]
-fn is_short(len: usize, size: u32) -> bool {
-    len <= SHORT.min(size) as usize
-}
-
-/// We are the server.
-struct Posted<'a>(&'a [Ring]);
-
-impl Open for Posted<'_> {
-    #[inline(always)]
-    fn limit(&mut self, ring: &Ring) -> (u16, Result<(), Fault>) {
-        (ring.head(), Ok(()))
-    }
-
-    #[inline(always)]
-    fn empty(&self, ring: &Ring, slot: u16, _others: u16, _len: usize) -> Result<Desc, Fault> {
-        Ok(ring.desc(slot))
-    }
-
-    #[inline(always)]
-    fn publish(&self, ring: &Ring, next: u16) {
-        ring.set_tail(next);
-    }
-
-    fn size(&self) -> Option<u32> {
-        None
-    }
-
-    #[inline(always)]
-    fn lent(&self) -> &[Ring] {
-        self.0
-    }
-}
-
-impl Open for &Buffers {
-    #[inline(always)]
-    fn limit(&mut self, ring: &Ring) -> (u16, Result<(), Fault>) {
-        (ring.tail().wrapping_add(ring.size()), Ok(()))
-    }
-
-    #[inline(always)]
-    fn empty(&self, _ring: &Ring, slot: u16, _others: u16, _len: usize) -> Result<Desc, Fault> {
-        Ok(Buffers::empty(self, slot))
-    }
-
-    #[inline(always)]
-    fn publish(&self, ring: &Ring, next: u16) {
-        ring.set_head(next);
-    }
-
-    fn size(&self) -> Option<u32> {
-        Some(Buffers::size(self))
-    }
-}
-
-impl Open for MutexGuard<'_, Pool> {
-    #[inline(always)]
-    fn limit(&mut self, ring: &Ring) -> (u16, Result<(), Fault>) {
-        let tail = ring.tail();
-        (tail.wrapping_add(ring.size()), self.reclaim(tail))
-    }
-
-    #[inline(always)]
-    fn empty(&self, _ring: &Ring, slot: u16, others: u16, len: usize) -> Result<Desc, Fault> {
-        if is_short(len, self.own().size()) {
-            return Ok(self.own().empty(slot));
-        }
-        self.ahead(others, slot).ok_or(Fault::BadIndex)
-    }
-
-    #[inline(always)]
-    fn filled(&mut self, slot: u16, desc: &Desc) {
-        if desc.offset != self.own().short(slot) {
-            self.take(slot);
-        }
-    }
-
-    #[inline(always)]
-    fn publish(&self, ring: &Ring, next: u16) {
-        ring.set_head(next);
-    }
-
-    fn size(&self) -> Option<u32> {
-        Some(self.own().size())
-    }
 }
 
 #[derive(Debug)]
@@ -481,10 +357,6 @@ impl Slots {
         mut metadata: u32,
         open: &mut impl Open,
     ) -> Result<Option<Fate>, Fault> {
-        let ring = usize::from(lent.ring());
-        if ring >= open.lent().len() {
-            return Ok(None);
-        }
         let mut before = frame.head.len() as u32;
         let body = frame.body.segs().next().and_then(|seg| self.ring.offset_of(seg.as_ptr()));
         let Some(offset) = body.and_then(|body| body.checked_sub(before)) else { return Ok(None) };
@@ -495,7 +367,7 @@ impl Slots {
                 return Ok((count <= usize::from(self.ring.size())).then_some(Fate::Full));
             }
         }
-        let Some(from) = open.lent().get(ring) else { return Ok(None) };
+        let Some(from) = open.lent().get(usize::from(lent.ring())) else { return Ok(None) };
         let slots = count as u16;
         let head = Desc { offset, length: before, ..Desc::default() };
         self.ring.buffer(&head)?.begin(frame.head);
