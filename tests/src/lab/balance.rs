@@ -3,6 +3,7 @@
 
 use super::packages::output;
 use super::paths;
+use super::topology::{self, NODES};
 use anyhow::{Context, Result, bail};
 use std::fmt;
 use std::path::Path;
@@ -66,6 +67,16 @@ pub(crate) fn drops(api: &Path) -> Result<String> {
     let rows = said.as_array().with_context(|| format!("no list of drops: {said}"))?;
     let named = rows.iter().map(|row| format!("{} {}", row["frames"], row["reason"].as_str().unwrap_or("?")));
     Ok(named.collect::<Vec<_>>().join(", "))
+}
+
+/// The drops of all daemons of the lab, for a message about frames that are missing.
+pub(crate) fn all_drops() -> String {
+    let of = |node: &&str| match drops(&topology::api(node)) {
+        Ok(drops) if drops.is_empty() => format!("{node} none"),
+        Ok(drops) => format!("{node} {drops}"),
+        Err(error) => format!("{node} {error}"),
+    };
+    NODES.iter().map(of).collect::<Vec<_>>().join("; ")
 }
 
 /// Waits until the daemon's balance is exact: what is under way is in neither sum.

@@ -3,7 +3,7 @@
 use super::given::{self, Given};
 use super::guest::Machine;
 use super::running::{self, Lab};
-use super::topology::{self, CAPTURE, PROFILE, VMS};
+use super::topology::{self, CAPTURE, NODES, PROFILE, VMS};
 use super::{balance, checksums, cleanup, facts, packages, paths, say, wire};
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
@@ -186,11 +186,10 @@ fn live(lab: &mut Lab, nr: &mut u32, token: &str) -> Result<Vec<Given>> {
         ),
     );
 
-    let nodes = ["vis0", "adapter0", "adapter1"];
     let balances =
-        nodes.iter().map(|node| balance::settled(node, &topology::api(node))).collect::<Result<Vec<_>>>()?;
+        NODES.iter().map(|node| balance::settled(node, &topology::api(node))).collect::<Result<Vec<_>>>()?;
     facts::fact(nr, "every frame is accounted for:");
-    for (node, balance) in nodes.iter().zip(balances) {
+    for (node, balance) in NODES.iter().zip(balances) {
         let drops = balance::drops(&topology::api(node))?;
         let drops = if drops.is_empty() { drops } else { format!(" ({drops})") };
         say::line(&format!("       {node:<9} {balance}{drops}"));

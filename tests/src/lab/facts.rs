@@ -1,6 +1,7 @@
 //! What is shown of a running lab: who reaches whom, how fast, and who gets a broadcast.
 
 use super::agent::Agent;
+use super::balance;
 use super::carrier::Carrier;
 use super::packages::output;
 use super::paths::{self, RUN};
@@ -80,7 +81,8 @@ pub(crate) fn everybody_pings(lab: &Lab) -> Result<(Vec<String>, usize)> {
     let names: Vec<_> = places.iter().map(|p| format!("{:>9}", p.name())).collect();
     let mut table = vec![format!("from \\ to {}", names.join(""))];
     for (from, row) in places.iter().zip(rows) {
-        table.push(format!("{:>9} {}", from.name(), row?.join("")));
+        let row = row.map_err(|error| anyhow!("{error} (dropped so far: {})", balance::all_drops()))?;
+        table.push(format!("{:>9} {}", from.name(), row.join("")));
     }
     Ok((table, places.len() * (places.len() - 1)))
 }

@@ -63,6 +63,9 @@ pub(crate) fn link_socket(adapter: usize) -> PathBuf {
     Path::new(RUN).join(format!("link{adapter}.sock"))
 }
 
+/// The daemons, by name.
+pub(crate) const NODES: [&str; 3] = ["vis0", "adapter0", "adapter1"];
+
 /// The administrative socket of `vis0`, `adapter0` ...
 pub(crate) fn api(node: &str) -> PathBuf {
     Path::new(RUN).join(format!("{node}.sock"))
