@@ -236,6 +236,7 @@ pub(crate) fn absence(lab: &mut Lab) -> Result<Absence> {
     let switch = start_again()?;
     let up = all_change(&mut carriers, true, began)?;
     drop(carriers);
+    all_operational(lab)?;
     lab.put_switch(switch);
     unharmed(lab, &pids)?;
     Ok(Absence { answered: (answered, 2 * TRIES), down, up })
@@ -250,6 +251,20 @@ fn all_change(carriers: &mut [Carrier<'_>], up: bool, since: Instant) -> Result<
         }
     }
     Ok(since.elapsed())
+}
+
+/// Waits until each guest can use its interface: Linux says so by the operational state, a while after the carrier (its
+/// Documentation/networking/operstates.rst).
+fn all_operational(lab: &Lab) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    for (agent, vm) in lab.agents().iter().zip(&VMS) {
+        while agent.must("cat /sys/class/net/eth0/operstate", Duration::from_secs(10))?.trim() != "up" {
+            if Instant::now() > deadline {
+                bail!("{}: its carrier is up, but its interface is not operational", vm.name);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Everything lives, and nothing but the switch was started again.
